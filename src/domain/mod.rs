@@ -1,0 +1,9 @@
+//! What the words mean, and every decision that can be made without doing anything.
+//!
+//! Nothing here knows Postgres, tokio, a clock or a random source: time and randomness are arguments.
+//! That is what lets the hard parts be tested by tables and by property in milliseconds.
+
+pub mod attempt;
+pub mod call;
+pub mod outcome;
+pub mod request;
