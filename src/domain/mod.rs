@@ -4,6 +4,13 @@
 //! That is what lets the hard parts be tested by tables and by property in milliseconds.
 
 pub mod attempt;
+pub mod backlog;
 pub mod call;
+pub mod cursor;
+pub mod header;
 pub mod outcome;
+pub mod pairs;
+pub mod redact;
 pub mod request;
+pub mod retry;
+pub mod text;

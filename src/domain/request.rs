@@ -4,6 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use url::Url;
 
+use super::header::{self, HeaderError};
+use super::pairs::{self, PairsError};
+
 /// A request that is known to be well formed.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -15,4 +18,98 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The exact bytes to send; `None` sends no body at all.
     pub body: Option<Bytes>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Not a URL.
+    #[error("the URL \"{url}\" cannot be parsed: {reason}")]
+    Url {
+        /// As it was given.
+        url: String,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A URL of something that is not HTTP.
+    #[error("the URL scheme \"{0}\" is not supported; use http or https")]
+    Scheme(String),
+    /// Credentials in a URL end up in logs, so they are refused; the URL is not shown for the same reason.
+    #[error("the URL holds a user name or password; send them in an Authorization header instead")]
+    UserInfo,
+    /// `params` is not a flat object.
+    #[error("params are wrong: {0}")]
+    Params(#[from] PairsError),
+    /// Not a method, or one that opens a tunnel.
+    #[error("\"{}\" is not an HTTP method that can be called", .0.escape_debug())]
+    Method(String),
+    /// Bad headers.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// More than `pg_edge.max_request_bytes`.
+    #[error("the request body has {size} bytes, more than the {limit} that pg_edge.max_request_bytes allows")]
+    BodyTooLarge {
+        /// Bytes given.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+}
+
+/// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
+pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
+    let mut parsed = Url::parse(url)
+        .map_err(|reason| RequestError::Url { url: url.to_owned(), reason: reason.to_string() })?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(RequestError::Scheme(parsed.scheme().to_owned()));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(RequestError::UserInfo);
+    }
+    if let Some(params) = params {
+        let pairs = pairs::parse(params)?;
+        if !pairs.is_empty() {
+            parsed.query_pairs_mut().extend_pairs(pairs);
+        }
+    }
+    // A fragment is never sent; keeping it would make two equal requests look different.
+    parsed.set_fragment(None);
+    Ok(parsed)
+}
+
+/// Reads a method name. Names are case-sensitive (RFC 9110, section 9.1); the usual ones are accepted in any case.
+pub fn method(name: &str) -> Result<Method, RequestError> {
+    let upper = name.to_ascii_uppercase();
+    match Method::from_bytes(upper.as_bytes()) {
+        Ok(Method::CONNECT) | Err(_) => Err(RequestError::Method(name.to_owned())),
+        Ok(method) => Ok(method),
+    }
+}
+
+/// Refuses a body over the limit.
+pub fn within_limit(body: &[u8], limit: usize) -> Result<(), RequestError> {
+    if body.len() > limit {
+        return Err(RequestError::BodyTooLarge { size: body.len(), limit });
+    }
+    Ok(())
+}
+
+/// The origin a URL belongs to (RFC 6454), which names its implicit endpoint.
+pub fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Reads back what was stored of a checked request.
+pub fn restore(
+    method_name: &str,
+    url: &str,
+    headers: Option<&str>,
+    body: Option<Bytes>,
+) -> Result<Request, RequestError> {
+    Ok(Request {
+        method: method(method_name)?,
+        url: target(url, None)?,
+        headers: headers.map(header::from_block).transpose()?.unwrap_or_default(),
+        body,
+    })
 }

@@ -1,0 +1,193 @@
+-- The two schemas, the tables behind them, and the types that users see.
+--
+-- "edge" holds only what users call and read. "edge_store" holds the tables; nobody has rights on it, so that every
+-- access goes through the functions and views of "edge".
+--
+-- The big tables are append-only and cut into a ring of partitions, one slot each. New rows go into the current slot;
+-- retention moves on by truncating the oldest. No row of them is ever updated or deleted, so none is ever vacuumed.
+
+create schema edge;
+create schema edge_store;
+
+-- Ids must be handed out one by one: the dispatcher's cursor relies on an id being younger than its owner's
+-- transaction id (see src/domain/cursor.rs), which a per-session cache of ids would break.
+create sequence edge_store.call_id cache 1;
+
+create table edge_store.request (
+    id              bigint      not null,
+    queued_at       timestamptz not null,
+    owner           oid         not null,
+    timeout_ms      integer,
+    slot            smallint    not null,
+    max_attempts    smallint,
+    method          text        not null,
+    url             text        not null,
+    headers         text,
+    body            bytea,
+    metadata        jsonb,
+    run_at          timestamptz,
+    on_complete     oid,
+    replay_of       bigint,
+    primary key (id, slot)
+) partition by list (slot);
+
+create table edge_store.response (
+    call_id         bigint      not null,
+    started_at      timestamptz,
+    finished_at     timestamptz not null,
+    dns_us          integer,
+    connect_us      integer,
+    tls_us          integer,
+    first_byte_us   integer,
+    total_us        integer,
+    slot            smallint    not null,
+    status_code     smallint,
+    attempts        smallint    not null,
+    state           "char"      not null,
+    remote          text,
+    headers         text,
+    body            bytea,
+    error_class     text,
+    error           text,
+    primary key (call_id, slot)
+) partition by list (slot);
+
+-- The tries before the last one; the last one stands in edge_store.response.
+create table edge_store.attempt (
+    call_id         bigint      not null,
+    started_at      timestamptz,
+    dns_us          integer,
+    connect_us      integer,
+    tls_us          integer,
+    first_byte_us   integer,
+    total_us        integer,
+    slot            smallint    not null,
+    number          smallint    not null,
+    status_code     smallint,
+    remote          text,
+    error_class     text,
+    error           text,
+    retry_at        timestamptz
+) partition by list (slot);
+
+create table edge_store.replay (
+    call_id         bigint      not null,
+    replayed_as     bigint      not null,
+    slot            smallint    not null
+) partition by list (slot);
+
+create table edge_store.callback_error (
+    call_id         bigint      not null,
+    owner           oid         not null,
+    function        oid         not null,
+    at              timestamptz not null,
+    slot            smallint    not null,
+    sqlstate        text        not null,
+    error           text        not null
+) partition by list (slot);
+
+-- Eight slots: the current one and seven that are kept, each a seventh of pg_edge.retention long.
+do $$
+begin
+    for slot in 0..7 loop
+        execute pg_catalog.format('create table edge_store.request_%1$s partition of edge_store.request for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.response_%1$s partition of edge_store.response for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.attempt_%1$s partition of edge_store.attempt for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.replay_%1$s partition of edge_store.replay for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.callback_error_%1$s partition of edge_store.callback_error for values in (%1$s)', slot);
+    end loop;
+end
+$$;
+
+create index on edge_store.attempt (call_id);
+create index on edge_store.replay (call_id);
+create index on edge_store.callback_error (call_id);
+-- Costs a successful call nothing.
+create index on edge_store.response (call_id) where state = 'f';
+
+-- Where the ring stands. One row, updated once a slot.
+create table edge_store.ring (
+    current_slot    smallint    not null,
+    advanced_at     timestamptz not null
+);
+insert into edge_store.ring values (0, pg_catalog.now());
+
+-- Calls that wait for a time, or for room at their endpoint (parked_on).
+create table edge_store.deferred (
+    call_id         bigint      primary key,
+    due_at          timestamptz not null,
+    slot            smallint    not null,
+    tries           smallint    not null,
+    interruptions   smallint    not null,
+    parked_on       text
+);
+create index on edge_store.deferred (due_at) where parked_on is null;
+create index on edge_store.deferred (parked_on, call_id) where parked_on is not null;
+
+-- The calls that a dispatcher has on the wire, one row a batch. The newest row carries the cursor's floor.
+create table edge_store.lease (
+    batch           bigint      primary key,
+    epoch           integer     not null,
+    floor           bigint      not null,
+    taken_at        timestamptz not null,
+    call_ids        bigint[]    not null,
+    slots           smallint[]  not null,
+    numbers         smallint[]  not null,
+    interruptions   smallint[]  not null
+);
+
+-- Calls that finished in a slot that is no longer the current one, so that retention can carry them over.
+create table edge_store.late (
+    slot            smallint    not null,
+    call_id         bigint      not null
+);
+create index on edge_store.late (slot);
+
+create table edge_store.cancellation (
+    call_id         bigint      primary key
+);
+
+create table edge_store.idempotency (
+    owner           oid         not null,
+    key             text        not null,
+    call_id         bigint      not null,
+    fingerprint     bytea       not null,
+    noted_at        timestamptz not null,
+    primary key (owner, key)
+);
+create index on edge_store.idempotency (noted_at);
+
+-- Callbacks that are to be run; the row is deleted in the transaction that runs it.
+create table edge_store.callback (
+    call_id         bigint      primary key,
+    owner           oid         not null,
+    function        oid         not null,
+    slot            smallint    not null
+);
+create index on edge_store.callback (owner, call_id);
+
+-- One row: who this database is, and what its dispatcher is told.
+create table edge_store.control (
+    database_id     uuid        not null,
+    epoch           integer     not null,
+    paused          boolean     not null
+);
+insert into edge_store.control values (pg_catalog.gen_random_uuid(), 0, false);
+
+create type edge.response as (
+    id              bigint,
+    state           text,
+    status_code     integer,
+    headers         jsonb,
+    content_type    text,
+    body            text,
+    body_bytes      bytea,
+    json            jsonb,
+    error_class     text,
+    error           text,
+    attempts        integer,
+    queued_at       timestamptz,
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    duration        interval
+);

@@ -1,0 +1,85 @@
+//! Request headers: checked when a call is queued, kept as a block of lines, read back when it is sent.
+//!
+//! A checked value holds no line break, so `name: value` lines are an unambiguous and compact form.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::pairs::{self, PairsError};
+
+/// Why headers were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Not an object of scalars.
+    #[error("headers are wrong: {0}")]
+    Shape(#[from] PairsError),
+    /// The name is not a token in the sense of RFC 9110, section 5.1.
+    #[error("\"{}\" is not a valid header name", .0.escape_debug())]
+    Name(String),
+    /// The value could break out of its line.
+    #[error("the value of header \"{0}\" holds a carriage return, line feed, NUL or another control character")]
+    Value(String),
+    /// The header belongs to the connection, not to the request.
+    #[error("header \"{0}\" is set by the connection itself and cannot be given")]
+    Reserved(String),
+    /// A stored block that this version cannot read.
+    #[error("the stored headers cannot be read")]
+    Block,
+}
+
+/// Headers that frame the message on the wire: a second, differing one is how requests are smuggled.
+const RESERVED: [&str; 7] =
+    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+
+/// Reads and checks the `headers` argument, a flat JSON object.
+pub fn parse(json: &str) -> Result<HeaderMap, HeaderError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs::parse(json)? {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Name(name.clone()))?;
+        if RESERVED.contains(&parsed.as_str()) {
+            return Err(HeaderError::Reserved(name));
+        }
+        let value = HeaderValue::from_str_or_bytes(&value).ok_or(HeaderError::Value(name))?;
+        headers.append(parsed, value);
+    }
+    Ok(headers)
+}
+
+/// Reads one header value that pg_edge itself was given as text, such as an idempotency key.
+pub fn value(name: &'static str, text: &str) -> Result<HeaderValue, HeaderError> {
+    HeaderValue::from_str_or_bytes(text).ok_or_else(|| HeaderError::Value(name.to_owned()))
+}
+
+/// The headers as lines, or `None` when there are none.
+pub fn to_block(headers: &HeaderMap) -> Option<String> {
+    let mut block = String::new();
+    for (name, value) in headers {
+        block.push_str(name.as_str());
+        block.push_str(": ");
+        block.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        block.push('\n');
+    }
+    (!block.is_empty()).then_some(block)
+}
+
+/// Reads what [`to_block`] wrote.
+pub fn from_block(block: &str) -> Result<HeaderMap, HeaderError> {
+    let mut headers = HeaderMap::new();
+    for line in block.lines() {
+        let (name, value) = line.split_once(": ").ok_or(HeaderError::Block)?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Block)?;
+        let value = HeaderValue::from_str_or_bytes(value).ok_or(HeaderError::Block)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+trait FromText: Sized {
+    /// `HeaderValue::from_str` refuses text beyond ASCII, which RFC 9110 lets pass as opaque bytes.
+    fn from_str_or_bytes(text: &str) -> Option<Self>;
+}
+
+impl FromText for HeaderValue {
+    fn from_str_or_bytes(text: &str) -> Option<Self> {
+        HeaderValue::from_bytes(text.as_bytes()).ok()
+    }
+}
