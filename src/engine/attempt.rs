@@ -1,0 +1,142 @@
+//! One attempt, from the request to the report. Runs on the engine thread, as a task of its own.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use crate::domain::attempt::{Attempt, Limits, Report};
+use crate::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
+use crate::domain::request::Request;
+
+use super::body;
+use super::client::Wire;
+use super::clock::Clock;
+use super::error::{self, Phase};
+
+/// Tells the peer which try of the call it sees.
+const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static("x-edge-attempt");
+
+/// A time that no timer reaches, for limits too long to be added to the clock.
+const FAR_AWAY: Duration = Duration::from_secs(86_400 * 365);
+
+/// What is known of the answer so far, kept outside of the exchange so that it outlives a failure.
+#[derive(Default)]
+struct Seen {
+    first_byte: Option<Duration>,
+    remote: Option<SocketAddr>,
+}
+
+/// Tries a call once. Ends within the attempt's total limit.
+pub(super) async fn run(wire: Wire, attempt: Attempt) -> Report {
+    let Attempt { call, number, request, limits } = attempt;
+    let (started_at, began) = (SystemTime::now(), Instant::now());
+    let (clock, mut seen) = (Arc::new(Clock::default()), Seen::default());
+    let exchange = exchange(&wire, number, request, limits, began, &clock, &mut seen);
+    let outcome = match contain(Arc::clone(&clock).time(exchange)).await {
+        Ok(response) => Outcome::Response(response),
+        Err(failure) => Outcome::Failure(failure),
+    };
+    let timings = clock.timings(seen.first_byte, began.elapsed());
+    Report { call, number, outcome, started_at, timings, remote: seen.remote }
+}
+
+/// Turns a panic of one attempt into its failure, so that the others go on.
+async fn contain<T>(attempt: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // Nothing of the attempt is looked at after a panic but the plain values in `Seen` and `Clock`.
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_panic| {
+        tracing::error!("an attempt panicked; this is a fault of pg_edge");
+        Err(Failure::new(
+            FailureClass::Internal,
+            "pg_edge failed inside while it sent this call; this is its own fault",
+        ))
+    })
+}
+
+async fn exchange(
+    wire: &Wire,
+    number: u32,
+    request: Request,
+    limits: Limits,
+    began: Instant,
+    clock: &Clock,
+    seen: &mut Seen,
+) -> Result<Response, Failure> {
+    let method = request.method.clone();
+    let sending = wire.client.execute(prepare(request, number)?);
+    let sent = timeout_at(after(began, first_limit(&limits)), sending).await;
+    let mut response = match sent {
+        Ok(Ok(response)) => response,
+        Ok(Err(cause)) => return Err(error::failure(cause, Phase::Head, clock.stage(), wire.connect_timeout)),
+        Err(_elapsed) => return Err(error::no_head(&limits, clock.stage())),
+    };
+    *seen = Seen { first_byte: Some(began.elapsed()), remote: response.remote_addr() };
+    let head = Head { status: response.status().as_u16(), headers: owned(response.headers()) };
+    if has_no_body(&method, response.status()) {
+        return Ok(Response { head, body: Bytes::new() });
+    }
+    let reading = body::read(&mut response, limits.max_response_bytes);
+    match timeout_at(after(began, limits.total), reading).await {
+        Ok(Ok(body)) => Ok(Response { head, body }),
+        Ok(Err(body::ReadError::TooLarge)) => Err(error::too_large(&limits).with_head(head)),
+        Ok(Err(body::ReadError::Broken(cause))) => {
+            Err(error::failure(cause, Phase::Body, clock.stage(), wire.connect_timeout).with_head(head))
+        }
+        Err(_elapsed) => Err(error::no_end(&limits).with_head(head)),
+    }
+}
+
+/// The request as the library wants it. Nothing is copied.
+fn prepare(request: Request, number: u32) -> Result<reqwest::Request, Failure> {
+    let Request { method, url, headers, body } = request;
+    if method == Method::CONNECT {
+        return Err(Failure::new(FailureClass::InvalidRequest, "a CONNECT request opens a tunnel and cannot be sent"));
+    }
+    let mut prepared = reqwest::Request::new(method, url);
+    *prepared.headers_mut() = headers;
+    prepared.headers_mut().entry(ATTEMPT_NUMBER).or_insert_with(|| HeaderValue::from(number));
+    *prepared.body_mut() = body.map(Into::into);
+    Ok(prepared)
+}
+
+/// How long the head may take.
+fn first_limit(limits: &Limits) -> Duration {
+    limits.first_byte.map_or(limits.total, |first_byte| first_byte.min(limits.total))
+}
+
+fn after(began: Instant, limit: Duration) -> Instant {
+    began.checked_add(limit).unwrap_or_else(|| began + FAR_AWAY)
+}
+
+/// RFC 9112, section 6.3: these answers end with their head, whatever lengths and encodings it names.
+fn has_no_body(method: &Method, status: StatusCode) -> bool {
+    method == Method::HEAD
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// The headers, copied out of the connection's read buffer so that they do not keep it alive.
+fn owned(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+    let own = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+    };
+    headers.iter().map(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, FailureClass, contain};
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_failure_of_the_one_attempt() {
+        let outcome: Result<(), Failure> = contain(async { panic!("the test panics") }).await;
+        assert_eq!(outcome.map_err(|failure| failure.class), Err(FailureClass::Internal));
+    }
+}

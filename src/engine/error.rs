@@ -1,0 +1,181 @@
+//! What an error means: the class it falls into and the sentence a user reads. Runs on the engine thread.
+//!
+//! The library's errors nest; the innermost says what happened, the clock says how far the connection had come. No
+//! message holds a URL, a header or a body.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rustls::CertificateError;
+
+use crate::domain::attempt::Limits;
+use crate::domain::outcome::{Failure, FailureClass};
+
+use super::clock::Stage;
+
+/// What was awaited when an error came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Head,
+    Body,
+}
+
+/// The innermost cause of an error, with what was met on the way there.
+struct Cause<'a> {
+    innermost: &'a (dyn Error + 'static),
+    tls: Option<&'a rustls::Error>,
+    /// An operating system error that says this process or machine ran out of something.
+    exhausted: bool,
+}
+
+/// A duration as people write it.
+struct Span(Duration);
+
+/// The failure an error of the library stands for.
+pub(super) fn failure(error: reqwest::Error, phase: Phase, stage: Stage, connect_timeout: Duration) -> Failure {
+    let cause = Cause::of(&error);
+    let (class, what) = match (phase, stage) {
+        _ if cause.exhausted => (FailureClass::Exhausted, "this process ran out of a resource"),
+        _ if error.is_builder() => (FailureClass::InvalidRequest, "the call cannot be turned into a request"),
+        _ if cause.tls.is_some() => (FailureClass::Tls, "the TLS handshake failed"),
+        _ if error.is_dns() => (FailureClass::Dns, "the name could not be resolved"),
+        (_, stage) if error.is_connect() && error.is_timeout() => return no_connection(connect_timeout, stage),
+        (_, Stage::Handshaking) if error.is_connect() => (FailureClass::Tls, "the TLS handshake failed"),
+        _ if error.is_connect() => (FailureClass::Connect, "no connection could be made"),
+        (Phase::Body, _) if error.is_decode() => (FailureClass::Protocol, "the response body cannot be read"),
+        (Phase::Body, _) => (FailureClass::Protocol, "the response body broke off"),
+        (Phase::Head, _) => (FailureClass::Protocol, "no valid response head came"),
+    };
+    Failure::new(class, format!("{what}: {cause}"))
+}
+
+/// No response head came in time: the first-byte limit or, where that is the shorter one, the total limit.
+pub(super) fn no_head(limits: &Limits, stage: Stage) -> Failure {
+    match limits.first_byte.filter(|first_byte| *first_byte < limits.total) {
+        Some(limit) if stage.is_connecting() => no_connection(limit, stage),
+        Some(limit) => Failure::new(FailureClass::FirstByteTimeout, format!("no response head within {}", Span(limit))),
+        None => Failure::new(
+            FailureClass::Timeout,
+            format!("no answer within {}: {}", Span(limits.total), awaited(stage, "no response head came")),
+        ),
+    }
+}
+
+/// The head came in time, the end of the body did not.
+pub(super) fn no_end(limits: &Limits) -> Failure {
+    Failure::new(FailureClass::Timeout, format!("the response body did not end within {}", Span(limits.total)))
+}
+
+/// The body is larger than allowed.
+pub(super) fn too_large(limits: &Limits) -> Failure {
+    let limit = limits.max_response_bytes;
+    Failure::new(FailureClass::ResponseTooLarge, format!("the response body is larger than the limit of {limit} bytes"))
+}
+
+fn no_connection(limit: Duration, stage: Stage) -> Failure {
+    Failure::new(
+        FailureClass::ConnectTimeout,
+        format!("no connection within {}: {}", Span(limit), awaited(stage, "the connection was not made")),
+    )
+}
+
+/// What a connection being made was waiting for.
+fn awaited(stage: Stage, otherwise: &'static str) -> &'static str {
+    match stage {
+        Stage::Resolving => "the name was not resolved",
+        Stage::Connecting => "the peer did not accept it",
+        Stage::Handshaking => "the TLS handshake did not end",
+        Stage::None | Stage::Connected => otherwise,
+    }
+}
+
+// === impl Cause ===
+
+impl<'a> Cause<'a> {
+    fn of(error: &'a (dyn Error + 'static)) -> Self {
+        let mut cause = Self { innermost: error, tls: None, exhausted: false };
+        loop {
+            cause.tls = cause.tls.or_else(|| cause.innermost.downcast_ref());
+            cause.exhausted |= is_exhausted(cause.innermost);
+            match inside(cause.innermost) {
+                Some(inner) => cause.innermost = inner,
+                None => return cause,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(rustls::Error::InvalidCertificate(error)) = self.tls {
+            return f.write_str(&about_certificate(error));
+        }
+        match self.innermost.downcast_ref::<io::Error>() {
+            Some(error) => f.write_str(&about_io(error)),
+            None => {
+                let text = self.innermost.to_string();
+                // getaddrinfo's errors come with a preface that our own sentence has already said.
+                f.write_str(text.trim_start_matches("failed to lookup address information: "))
+            }
+        }
+    }
+}
+
+/// The next error inwards. An I/O error that wraps another one names that one's cause as its source and would hide it.
+fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+fn is_exhausted(error: &(dyn Error + 'static)) -> bool {
+    let code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    matches!(code, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
+/// `connection refused` rather than `Connection refused (os error 111)`.
+fn about_io(error: &io::Error) -> String {
+    let text = error.to_string();
+    let plain = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = plain.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The common reasons in plain words, the rare ones in rustls's.
+fn about_certificate(error: &CertificateError) -> String {
+    let plain = match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the certificate is not valid yet"
+        }
+        CertificateError::Revoked => "the certificate has been revoked",
+        CertificateError::UnknownIssuer => "the certificate's issuer is not trusted by this system",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the certificate is for another name"
+        }
+        rare => return format!("the certificate is not valid: {rare}"),
+    };
+    plain.to_owned()
+}
+
+// === impl Stage ===
+
+impl Stage {
+    fn is_connecting(self) -> bool {
+        matches!(self, Self::Resolving | Self::Connecting | Self::Handshaking)
+    }
+}
+
+// === impl Span ===
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.subsec_millis() {
+            0 if self.0.as_secs() > 0 => write!(f, "{} s", self.0.as_secs()),
+            _ => write!(f, "{} ms", self.0.as_millis()),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the main thread and the engine thread say to each other. Used on both.
+
+use std::io;
+use std::time::Duration;
+
+use crate::domain::attempt::{Attempt, Report};
+use crate::domain::call::CallId;
+
+use super::log::LogLine;
+
+/// What holds for every attempt alike.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// From the start of name resolution to a usable connection, TLS handshake included.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_connection_timeout: Duration,
+    /// How many unused connections are kept for one host.
+    pub max_idle_per_host: usize,
+    /// Sent as `User-Agent` where a request has none.
+    pub user_agent: String,
+    /// How many attempts there may be at once. Sizes the queues; the engine does not enforce it.
+    pub max_in_flight: usize,
+}
+
+/// An order from the main thread.
+pub(super) enum Command {
+    Send(Box<Attempt>),
+    Cancel(CallId),
+    Reconfigure(Box<Settings>),
+    Stop { grace: Duration },
+}
+
+/// What a stopped engine leaves behind.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    /// Attempts that ended and were not drained before.
+    pub reports: Vec<Report>,
+    /// Calls whose attempt was still in flight when the grace ended. Whether the peer acted on them is unknown.
+    pub abandoned: Vec<CallId>,
+    /// Log lines that were not drained before.
+    pub log: Vec<LogLine>,
+    /// How many log lines were dropped since the last drain.
+    pub dropped_log_lines: u64,
+}
+
+/// Why the engine could not be started or reconfigured.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The signals could not be blocked around the start of the thread.
+    #[error("signals could not be blocked for the engine thread: {0}")]
+    Signals(#[source] io::Error),
+    /// The operating system refused a thread.
+    #[error("the engine thread could not be started: {0}")]
+    Thread(#[source] io::Error),
+    /// The operating system refused what the runtime needs, such as an epoll descriptor.
+    #[error("the engine's runtime could not be started: {0}")]
+    Runtime(#[source] io::Error),
+    /// The settings make no HTTP client, for example because the user agent holds a line feed.
+    #[error("no HTTP client can be made from these settings: {0}")]
+    Client(#[source] reqwest::Error),
+    /// The TLS library refused its own defaults.
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[source] rustls::Error),
+    /// The engine thread ended before it was ready.
+    #[error("the engine thread died while it was starting")]
+    Died,
+}

@@ -1,0 +1,146 @@
+//! The engine sends attempts over HTTP and reports how they ended. It knows nothing of Postgres.
+//!
+//! Two threads meet here. The *main thread* holds the [`Engine`] handle: every method on it returns at once, and only
+//! [`Engine::start`] and [`Engine::stop`] wait, each for a bounded time. The *engine thread* is one thread with all
+//! signals blocked, running a tokio runtime in which every attempt is one task. Attempts go over by an unbounded
+//! channel (the worker bounds what it hands over), reports come back through a queue that rings `wake` when it turns
+//! from drained to filled. Neither side ever waits for the other.
+//!
+//! | file | idea | thread |
+//! |---|---|---|
+//! | `message` | what is said between the two threads | both |
+//! | `thread` | the one masked thread | main spawns it |
+//! | `service` | the loop that obeys commands | engine |
+//! | `running` | which attempts are in flight | engine |
+//! | `outbox` | finished reports and the bell | both |
+//! | `attempt`, `body` | one attempt | engine |
+//! | `client`, `trust`, `resolver`, `connector` | how connections are made | engine |
+//! | `clock` | what the parts of an attempt cost | engine |
+//! | `error` | what an error means | engine |
+//! | `log` | warnings on their way to the server log | both |
+//! | `descriptors` | how many attempts the process can hold | main |
+
+mod attempt;
+mod body;
+mod client;
+mod clock;
+mod connector;
+mod descriptors;
+mod error;
+mod log;
+mod message;
+mod outbox;
+mod resolver;
+mod running;
+mod service;
+mod thread;
+mod trust;
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::domain::attempt::{Attempt, Report};
+use crate::domain::call::CallId;
+
+use self::log::LogReader;
+use self::message::Command;
+use self::outbox::Outbox;
+
+pub use self::descriptors::descriptor_budget;
+pub use self::log::LogLine;
+pub use self::message::{Settings, StartError, Stopped};
+
+/// How much longer than its grace [`Engine::stop`] waits for the engine thread to end.
+const STOP_MARGIN: Duration = Duration::from_millis(100);
+
+/// The main thread's handle on the engine.
+///
+/// Dropping it ends the engine at once and gives up what is in flight; [`Engine::stop`] ends it in good order.
+pub struct Engine {
+    commands: UnboundedSender<Command>,
+    outbox: Arc<Outbox>,
+    log: LogReader,
+    ended: Receiver<Vec<CallId>>,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Starts the engine on one thread of its own, with all signals blocked in it.
+    ///
+    /// `wake` is called from the engine thread when there is something to [`drain`](Engine::drain) or
+    /// [`drain_log`](Engine::drain_log), and when the engine dies. It must be quick, and must not panic. Waits for
+    /// the engine to be ready, which takes as long as reading the trust roots.
+    pub fn start(settings: Settings, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, StartError> {
+        let outbox = Arc::new(Outbox::new(settings.max_in_flight, Box::new(wake)));
+        let (log_writer, log) = log::pump(Arc::clone(&outbox));
+        let (commands, inbox) = tokio::sync::mpsc::unbounded_channel();
+        let ended = service::start(settings, inbox, Arc::clone(&outbox), log_writer)?;
+        Ok(Self { commands, outbox, log, ended })
+    }
+
+    /// Hands an attempt over. Exactly one report comes back for it, unless the engine dies or is stopped first.
+    ///
+    /// A call must not be sent again before its report came: the second attempt fails as internal.
+    pub fn send(&self, attempt: Attempt) {
+        self.outbox.expect_one();
+        self.command(Command::Send(Box::new(attempt)));
+    }
+
+    /// Breaks off the attempt of a call: its connection is closed and it is reported as cancelled.
+    ///
+    /// Nothing happens where the attempt has ended already; its report tells how.
+    pub fn cancel(&self, call: CallId) {
+        self.command(Command::Cancel(call));
+    }
+
+    /// Uses other settings for attempts sent from now on. Running ones finish under the old settings.
+    ///
+    /// Reads the trust roots anew. Where the new settings cannot be used the old ones stay, and a log line says why.
+    pub fn reconfigure(&self, settings: Settings) {
+        self.command(Command::Reconfigure(Box::new(settings)));
+    }
+
+    /// Moves the reports of ended attempts to the end of `into`. Never blocks.
+    pub fn drain(&self, into: &mut Vec<Report>) {
+        self.outbox.drain(into);
+    }
+
+    /// How many attempts have been handed over and have not ended.
+    pub fn in_flight(&self) -> usize {
+        self.outbox.in_flight()
+    }
+
+    /// Moves the engine's log lines to the end of `into`. Gives how many were dropped since the last time because
+    /// there were too many to hold.
+    pub fn drain_log(&self, into: &mut Vec<LogLine>) -> u64 {
+        self.outbox.answer();
+        self.log.drain(into)
+    }
+
+    /// Whether the engine thread runs. Once it is false nothing handed over will ever be reported.
+    pub fn is_alive(&self) -> bool {
+        self.outbox.is_alive()
+    }
+
+    /// Ends the engine: lets what is in flight finish for `grace`, gives up the rest, and closes every connection.
+    ///
+    /// Blocks until then, and no longer than `grace` and 100 ms.
+    pub fn stop(self, grace: Duration) -> Stopped {
+        self.command(Command::Stop { grace });
+        // An engine that died, or that hangs beyond the margin, cannot say what it gave up.
+        let abandoned = self.ended.recv_timeout(grace.saturating_add(STOP_MARGIN)).unwrap_or_default();
+        let mut stopped = Stopped { abandoned, ..Stopped::default() };
+        self.drain(&mut stopped.reports);
+        stopped.dropped_log_lines = self.drain_log(&mut stopped.log);
+        stopped
+    }
+
+    /// A command to a dead engine is lost; [`Engine::is_alive`] is how the main thread learns of that.
+    fn command(&self, command: Command) {
+        let _dead = self.commands.send(command);
+    }
+}

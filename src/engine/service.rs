@@ -1,0 +1,114 @@
+//! The engine's main loop: obeys commands until it is stopped. Runs on the engine thread.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::domain::call::CallId;
+
+use super::attempt;
+use super::client::Wire;
+use super::log::LogWriter;
+use super::message::{Command, Settings, StartError};
+use super::outbox::Outbox;
+use super::running::Running;
+use super::thread::{SpawnError, spawn_masked};
+
+/// How many commands are taken from the channel at a time.
+const BATCH: usize = 256;
+
+/// What the engine thread starts with.
+struct Service {
+    settings: Settings,
+    inbox: UnboundedReceiver<Command>,
+    outbox: Arc<Outbox>,
+    log: LogWriter,
+}
+
+/// Tells the main thread that this thread ends, even where it ends by a panic.
+struct Obituary(Arc<Outbox>);
+
+/// Starts the engine thread and waits until it is ready. The receiver yields what was abandoned once the thread ends.
+pub(super) fn start(
+    settings: Settings,
+    inbox: UnboundedReceiver<Command>,
+    outbox: Arc<Outbox>,
+    log: LogWriter,
+) -> Result<Receiver<Vec<CallId>>, StartError> {
+    let service = Service { settings, inbox, outbox, log };
+    let (ready, is_ready) = sync_channel(1);
+    let (end, ended) = channel();
+    // Nobody joins the thread: its end shows in `ended`, and a thread that hangs must not hang the main thread.
+    let _detached = spawn_masked(move || service.run(&ready, &end)).map_err(|error| match error {
+        SpawnError::Mask(error) => StartError::Signals(error),
+        SpawnError::Spawn(error) => StartError::Thread(error),
+    })?;
+    is_ready.recv().unwrap_or(Err(StartError::Died))?;
+    Ok(ended)
+}
+
+// === impl Service ===
+
+impl Service {
+    fn run(self, ready: &SyncSender<Result<(), StartError>>, end: &Sender<Vec<CallId>>) {
+        let Self { settings, inbox, outbox, log } = self;
+        let _obituary = Obituary(Arc::clone(&outbox));
+        let _listening = log.listen();
+        let (runtime, wire) = match prepare(&settings) {
+            Ok(prepared) => prepared,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let running = Arc::new(Running::new(outbox));
+        let _main_waits = ready.send(Ok(()));
+        runtime.block_on(obey(inbox, wire, &running));
+        let abandoned = running.abandon();
+        // Drops every task, and with it every connection. A name resolution that hangs is not waited for.
+        runtime.shutdown_background();
+        let _main_is_gone = end.send(abandoned);
+    }
+}
+
+fn prepare(settings: &Settings) -> Result<(Runtime, Wire), StartError> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
+    Ok((runtime, Wire::new(settings)?))
+}
+
+/// Returns when the engine is to end: after a stop and its grace, or when the main thread dropped its handle.
+async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &Arc<Running>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while inbox.recv_many(&mut batch, BATCH).await > 0 {
+        for command in batch.drain(..) {
+            match command {
+                Command::Send(attempt) => {
+                    running.spawn(*attempt, |attempt| attempt::run(wire.clone(), attempt));
+                }
+                Command::Cancel(call) => running.cancel(call),
+                Command::Reconfigure(settings) => reconfigure(&mut wire, &settings),
+                Command::Stop { grace } => return finish(running, grace).await,
+            }
+        }
+    }
+}
+
+fn reconfigure(wire: &mut Wire, settings: &Settings) {
+    match Wire::new(settings) {
+        Ok(new) => *wire = new,
+        Err(error) => tracing::error!("the engine keeps its former settings: {error}"),
+    }
+}
+
+async fn finish(running: &Running, grace: Duration) {
+    // An error only says that the grace ended first.
+    let _late = tokio::time::timeout(grace, running.idle()).await;
+}
+
+// === impl Obituary ===
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        self.0.die();
+    }
+}
