@@ -1,0 +1,55 @@
+//! Looking at processes and sending them signals.
+
+use nix::errno::Errno;
+use nix::sys::signal;
+use nix::unistd::Pid;
+
+pub use nix::sys::signal::Signal;
+
+/// Sends a signal. A process that is gone already is no error: it raced to its end.
+pub fn send(pid: i32, signal: Signal) {
+    match signal::kill(Pid::from_raw(pid), signal) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => panic!("cannot send {signal} to process {pid}: {error}"),
+    }
+}
+
+/// Whether the process runs. One that has ended but was not waited for does not: whoever took over the orphans of
+/// a killed server may never do that.
+pub fn is_alive(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// The processes whose parent is `pid`.
+pub fn children(pid: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc can be read").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|&child| stat(child).is_some_and(|stat| stat.parent == pid)).collect()
+}
+
+/// The memory a process holds, in KiB.
+pub fn resident_kib(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says VmRSS");
+    line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB")
+}
+
+/// The ids of a process' threads, the main thread first.
+pub fn threads(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives").flatten();
+    let mut threads: Vec<i32> = tasks.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    threads.sort_by_key(|&thread| (thread != pid, thread));
+    threads
+}
+
+struct Stat {
+    state: char,
+    parent: i32,
+}
+
+/// proc(5): `pid (name) state ppid …`; the name may hold anything, so the fields start after its last bracket.
+fn stat(pid: i32) -> Option<Stat> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+    Some(Stat { state: fields.next()?.chars().next()?, parent: fields.next()?.parse().ok()? })
+}
