@@ -1,0 +1,133 @@
+//! A local function server for `make run` and for trying things out: it answers like a small edge runtime.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /functions/v1/hello` with `{"name":"Ada"}` | `{"message":"Hello Ada"}` |
+//! | `POST /functions/v1/flaky` | 503 to the first two attempts of an idempotency key, then 200 |
+//! | `POST /functions/v1/broken` | 500, until somebody calls `POST /functions/v1/repair` |
+//! | `POST /functions/v1/tell` with `{"story":"Once upon a time"}` | the words as a stream of server-sent events |
+//! | `GET /log?contains=…` | what was received: one line a request, those that contain the text |
+//!
+//! `--listen ADDRESS` chooses where it listens (a free port of 127.0.0.1 by default); `--address-file FILE` gets the
+//! address written to it once requests are taken.
+#![allow(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// What the functions remember between requests.
+#[derive(Default)]
+struct Memory {
+    repaired: bool,
+    attempts: HashMap<String, u32>,
+    log: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let listen = argument("--listen").unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let listener = TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    if let Some(file) = argument("--address-file") {
+        tokio::fs::write(file, address.to_string()).await?;
+    }
+    println!("listening on http://{address}");
+    let memory = Arc::new(Mutex::new(Memory::default()));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let memory = Arc::clone(&memory);
+        tokio::spawn(async move {
+            let service = service_fn(|request| handle(request, Arc::clone(&memory)));
+            // A client that breaks off is no matter of ours.
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+fn argument(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+async fn handle(request: Request<Incoming>, memory: Arc<Mutex<Memory>>) -> Result<Reply, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let given: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = head.uri.path();
+    if path != "/log" {
+        memory.log.push(format!("{} {} {}", head.method, head.uri, String::from_utf8_lossy(&body)));
+    }
+    Ok(match (&head.method, path) {
+        (&Method::POST, "/functions/v1/hello") => {
+            let name = given["name"].as_str().unwrap_or("World");
+            answer(StatusCode::OK, &json!({ "message": format!("Hello {name}") }))
+        }
+        (&Method::POST, "/functions/v1/flaky") => {
+            let key =
+                head.headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+            let attempts = memory.attempts.entry(key.unwrap_or_default()).or_default();
+            *attempts += 1;
+            if *attempts <= 2 {
+                answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "not yet", "attempt": attempts }))
+            } else {
+                answer(StatusCode::OK, &json!({ "message": "at last", "attempt": attempts }))
+            }
+        }
+        (&Method::POST, "/functions/v1/broken") if memory.repaired => {
+            answer(StatusCode::OK, &json!({ "message": "works again" }))
+        }
+        (&Method::POST, "/functions/v1/broken") => {
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": "out of order" }))
+        }
+        (&Method::POST, "/functions/v1/repair") => {
+            memory.repaired = true;
+            answer(StatusCode::OK, &json!({ "message": "repaired" }))
+        }
+        (&Method::POST, "/functions/v1/tell") => tell(given["story"].as_str().unwrap_or("Once upon a time")),
+        (&Method::GET, "/log") => {
+            let contains = head.uri.query().and_then(|query| query.strip_prefix("contains=")).unwrap_or_default();
+            let contains = percent_encoding::percent_decode_str(contains).decode_utf8_lossy();
+            let lines: Vec<_> = memory.log.iter().filter(|line| line.contains(&*contains)).collect();
+            answer(StatusCode::OK, &json!(lines))
+        }
+        _ => answer(StatusCode::NOT_FOUND, &json!({ "error": format!("no function {} {path}", head.method) })),
+    })
+}
+
+fn answer(status: StatusCode, body: &Value) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(format!("{body}\n"))).boxed_unsync());
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    reply
+}
+
+/// One event a word, a little apart, as a language model would send them; the last one says that it is over.
+fn tell(story: &str) -> Reply {
+    let words = story.split_inclusive(' ').map(|word| json!({ "delta": word }).to_string());
+    let events: Vec<String> = words.chain(["[DONE]".to_owned()]).map(|data| format!("data: {data}\n\n")).collect();
+    let frames = stream::iter(events).then(|event| async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(Frame::data(Bytes::from(event)))
+    });
+    let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
+    reply.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
+    reply
+}
