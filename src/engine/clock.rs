@@ -49,6 +49,11 @@ pub(super) fn enter(stage: Stage) {
     let _outside = CLOCK.try_with(|clock| clock.enter(stage));
 }
 
+/// Runs an attempt under a clock.
+pub(super) fn time<F: Future>(clock: &Arc<Clock>, attempt: F) -> impl Future<Output = F::Output> {
+    CLOCK.scope(Arc::clone(clock), attempt)
+}
+
 /// The clock of the current attempt.
 pub(super) fn current() -> Option<Arc<Clock>> {
     CLOCK.try_with(Arc::clone).ok()
@@ -57,11 +62,6 @@ pub(super) fn current() -> Option<Arc<Clock>> {
 // === impl Clock ===
 
 impl Clock {
-    /// Runs an attempt under this clock.
-    pub(super) async fn time<F: Future>(self: Arc<Self>, attempt: F) -> F::Output {
-        CLOCK.scope(self, attempt).await
-    }
-
     /// Whether the code that runs now runs under this clock.
     pub(super) fn is_current(self: &Arc<Self>) -> bool {
         CLOCK.try_with(|clock| Arc::ptr_eq(clock, self)).unwrap_or(false)

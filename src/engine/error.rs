@@ -34,8 +34,8 @@ struct Cause<'a> {
 struct Span(Duration);
 
 /// The failure an error of the library stands for.
-pub(super) fn failure(error: reqwest::Error, phase: Phase, stage: Stage, connect_timeout: Duration) -> Failure {
-    let cause = Cause::of(&error);
+pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage, connect_timeout: Duration) -> Failure {
+    let cause = Cause::of(error);
     let (class, what) = match (phase, stage) {
         _ if cause.exhausted => (FailureClass::Exhausted, "this process ran out of a resource"),
         _ if error.is_builder() => (FailureClass::InvalidRequest, "the call cannot be turned into a request"),

@@ -1,14 +1,18 @@
 //! Finished reports, and the bell that tells the main thread of them. Filled on the engine thread, drained on the
 //! main thread; the lock between them is held only to push one report or to swap the queue for an empty one.
 //!
-//! The bell rings once for a burst: the first report after a drain calls `wake`, the ones after it see that it rang
-//! already. A drain silences the bell *before* it takes the queue. A report pushed too late to be taken was therefore
-//! pushed after the silencing, finds the bell silent, and rings it again: no wake is ever lost.
+//! Waking the main thread costs the engine a system call, so the bell rings once for a burst: when the engine has
+//! nothing left to do, or [`BURST`] reports have come, and then not again before the main thread answered. A drain
+//! answers the bell *before* it takes the queue. A report pushed too late to be taken was therefore pushed after the
+//! answer, finds the bell silent, and rings it again: no wake is ever lost.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::attempt::Report;
+
+/// How many reports may wait for the engine to run out of work. A busy engine has that many in milliseconds.
+const BURST: usize = 64;
 
 /// The way back from the engine thread to the main thread.
 pub(super) struct Outbox {
@@ -38,11 +42,24 @@ impl Outbox {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Queues a report and rings.
+    /// Queues a report. It is announced with the others of its burst.
     pub(super) fn push(&self, report: Report) {
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+        let mut queue = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push(report);
+        let burst_is_full = queue.len() >= BURST;
+        drop(queue);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.ring();
+        if burst_is_full {
+            self.ring();
+        }
+    }
+
+    /// Rings for what is queued. The engine thread does so whenever it is about to sleep.
+    pub(super) fn announce(&self) {
+        let news = !self.reports.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if news {
+            self.ring();
+        }
     }
 
     /// Moves every queued report to the end of `into`.

@@ -5,7 +5,7 @@
 //! in the moment it is cancelled.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -16,6 +16,8 @@ use crate::domain::attempt::{Attempt, Report, Timings};
 use crate::domain::call::CallId;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 
+use super::attempt;
+use super::client::Wire;
 use super::outbox::Outbox;
 
 /// The attempts in flight.
@@ -41,24 +43,21 @@ impl Running {
     }
 
     /// Runs an attempt as a task of its own.
-    pub(super) fn spawn<F>(self: &Arc<Self>, attempt: Attempt, run: impl FnOnce(Attempt) -> F)
-    where
-        F: Future<Output = Report> + Send + 'static,
-    {
+    pub(super) fn spawn(self: &Arc<Self>, wire: Wire, attempt: Box<Attempt>) {
         let (call, number) = (attempt.call, attempt.number);
         let (started_at, began) = (SystemTime::now(), Instant::now());
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if tasks.contains_key(&call) {
-            let failure = Failure::new(FailureClass::Internal, "pg_edge sent this call twice at the same time");
-            return self.outbox.push(ended_by_us(call, number, started_at, began, failure));
+        match tasks.entry(call) {
+            // The task cannot have ended before it is noted: the one thread of the runtime is busy right here.
+            Entry::Vacant(free) => {
+                let handle = tokio::spawn(attempt::run(wire, attempt, Arc::clone(self)));
+                free.insert(Task { number, started_at, began, handle });
+            }
+            Entry::Occupied(_) => {
+                let failure = Failure::new(FailureClass::Internal, "pg_edge sent this call twice at the same time");
+                self.outbox.push(ended_by_us(call, number, started_at, began, failure));
+            }
         }
-        let (this, run) = (Arc::clone(self), run(attempt));
-        let handle = tokio::spawn(async move {
-            let report = run.await;
-            this.finish(report);
-        });
-        // The task cannot have ended yet: the one thread of the runtime is busy right here.
-        tasks.insert(call, Task { number, started_at, began, handle });
     }
 
     /// Breaks an attempt off and reports it as cancelled. Dropping its future closes its connection.
@@ -85,7 +84,8 @@ impl Running {
         tasks.into_keys().collect()
     }
 
-    fn finish(&self, report: Report) {
+    /// Reports an attempt that ended by itself, unless it was ended from outside in the same moment.
+    pub(super) fn finish(&self, report: Report) {
         if self.remove(report.call).is_some() {
             self.outbox.push(report);
         }

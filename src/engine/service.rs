@@ -9,7 +9,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::domain::call::CallId;
 
-use super::attempt;
 use super::client::Wire;
 use super::log::LogWriter;
 use super::message::{Command, Settings, StartError};
@@ -57,7 +56,7 @@ impl Service {
         let Self { settings, inbox, outbox, log } = self;
         let _obituary = Obituary(Arc::clone(&outbox));
         let _listening = log.listen();
-        let (runtime, wire) = match prepare(&settings) {
+        let (runtime, wire) = match prepare(&settings, Arc::clone(&outbox)) {
             Ok(prepared) => prepared,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -71,8 +70,11 @@ impl Service {
     }
 }
 
-fn prepare(settings: &Settings) -> Result<(Runtime, Wire), StartError> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
+fn prepare(settings: &Settings, outbox: Arc<Outbox>) -> Result<(Runtime, Wire), StartError> {
+    // Before the thread goes to sleep is when a burst of reports is complete.
+    let mut builder = Builder::new_current_thread();
+    let runtime =
+        builder.enable_all().on_thread_park(move || outbox.announce()).build().map_err(StartError::Runtime)?;
     Ok((runtime, Wire::new(settings)?))
 }
 
@@ -82,9 +84,7 @@ async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &A
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
         for command in batch.drain(..) {
             match command {
-                Command::Send(attempt) => {
-                    running.spawn(*attempt, |attempt| attempt::run(wire.clone(), attempt));
-                }
+                Command::Send(attempt) => running.spawn(wire.clone(), attempt),
                 Command::Cancel(call) => running.cancel(call),
                 Command::Reconfigure(settings) => reconfigure(&mut wire, &settings),
                 Command::Stop { grace } => return finish(running, grace).await,
