@@ -35,7 +35,8 @@ echo "$base_url"
 echo "== cluster"
 as_server "$pg_bin/initdb" -D "$run/data" -U postgres -A trust -E UTF8 --no-locale >"$run/log/initdb"
 library=$(find "$run/stage" -name pg_edge.so)
-if "$pg_bin/postgres" --describe-config 2>/dev/null | grep -q '^extension_destdir'; then
+known=$("$pg_bin/postgres" --describe-config)
+if grep -q '^extension_destdir' <<<"$known"; then
     # Debian's way to use an extension that is not installed.
     found="extension_destdir = '$run/stage'
 shared_preload_libraries = '$library'"
