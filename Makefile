@@ -3,6 +3,8 @@
 # The Postgres to build for. Its major version picks the cargo feature.
 PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 export PG_CONFIG
+# Where cargo puts what it installs; a shell that is no login shell may not look there.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -16,6 +16,7 @@ fi
 
 missing=()
 command -v gcc >/dev/null || missing+=(gcc)
+[ -f /usr/include/stdio.h ] || missing+=(libc6-dev)
 command -v make >/dev/null || missing+=(make)
 command -v pkg-config >/dev/null || missing+=(pkg-config)
 # Any libclang that brings its headers will do; bindgen finds them all.

@@ -44,9 +44,11 @@ pub fn server_user() -> Option<&'static User> {
     user.as_ref()
 }
 
-/// One of Postgres' programs, run as the caller, such as psql: it may read the caller's files.
+/// One of Postgres' programs, run as the caller, such as psql: it may read the caller's files. Some builds of the
+/// server come without clients; then the path's do.
 pub fn client_program(name: &str) -> Command {
-    without_the_callers_postgres(Command::new(bindir().join(name)))
+    let own = bindir().join(name);
+    without_the_callers_postgres(Command::new(if own.exists() { own } else { name.into() }))
 }
 
 /// Any program, run as the user the servers run as.
