@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --no-default-features --bench engine [-- ATTEMPTS IN_FLIGHT ROUNDS]`
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

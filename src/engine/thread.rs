@@ -23,6 +23,7 @@ pub(super) enum SpawnError {
 }
 
 /// Runs `body` on a new thread in which all signals are blocked.
+#[allow(clippy::disallowed_methods)] // This is the one place that starts a thread.
 pub(super) fn spawn_masked(body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, SpawnError> {
     let _guard = MaskGuard::block_all().map_err(SpawnError::Mask)?;
     std::thread::Builder::new().name(NAME.to_owned()).spawn(body).map_err(SpawnError::Spawn)

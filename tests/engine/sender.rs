@@ -1,0 +1,109 @@
+//! The test's side of the engine: what the worker is in production.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use pg_edge::domain::attempt::{Attempt, Limits, Report};
+use pg_edge::domain::call::CallId;
+use pg_edge::domain::outcome::{Failure, FailureClass, Outcome, Response};
+use pg_edge::domain::request::Request;
+use pg_edge::engine::{Engine, Settings};
+use url::Url;
+
+/// Longer than anything takes on a busy machine; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An engine and the wakes it gave.
+pub struct Sender {
+    pub engine: Engine,
+    pub wakes: Receiver<()>,
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        connect_timeout: Duration::from_secs(10),
+        idle_connection_timeout: Duration::from_secs(30),
+        max_idle_per_host: 64,
+        user_agent: "pg_edge-test".to_owned(),
+        max_in_flight: 256,
+    }
+}
+
+/// A GET without a body, under generous limits.
+pub fn get(url: &Url) -> Attempt {
+    let request = Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: None };
+    let limits = Limits { total: PATIENCE, first_byte: None, max_response_bytes: 1_000_000 };
+    Attempt { call: CallId(1), number: 1, request, limits }
+}
+
+pub fn post(url: &Url, body: &'static str) -> Attempt {
+    let mut attempt = get(url);
+    attempt.request.method = Method::POST;
+    attempt.request.body = Some(Bytes::from_static(body.as_bytes()));
+    attempt
+}
+
+pub fn numbered(call: i64, attempt: Attempt) -> Attempt {
+    Attempt { call: CallId(call), ..attempt }
+}
+
+/// Waits until something is true, and fails the test where it does not become so.
+pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_true() {
+        assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl Sender {
+    pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        let (wake, wakes) = channel();
+        let engine = Engine::start(settings, move || wake.send(()).unwrap_or_default()).unwrap();
+        Self { engine, wakes }
+    }
+
+    /// Waits for `count` reports. Sleeps between wakes, so a lost wake fails the test.
+    pub fn reports(&self, count: usize) -> Vec<Report> {
+        let mut reports = Vec::new();
+        loop {
+            self.engine.drain(&mut reports);
+            if reports.len() >= count {
+                assert_eq!(reports.len(), count, "{reports:?}");
+                return reports;
+            }
+            self.wakes.recv_timeout(PATIENCE).expect("a wake for each burst of reports");
+        }
+    }
+
+    pub fn report(&self, attempt: Attempt) -> Report {
+        self.engine.send(attempt);
+        self.reports(1).remove(0)
+    }
+
+    pub fn response(&self, attempt: Attempt) -> Response {
+        match self.report(attempt).outcome {
+            Outcome::Response(response) => response,
+            Outcome::Failure(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    pub fn failure(&self, attempt: Attempt) -> Failure {
+        match self.report(attempt).outcome {
+            Outcome::Failure(failure) => failure,
+            Outcome::Response(response) => panic!("{response:?}"),
+        }
+    }
+
+    /// The class and message of a failure.
+    pub fn refusal(&self, attempt: Attempt) -> (FailureClass, String) {
+        let failure = self.failure(attempt);
+        (failure.class, failure.message)
+    }
+}
