@@ -44,8 +44,7 @@ pub(super) async fn run(wire: Wire, attempt: Box<Attempt>, report_to: Arc<Runnin
     let (call, number) = (attempt.call, attempt.number);
     let (started_at, began) = (SystemTime::now(), Instant::now());
     let (clock, mut seen) = (Arc::new(Clock::default()), Seen::default());
-    let exchange = exchange(&wire, attempt, began, &clock, &mut seen);
-    let outcome = match contain(clock::time(&clock, exchange)).await {
+    let outcome = match contain(clock::time(&clock, exchange(&wire, attempt, began, &clock, &mut seen))).await {
         Ok(response) => Outcome::Response(response),
         Err(failure) => Outcome::Failure(failure),
     };
@@ -72,9 +71,7 @@ async fn exchange(
     seen: &mut Seen,
 ) -> Result<Response, Failure> {
     let (limits, bodiless) = (attempt.limits, attempt.request.method == Method::HEAD);
-    let sending = wire.client.execute(prepare(attempt)?);
-    let sent = timeout_at(after(began, first_limit(&limits)), sending).await;
-    let mut response = match sent {
+    let mut response = match timeout_at(after(began, first_limit(&limits)), begin(wire, attempt)?).await {
         Ok(Ok(response)) => response,
         Ok(Err(cause)) => return Err(error::failure(&cause, Phase::Head, clock.stage(), wire.connect_timeout)),
         Err(_elapsed) => return Err(error::no_head(&limits, clock.stage())),
@@ -84,8 +81,7 @@ async fn exchange(
     if bodiless || has_no_body(response.status()) {
         return Ok(Response { head, body: Bytes::new() });
     }
-    let reading = body::read(&mut response, limits.max_response_bytes);
-    match timeout_at(after(began, limits.total), reading).await {
+    match timeout_at(after(began, limits.total), body::read(&mut response, limits.max_response_bytes)).await {
         Ok(Ok(body)) => Ok(Response { head, body }),
         Ok(Err(body::ReadError::TooLarge)) => Err(error::too_large(&limits).with_head(head)),
         Ok(Err(body::ReadError::Broken(cause))) => {
@@ -95,8 +91,11 @@ async fn exchange(
     }
 }
 
-/// The request as the library wants it. Nothing is copied.
-fn prepare(attempt: Box<Attempt>) -> Result<reqwest::Request, Failure> {
+/// Hands the request to the library. Nothing of it is copied here.
+fn begin(
+    wire: &Wire,
+    attempt: Box<Attempt>,
+) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
     let Attempt { number, request: Request { method, url, headers, body }, .. } = *attempt;
     if method == Method::CONNECT {
         return Err(Failure::new(FailureClass::InvalidRequest, "a CONNECT request opens a tunnel and cannot be sent"));
@@ -105,7 +104,7 @@ fn prepare(attempt: Box<Attempt>) -> Result<reqwest::Request, Failure> {
     *prepared.headers_mut() = headers;
     prepared.headers_mut().entry(ATTEMPT_NUMBER).or_insert_with(|| HeaderValue::from(number));
     *prepared.body_mut() = body.map(Into::into);
-    Ok(prepared)
+    Ok(wire.client.execute(prepared))
 }
 
 /// How long the head may take.
