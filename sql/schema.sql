@@ -24,6 +24,7 @@ create table edge_store.request (
     url             text        not null,
     headers         text,
     body            bytea,
+    idempotency_key text,
     metadata        jsonb,
     run_at          timestamptz,
     on_complete     oid,
@@ -131,7 +132,6 @@ create table edge_store.lease (
     floor           bigint      not null,
     taken_at        timestamptz not null,
     call_ids        bigint[]    not null,
-    slots           smallint[]  not null,
     numbers         smallint[]  not null,
     interruptions   smallint[]  not null
 );

@@ -201,6 +201,13 @@ impl<T> Backlog<T> {
         removed
     }
 
+    /// Lets `change` at every waiting call.
+    pub fn for_each_waiting(&mut self, mut change: impl FnMut(&mut T)) {
+        for (_, call) in self.lanes.values_mut().flat_map(|lane| &mut lane.waiting) {
+            change(call);
+        }
+    }
+
     fn push(&mut self, name: &LaneName, now: SystemTime, call: T) {
         let lane = self.lane(name);
         let was_empty = lane.waiting.is_empty();

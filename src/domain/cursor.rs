@@ -68,7 +68,8 @@ impl Cursor {
 
     /// Where to look, given the sequence's value read before the snapshot is taken.
     pub fn ranges(&self, last_handed_out: i64) -> Vec<IdRange> {
-        let mut ranges: Vec<_> = self.gaps.iter().map(|(first, gap)| IdRange { first: *first, last: gap.last }).collect();
+        let mut ranges: Vec<_> =
+            self.gaps.iter().map(|(first, gap)| IdRange { first: *first, last: gap.last }).collect();
         if last_handed_out >= self.next {
             ranges.push(IdRange { first: self.next, last: last_handed_out });
         }

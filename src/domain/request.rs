@@ -58,8 +58,8 @@ pub enum RequestError {
 
 /// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
 pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
-    let mut parsed = Url::parse(url)
-        .map_err(|reason| RequestError::Url { url: url.to_owned(), reason: reason.to_string() })?;
+    let mut parsed =
+        Url::parse(url).map_err(|reason| RequestError::Url { url: url.to_owned(), reason: reason.to_string() })?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(RequestError::Scheme(parsed.scheme().to_owned()));
     }

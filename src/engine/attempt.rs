@@ -1,4 +1,4 @@
-//! One attempt, from the request to the report. Runs on the engine thread, as a task of its own.
+//! One attempt, from the request to the report. Runs on the engine thread, in a lane.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,7 +20,6 @@ use super::body;
 use super::client::Wire;
 use super::clock::{self, Clock};
 use super::error::{self, Phase};
-use super::running::Running;
 
 /// Tells the peer which try of the call it sees.
 const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static("x-edge-attempt");
@@ -35,12 +34,12 @@ struct Seen {
     remote: Option<SocketAddr>,
 }
 
-/// Tries a call once and hands over the report. Ends within the attempt's total limit.
+/// Tries a call once. Ends within the attempt's total limit.
 ///
 /// What is awaited here is built where it is awaited and the attempt stays in its box: every wrapper written as an
 /// `async fn` around another future would hold that future twice, and moving kilobytes about was once a sixth of the
 /// engine's time.
-pub(super) async fn run(wire: Wire, attempt: Box<Attempt>, report_to: Arc<Running>) {
+pub(super) async fn run(wire: Wire, attempt: Box<Attempt>) -> Report {
     let (call, number) = (attempt.call, attempt.number);
     let (started_at, began) = (SystemTime::now(), Instant::now());
     let (clock, mut seen) = (Arc::new(Clock::default()), Seen::default());
@@ -49,7 +48,7 @@ pub(super) async fn run(wire: Wire, attempt: Box<Attempt>, report_to: Arc<Runnin
         Err(failure) => Outcome::Failure(failure),
     };
     let timings = clock.timings(seen.first_byte, began.elapsed());
-    report_to.finish(Report { call, number, outcome, started_at, timings, remote: seen.remote });
+    Report { call, number, outcome, started_at, timings, remote: seen.remote }
 }
 
 /// Turns a panic of one attempt into its failure, so that the others go on.

@@ -2,7 +2,7 @@
 //!
 //! Two threads meet here. The *main thread* holds the [`Engine`] handle: every method on it returns at once, and only
 //! [`Engine::start`] and [`Engine::stop`] wait, each for a bounded time. The *engine thread* is one thread with all
-//! signals blocked, running a tokio runtime in which every attempt is one task. Attempts go over by an unbounded
+//! signals blocked, running a tokio runtime in which every attempt in flight has a task to itself. Attempts go over by an unbounded
 //! channel (the worker bounds what it hands over), reports come back through a queue that rings `wake` when it turns
 //! from drained to filled. Neither side ever waits for the other.
 //!
@@ -12,6 +12,7 @@
 //! | `thread` | the one masked thread | main spawns it |
 //! | `service` | the loop that obeys commands | engine |
 //! | `running` | which attempts are in flight | engine |
+//! | `lane` | the task that runs one attempt after another | engine |
 //! | `outbox` | finished reports and the bell | both |
 //! | `attempt`, `body` | one attempt | engine |
 //! | `client`, `trust`, `resolver`, `connector` | how connections are made | engine |
@@ -27,6 +28,7 @@ mod clock;
 mod connector;
 mod descriptors;
 mod error;
+mod lane;
 mod log;
 mod message;
 mod outbox;

@@ -1,4 +1,4 @@
-//! Which attempts are in flight. Lives on the engine thread; its lock is never contended and only there because
+//! Which attempts are in flight. Lives on the engine thread; its locks are never contended and only there because
 //! tokio wants tasks that could move between threads.
 //!
 //! Whoever takes an attempt out of this map reports it, so each attempt is reported exactly once even where it ends
@@ -6,23 +6,27 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use crate::domain::attempt::{Attempt, Report, Timings};
 use crate::domain::call::CallId;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 
-use super::attempt;
 use super::client::Wire;
+use super::lane::Lane;
 use super::outbox::Outbox;
+
+/// How many idle lanes are kept. A busy engine fills them as fast as they come free.
+const IDLE_LANES: usize = 256;
 
 /// The attempts in flight.
 pub(super) struct Running {
     tasks: Mutex<HashMap<CallId, Task>>,
+    idle: Mutex<Vec<Arc<Lane>>>,
     outbox: Arc<Outbox>,
     emptied: Notify,
 }
@@ -32,26 +36,26 @@ struct Task {
     number: u32,
     started_at: SystemTime,
     began: Instant,
-    handle: JoinHandle<()>,
+    lane: Arc<Lane>,
 }
 
 // === impl Running ===
 
 impl Running {
     pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { tasks: Mutex::default(), outbox, emptied: Notify::new() }
+        Self { tasks: Mutex::default(), idle: Mutex::default(), outbox, emptied: Notify::new() }
     }
 
-    /// Runs an attempt as a task of its own.
-    pub(super) fn spawn(self: &Arc<Self>, wire: Wire, attempt: Box<Attempt>) {
+    /// Runs an attempt in a lane of its own.
+    pub(super) fn start(self: &Arc<Self>, wire: Wire, attempt: Box<Attempt>) {
         let (call, number) = (attempt.call, attempt.number);
         let (started_at, began) = (SystemTime::now(), Instant::now());
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        match tasks.entry(call) {
-            // The task cannot have ended before it is noted: the one thread of the runtime is busy right here.
+        match self.tasks.lock().unwrap_or_else(PoisonError::into_inner).entry(call) {
+            // The lane cannot have finished before it is noted: the one thread of the runtime is busy right here.
             Entry::Vacant(free) => {
-                let handle = tokio::spawn(attempt::run(wire, attempt, Arc::clone(self)));
-                free.insert(Task { number, started_at, began, handle });
+                let lane = self.idle_lane().unwrap_or_else(|| Lane::open(self));
+                lane.run(wire, attempt);
+                free.insert(Task { number, started_at, began, lane });
             }
             Entry::Occupied(_) => {
                 let failure = Failure::new(FailureClass::Internal, "pg_edge sent this call twice at the same time");
@@ -63,7 +67,7 @@ impl Running {
     /// Breaks an attempt off and reports it as cancelled. Dropping its future closes its connection.
     pub(super) fn cancel(&self, call: CallId) {
         let Some(task) = self.remove(call) else { return };
-        task.handle.abort();
+        task.lane.close();
         let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent");
         self.outbox.push(ended_by_us(call, task.number, task.started_at, task.began, failure));
     }
@@ -79,16 +83,27 @@ impl Running {
     pub(super) fn abandon(&self) -> Vec<CallId> {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks.values() {
-            task.handle.abort();
+            task.lane.close();
         }
         tasks.into_keys().collect()
     }
 
-    /// Reports an attempt that ended by itself, unless it was ended from outside in the same moment.
-    pub(super) fn finish(&self, report: Report) {
+    /// Reports an attempt that ended by itself, and tells its lane whether to wait for another one.
+    pub(super) fn finish(&self, report: Report, lane: &Arc<Lane>) -> ControlFlow<()> {
+        // An attempt that is not there any more was ended, and reported, from outside in the same moment.
         if self.remove(report.call).is_some() {
             self.outbox.push(report);
         }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() >= IDLE_LANES {
+            return ControlFlow::Break(());
+        }
+        idle.push(Arc::clone(lane));
+        ControlFlow::Continue(())
+    }
+
+    fn idle_lane(&self) -> Option<Arc<Lane>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     fn remove(&self, call: CallId) -> Option<Task> {

@@ -84,7 +84,7 @@ async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &A
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
         for command in batch.drain(..) {
             match command {
-                Command::Send(attempt) => running.spawn(wire.clone(), attempt),
+                Command::Send(attempt) => running.start(wire.clone(), attempt),
                 Command::Cancel(call) => running.cancel(call),
                 Command::Reconfigure(settings) => reconfigure(&mut wire, &settings),
                 Command::Stop { grace } => return finish(running, grace).await,

@@ -41,7 +41,6 @@ impl ClusterBuilder {
         if !self.bare {
             settings.extend_from_slice(extension::settings());
             // The peers of tests listen on loopback addresses, which are refused by default.
-            settings.push(("pg_edge.allowed_networks".into(), "127.0.0.0/8, ::1/128".into()));
         }
         settings.extend(self.settings);
         let dir = run_dir::next_cluster();

@@ -1,0 +1,1 @@
+-- What every object is, for \d+ and \df+.

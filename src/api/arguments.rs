@@ -1,0 +1,95 @@
+//! Checking single arguments.
+
+use std::time::Duration;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::prelude::*;
+
+use crate::domain::header;
+use crate::error::Error;
+use crate::store::calls::Viewer;
+use crate::store::owner;
+
+/// No attempt takes longer than a day.
+const LONGEST_TIMEOUT_MS: i128 = 24 * 60 * 60 * 1000;
+
+/// The longest idempotency key.
+const LONGEST_KEY: usize = 255;
+
+/// An argument that must be given.
+pub fn required<T>(argument: Option<T>, name: &'static str) -> Result<T, Error> {
+    argument.ok_or(Error::NullArgument(name))
+}
+
+/// A timeout in milliseconds.
+pub fn timeout(argument: Option<Interval>) -> Result<Option<i32>, Error> {
+    let Some(interval) = argument else { return Ok(None) };
+    let millis = interval.as_micros() / 1000;
+    match i32::try_from(millis) {
+        Ok(whole) if whole > 0 && millis <= LONGEST_TIMEOUT_MS => Ok(Some(whole)),
+        _ => Err(Error::OutOfRange {
+            argument: "timeout",
+            wanted: "at least one millisecond and at most one day",
+            given: in_seconds(millis),
+        }),
+    }
+}
+
+/// How long a session is willing to wait.
+pub fn patience(argument: Option<Interval>) -> Result<Duration, Error> {
+    let micros = required(argument, "timeout")?.as_micros();
+    match u64::try_from(micros) {
+        Ok(micros) => Ok(Duration::from_micros(micros)),
+        Err(_) if micros < 0 => {
+            Err(Error::OutOfRange { argument: "timeout", wanted: "zero or longer", given: in_seconds(micros / 1000) })
+        }
+        Err(_) => Ok(Duration::MAX / 2),
+    }
+}
+
+fn in_seconds(millis: i128) -> String {
+    format!("{} s", millis as f64 / 1000.0)
+}
+
+/// How often a call may be tried.
+pub fn max_attempts(argument: Option<i32>) -> Result<Option<i16>, Error> {
+    let Some(given) = argument else { return Ok(None) };
+    match i16::try_from(given) {
+        Ok(attempts) if (1..=1000).contains(&attempts) => Ok(Some(attempts)),
+        _ => {
+            Err(Error::OutOfRange { argument: "max_attempts", wanted: "between 1 and 1000", given: given.to_string() })
+        }
+    }
+}
+
+/// When a call is to be made first.
+pub fn run_at(argument: Option<TimestampWithTimeZone>) -> Result<Option<TimestampWithTimeZone>, Error> {
+    match argument {
+        Some(at) if at.is_infinity() || at.is_neg_infinity() => {
+            Err(Error::OutOfRange { argument: "run_at", wanted: "a finite time", given: "infinity".to_owned() })
+        }
+        other => Ok(other),
+    }
+}
+
+/// A key that can stand in a header.
+pub fn idempotency_key(argument: Option<&str>) -> Result<Option<&str>, Error> {
+    let Some(key) = argument else { return Ok(None) };
+    if key.is_empty() || key.len() > LONGEST_KEY {
+        return Err(Error::OutOfRange {
+            argument: "idempotency_key",
+            wanted: "1 to 255 bytes long",
+            given: format!("{} bytes", key.len()),
+        });
+    }
+    header::value("Idempotency-Key", key)?;
+    Ok(Some(key))
+}
+
+/// Who asks, and whether he may see what is not his.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn viewer() -> Viewer {
+    let role = owner::current_role();
+    // SAFETY: main thread, inside a transaction.
+    Viewer { role, sees_all: unsafe { pg_sys::superuser_arg(role) } }
+}

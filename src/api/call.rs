@@ -1,0 +1,130 @@
+//! From the arguments of an `edge.http_*_async` function to a row in the queue.
+
+use ::http::HeaderMap;
+use ::http::header::{CONTENT_TYPE, HeaderValue};
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::arguments;
+use crate::domain::{header, request};
+use crate::error::Error;
+use crate::guc::Settings;
+use crate::store::datum::{Jsonb, RegProc};
+use crate::store::queue::{self, Claim, NewCall};
+use crate::store::{calls, owner};
+use crate::worker::wake::{self, reason};
+
+/// What a user asked for, unchecked.
+pub struct Asked<'a> {
+    pub method: &'a str,
+    pub url: Option<&'a str>,
+    pub body: Body,
+    pub params: Option<Jsonb>,
+    pub headers: Option<Jsonb>,
+    pub timeout: Option<Interval>,
+    pub max_attempts: Option<i32>,
+    pub run_at: Option<TimestampWithTimeZone>,
+    pub idempotency_key: Option<&'a str>,
+    pub stream: Option<&'a str>,
+    pub on_complete: Option<RegProc>,
+    pub endpoint: Option<&'a str>,
+    pub metadata: Option<Jsonb>,
+}
+
+/// The body of a request, by kind.
+pub enum Body {
+    None,
+    Json(Option<Jsonb>),
+    Bytes { bytes: Option<Vec<u8>>, content_type: Option<String> },
+}
+
+/// Checks a call and queues it in the running transaction.
+pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
+    if asked.stream.is_some() {
+        return Err(Error::NotYet("stream"));
+    }
+    if let Some(endpoint) = asked.endpoint {
+        return Err(Error::NoSuchEndpoint(endpoint.to_owned()));
+    }
+    let owner = owner::current_role();
+    let url = arguments::required(asked.url, "url")?;
+    let params = asked.params.and_then(Jsonb::text);
+    let url = request::target(url, params.as_deref())?;
+    let method = request::method(asked.method)?;
+    let mut headers = match asked.headers.and_then(Jsonb::text) {
+        Some(given) => header::parse(&given)?,
+        None => HeaderMap::new(),
+    };
+    let body = body(asked.body, &mut headers)?;
+    request::within_limit(body.as_deref().unwrap_or_default(), Settings::current().max_request_bytes)?;
+    let headers = header::to_block(&headers);
+    let on_complete = asked.on_complete.map(|function| callback(owner, function)).transpose()?;
+    let call = NewCall {
+        owner,
+        method: method.as_str(),
+        url: url.as_str(),
+        headers: headers.as_deref(),
+        body: body.as_deref(),
+        timeout_ms: arguments::timeout(asked.timeout)?,
+        max_attempts: arguments::max_attempts(asked.max_attempts)?,
+        run_at: arguments::run_at(asked.run_at)?,
+        on_complete,
+        idempotency_key: arguments::idempotency_key(asked.idempotency_key)?,
+        metadata: asked.metadata,
+    };
+    let id = owner::acting(|| write(&call))?;
+    wake::at_commit(reason::CALLS);
+    Ok(id)
+}
+
+/// Writes a call, unless its idempotency key names one that exists.
+fn write(call: &NewCall<'_>) -> Result<i64, Error> {
+    let Some(key) = call.idempotency_key else { return queue::insert(None, call) };
+    let id = queue::next_id()?;
+    let window = Settings::current().idempotency_window;
+    let window = Interval::from_micros(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
+    let fingerprint = fingerprint(call);
+    match queue::claim_key(call.owner, key, id, &fingerprint, window)? {
+        Claim::Ours(id) => queue::insert(Some(id), call),
+        Claim::Theirs { call, fingerprint: known } if known == fingerprint => Ok(call),
+        Claim::Theirs { call, .. } => Err(Error::KeyTaken { key: key.to_owned(), call }),
+    }
+}
+
+/// What makes two requests the same: everything that is sent.
+fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    for part in [call.method.as_bytes(), call.url.as_bytes(), call.headers.unwrap_or("").as_bytes()] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.update(call.body.unwrap_or_default());
+    digest.finalize().to_vec()
+}
+
+/// The bytes to send. A body brings its content type along, unless the user gave one.
+fn body(body: Body, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Error> {
+    let (bytes, content_type) = match body {
+        Body::None => return Ok(None),
+        Body::Json(json) => {
+            (json.and_then(Jsonb::text).map(String::into_bytes), HeaderValue::from_static("application/json"))
+        }
+        Body::Bytes { bytes, content_type: Some(text) } => (bytes, header::value("Content-Type", &text)?),
+        Body::Bytes { bytes, content_type: None } => (bytes, HeaderValue::from_static("application/octet-stream")),
+    };
+    if bytes.is_some() && !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    Ok(bytes)
+}
+
+/// A function that the role may execute and that takes an `edge.response`.
+fn callback(role: pg_sys::Oid, function: RegProc) -> Result<pg_sys::Oid, Error> {
+    match owner::acting(|| calls::callback(role, function.0))? {
+        None => Err(Error::NotExecutable(function.0.to_u32().to_string())),
+        Some(found) if !found.executable => Err(Error::NotExecutable(found.name)),
+        Some(found) if !found.fits => Err(Error::NotACallback(found.name)),
+        Some(_) => Ok(function.0),
+    }
+}

@@ -1,0 +1,220 @@
+//! The functions that queue an HTTP call: `edge.http_*_async`.
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::arguments;
+use super::call::{Asked, Body, queue};
+use crate::store::datum::{Jsonb, RegProc};
+
+/// Queues a POST with a JSON body.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the SQL contract")]
+fn http_post_async(
+    url: Option<&str>,
+    body: default!(Option<Jsonb>, "'{}'"),
+    params: default!(Option<Jsonb>, "'{}'"),
+    headers: default!(Option<Jsonb>, "'{}'"),
+    timeout: default!(Option<Interval>, "NULL"),
+    max_attempts: default!(Option<i32>, "NULL"),
+    run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    idempotency_key: default!(Option<&str>, "NULL"),
+    stream: default!(Option<&str>, "NULL"),
+    on_complete: default!(Option<RegProc>, "NULL"),
+    endpoint: default!(Option<&str>, "NULL"),
+    metadata: default!(Option<Jsonb>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let asked = Asked {
+        method: "POST",
+        url,
+        body: Body::Json(body),
+        params,
+        headers,
+        timeout,
+        max_attempts,
+        run_at,
+        idempotency_key,
+        stream,
+        on_complete,
+        endpoint,
+        metadata,
+    };
+    Ok(queue(asked)?)
+}
+
+/// Queues a PUT with a JSON body.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the SQL contract")]
+fn http_put_async(
+    url: Option<&str>,
+    body: default!(Option<Jsonb>, "'{}'"),
+    params: default!(Option<Jsonb>, "'{}'"),
+    headers: default!(Option<Jsonb>, "'{}'"),
+    timeout: default!(Option<Interval>, "NULL"),
+    max_attempts: default!(Option<i32>, "NULL"),
+    run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    idempotency_key: default!(Option<&str>, "NULL"),
+    stream: default!(Option<&str>, "NULL"),
+    on_complete: default!(Option<RegProc>, "NULL"),
+    endpoint: default!(Option<&str>, "NULL"),
+    metadata: default!(Option<Jsonb>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let asked = Asked {
+        method: "PUT",
+        url,
+        body: Body::Json(body),
+        params,
+        headers,
+        timeout,
+        max_attempts,
+        run_at,
+        idempotency_key,
+        stream,
+        on_complete,
+        endpoint,
+        metadata,
+    };
+    Ok(queue(asked)?)
+}
+
+/// Queues a PATCH with a JSON body.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the SQL contract")]
+fn http_patch_async(
+    url: Option<&str>,
+    body: default!(Option<Jsonb>, "'{}'"),
+    params: default!(Option<Jsonb>, "'{}'"),
+    headers: default!(Option<Jsonb>, "'{}'"),
+    timeout: default!(Option<Interval>, "NULL"),
+    max_attempts: default!(Option<i32>, "NULL"),
+    run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    idempotency_key: default!(Option<&str>, "NULL"),
+    stream: default!(Option<&str>, "NULL"),
+    on_complete: default!(Option<RegProc>, "NULL"),
+    endpoint: default!(Option<&str>, "NULL"),
+    metadata: default!(Option<Jsonb>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let asked = Asked {
+        method: "PATCH",
+        url,
+        body: Body::Json(body),
+        params,
+        headers,
+        timeout,
+        max_attempts,
+        run_at,
+        idempotency_key,
+        stream,
+        on_complete,
+        endpoint,
+        metadata,
+    };
+    Ok(queue(asked)?)
+}
+
+/// Queues a GET.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the SQL contract")]
+fn http_get_async(
+    url: Option<&str>,
+    params: default!(Option<Jsonb>, "'{}'"),
+    headers: default!(Option<Jsonb>, "'{}'"),
+    timeout: default!(Option<Interval>, "NULL"),
+    max_attempts: default!(Option<i32>, "NULL"),
+    run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    idempotency_key: default!(Option<&str>, "NULL"),
+    stream: default!(Option<&str>, "NULL"),
+    on_complete: default!(Option<RegProc>, "NULL"),
+    endpoint: default!(Option<&str>, "NULL"),
+    metadata: default!(Option<Jsonb>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let asked = Asked {
+        method: "GET",
+        url,
+        body: Body::None,
+        params,
+        headers,
+        timeout,
+        max_attempts,
+        run_at,
+        idempotency_key,
+        stream,
+        on_complete,
+        endpoint,
+        metadata,
+    };
+    Ok(queue(asked)?)
+}
+
+/// Queues a DELETE, with a JSON body if one is given.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the SQL contract")]
+fn http_delete_async(
+    url: Option<&str>,
+    params: default!(Option<Jsonb>, "'{}'"),
+    headers: default!(Option<Jsonb>, "'{}'"),
+    timeout: default!(Option<Interval>, "NULL"),
+    max_attempts: default!(Option<i32>, "NULL"),
+    run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    idempotency_key: default!(Option<&str>, "NULL"),
+    stream: default!(Option<&str>, "NULL"),
+    on_complete: default!(Option<RegProc>, "NULL"),
+    endpoint: default!(Option<&str>, "NULL"),
+    metadata: default!(Option<Jsonb>, "NULL"),
+    body: default!(Option<Jsonb>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let asked = Asked {
+        method: "DELETE",
+        url,
+        body: Body::Json(body),
+        params,
+        headers,
+        timeout,
+        max_attempts,
+        run_at,
+        idempotency_key,
+        stream,
+        on_complete,
+        endpoint,
+        metadata,
+    };
+    Ok(queue(asked)?)
+}
+
+/// Queues a call with any method and any bytes as its body.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the SQL contract")]
+fn http_async(
+    method: Option<&str>,
+    url: Option<&str>,
+    body: default!(Option<&[u8]>, "NULL"),
+    content_type: default!(Option<&str>, "NULL"),
+    params: default!(Option<Jsonb>, "'{}'"),
+    headers: default!(Option<Jsonb>, "'{}'"),
+    timeout: default!(Option<Interval>, "NULL"),
+    max_attempts: default!(Option<i32>, "NULL"),
+    run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    idempotency_key: default!(Option<&str>, "NULL"),
+    stream: default!(Option<&str>, "NULL"),
+    on_complete: default!(Option<RegProc>, "NULL"),
+    endpoint: default!(Option<&str>, "NULL"),
+    metadata: default!(Option<Jsonb>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let asked = Asked {
+        method: arguments::required(method, "method")?,
+        url,
+        body: Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type: content_type.map(str::to_owned) },
+        params,
+        headers,
+        timeout,
+        max_attempts,
+        run_at,
+        idempotency_key,
+        stream,
+        on_complete,
+        endpoint,
+        metadata,
+    };
+    Ok(queue(asked)?)
+}

@@ -1,0 +1,10 @@
+//! The SQL functions: check, convert, call the store. No logic of their own.
+//!
+//! Runs in users' sessions. Every function here first notes who asks; only then does the store step up.
+
+mod arguments;
+mod call;
+mod control;
+mod http;
+mod outcome;
+pub mod views;

@@ -1,0 +1,147 @@
+//! Reading what became of a call, and changing its course: wait, result, status, cancel, replay.
+
+use std::time::{Duration, Instant};
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::arguments::{patience, required, viewer};
+use crate::error::Error;
+use crate::store::calls::{self, Viewer};
+use crate::store::datum::ResponseRow;
+use crate::store::owner;
+use crate::store::queue::{self, DeadLetters};
+use crate::store::transaction::under_snapshot;
+use crate::worker::latch::wait_in_session;
+use crate::worker::waiters::Registration;
+use crate::worker::wake::{self, reason};
+
+/// How often a session looks that found no room to be told.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The call as it stands now.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+fn result(id: Option<i64>) -> Result<Option<ResponseRow>, ErrorReport> {
+    let Some(id) = id else { return Ok(None) };
+    Ok(response(id, viewer())?)
+}
+
+/// The state of a call.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+fn status(id: Option<i64>) -> Result<Option<String>, ErrorReport> {
+    let Some(id) = id else { return Ok(None) };
+    let glance = glance(id, viewer())?;
+    Ok(glance.map(|glance| glance.state))
+}
+
+/// Waits until a call has ended, or the time is up.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+fn wait(
+    id: Option<i64>,
+    timeout: default!(Option<Interval>, "'30 seconds'"),
+) -> Result<Option<ResponseRow>, ErrorReport> {
+    let (id, viewer) = (required(id, "id")?, viewer());
+    let patience = patience(timeout)?;
+    let glance = glance(id, viewer)?.ok_or(Error::NoSuchCall(id))?;
+    if glance.queued_here {
+        return Err(Error::QueuedHere(id).into());
+    }
+    if !is_final(&glance.state) {
+        if sees_only_its_first_snapshot() {
+            return Err(Error::FrozenSnapshot.into());
+        }
+        wait_for_end(id, patience)?;
+    }
+    Ok(response(id, viewer)?)
+}
+
+/// Blocks on the latch until the dispatcher says that the call has ended.
+fn wait_for_end(id: i64, patience: Duration) -> Result<(), Error> {
+    let started = Instant::now();
+    // Registered before the first look, so that an end between the two is not missed.
+    let registration = Registration::new(id);
+    loop {
+        if owner::acting(|| under_snapshot(|| calls::is_final(id)))? {
+            return Ok(());
+        }
+        let left = patience.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        wait_in_session(if registration.is_some() { left } else { left.min(LOOK) });
+    }
+}
+
+/// Asks that a call is not made, or broken off.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+fn cancel(id: Option<i64>) -> Result<bool, ErrorReport> {
+    let id = required(id, "id")?;
+    let Some(glance) = glance(id, viewer())? else { return Ok(false) };
+    if is_final(&glance.state) {
+        return Ok(false);
+    }
+    owner::acting(|| calls::ask_to_cancel(id))?;
+    wake::at_commit(reason::CALLS | reason::CANCEL);
+    Ok(true)
+}
+
+/// Queues an ended call anew.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+fn replay(id: Option<i64>) -> Result<i64, ErrorReport> {
+    let id = required(id, "id")?;
+    let glance = glance(id, viewer())?.ok_or(Error::NoSuchCall(id))?;
+    if !is_final(&glance.state) {
+        return Err(Error::NotEnded(id).into());
+    }
+    let copy = owner::acting(|| queue::replay(id, glance.owner))?;
+    wake::at_commit(reason::CALLS);
+    Ok(copy)
+}
+
+/// Queues dead letters anew and tells how many.
+#[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+fn replay_dead(
+    endpoint: default!(Option<&str>, "NULL"),
+    since: default!(Option<TimestampWithTimeZone>, "NULL"),
+    max_calls: default!(Option<i32>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    if let Some(given) = max_calls.filter(|given| *given < 0) {
+        let (argument, wanted) = ("max_calls", "zero or more");
+        return Err(Error::OutOfRange { argument, wanted, given: given.to_string() }.into());
+    }
+    let viewer = viewer();
+    let limit = max_calls.map(i64::from);
+    let wanted = DeadLetters { viewer: viewer.role, sees_all: viewer.sees_all, endpoint, since, limit };
+    let replayed = owner::acting(|| {
+        let letters = queue::dead_letters(&wanted)?;
+        for id in &letters {
+            let owner = calls::glance(*id, viewer)?.map_or(viewer.role, |glance| glance.owner);
+            queue::replay(*id, owner)?;
+        }
+        Ok(letters.len())
+    })?;
+    if replayed > 0 {
+        wake::at_commit(reason::CALLS);
+    }
+    Ok(i64::try_from(replayed).unwrap_or(i64::MAX))
+}
+
+fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
+    owner::acting(|| under_snapshot(|| calls::response(id, viewer)))
+}
+
+fn glance(id: i64, viewer: Viewer) -> Result<Option<calls::Glance>, Error> {
+    owner::acting(|| under_snapshot(|| calls::glance(id, viewer)))
+}
+
+fn is_final(state: &str) -> bool {
+    matches!(state, "succeeded" | "failed" | "truncated" | "cancelled" | "expired")
+}
+
+/// REPEATABLE READ and SERIALIZABLE never see what commits after their first statement.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn sees_only_its_first_snapshot() -> bool {
+    // SAFETY: a variable of the process, read on its main thread.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}

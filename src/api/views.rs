@@ -1,0 +1,78 @@
+//! Small functions that the views and the response row are made with.
+
+use pgrx::prelude::*;
+
+use crate::domain::{redact, request, text};
+use crate::store::datum::Jsonb;
+use crate::store::owner;
+
+/// The endpoint that a URL belongs to.
+#[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
+pub fn origin(url: &str) -> Option<String> {
+    request::target(url, None).ok().map(|url| request::origin(&url))
+}
+
+/// A URL as it may be shown.
+#[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
+pub fn redacted_url(url: &str) -> String {
+    redact::url(url)
+}
+
+/// The role that the present statement runs as.
+#[pg_extern(schema = "edge_store", stable, parallel_restricted)]
+pub fn current_role_oid() -> pg_sys::Oid {
+    owner::current_role()
+}
+
+/// Stored headers as a JSON object; a header that came more than once gives an array.
+#[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
+fn headers_json(headers: &str) -> Option<Jsonb> {
+    let mut object = serde_json::Map::new();
+    for (name, value) in lines(headers) {
+        let value = serde_json::Value::from(value);
+        match object.entry(name.to_ascii_lowercase()) {
+            serde_json::map::Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            serde_json::map::Entry::Occupied(mut entry) => match entry.get_mut() {
+                serde_json::Value::Array(values) => values.push(value),
+                first => {
+                    let values = vec![first.take(), value];
+                    *first = serde_json::Value::Array(values);
+                }
+            },
+        }
+    }
+    Jsonb::parse(&serde_json::Value::Object(object).to_string())
+}
+
+/// The content type among stored headers.
+#[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
+fn content_type(headers: &str) -> Option<String> {
+    content_type_of(headers).map(str::to_owned)
+}
+
+/// A body as text, where it is text.
+#[pg_extern(schema = "edge_store", immutable, parallel_safe)]
+fn body_text(headers: Option<&str>, body: Option<&[u8]>) -> Option<String> {
+    text::decode(headers.and_then(content_type_of), body?).map(std::borrow::Cow::into_owned)
+}
+
+/// A body as JSON, where it is JSON that jsonb can hold.
+#[pg_extern(schema = "edge_store", immutable, parallel_safe)]
+fn body_json(headers: Option<&str>, body: Option<&[u8]>) -> Option<Jsonb> {
+    let body = body?;
+    // JSON allows no raw NUL, and text::decode would hide one.
+    if body.is_empty() || body.contains(&0) {
+        return None;
+    }
+    Jsonb::parse(&text::decode(headers.and_then(content_type_of), body)?)
+}
+
+fn content_type_of(headers: &str) -> Option<&str> {
+    lines(headers).find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value)
+}
+
+fn lines(headers: &str) -> impl Iterator<Item = (&str, &str)> {
+    headers.lines().filter_map(|line| line.split_once(": "))
+}

@@ -1,0 +1,109 @@
+//! The one error of the floors that know Postgres: a sentence, a SQLSTATE, and where it helps a hint.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+use crate::domain::header::HeaderError;
+use crate::domain::pairs::PairsError;
+use crate::domain::request::RequestError;
+
+/// What SQL users are told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("pg_edge must be loaded when the server starts")]
+    NotPreloaded,
+    #[error("pg_edge needs a database with encoding UTF8 or SQL_ASCII, this one has {0}")]
+    Encoding(String),
+    #[error("{0} must not be null")]
+    NullArgument(&'static str),
+    #[error("{argument} must be {wanted}, not {given}")]
+    OutOfRange { argument: &'static str, wanted: &'static str, given: String },
+    #[error("{0} is not valid UTF-8")]
+    NotUtf8(&'static str),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("call {0} does not exist")]
+    NoSuchCall(i64),
+    #[error("call {0} was queued by this transaction and is sent only after its commit")]
+    QueuedHere(i64),
+    #[error("edge.wait needs a transaction that sees new commits")]
+    FrozenSnapshot,
+    #[error("call {0} has not ended yet")]
+    NotEnded(i64),
+    #[error("idempotency key \"{key}\" belongs to call {call}, which is a different request")]
+    KeyTaken { key: String, call: i64 },
+    #[error("endpoint \"{0}\" does not exist")]
+    NoSuchEndpoint(String),
+    #[error("{0} is not supported by this version of pg_edge")]
+    NotYet(&'static str),
+    #[error("permission denied for function {0}")]
+    NotExecutable(String),
+    #[error("on_complete function {0} must take exactly one argument, of type edge.response")]
+    NotACallback(String),
+    #[error("pg_edge is not installed in this database")]
+    NotInstalled,
+    #[error("a statement of pg_edge failed: {0}")]
+    Spi(#[from] pgrx::spi::Error),
+}
+
+impl Error {
+    /// Raises it as a Postgres ERROR.
+    pub fn raise(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("ereport(ERROR) does not return")
+    }
+
+    fn sqlstate(&self) -> PgSqlErrorCode {
+        use PgSqlErrorCode as Code;
+        match self {
+            Self::NotPreloaded | Self::NotInstalled => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::Encoding(_) | Self::NotYet(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+            Self::NullArgument(_) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            Self::OutOfRange { .. } | Self::Request(_) | Self::Header(_) | Self::KeyTaken { .. } => {
+                Code::ERRCODE_INVALID_PARAMETER_VALUE
+            }
+            Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+            Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) => Code::ERRCODE_UNDEFINED_OBJECT,
+            Self::QueuedHere(_) | Self::FrozenSnapshot => Code::ERRCODE_INVALID_TRANSACTION_STATE,
+            Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::NotExecutable(_) => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Self::NotACallback(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
+            Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotPreloaded => Some(
+                "Add this line to postgresql.conf and restart the server: shared_preload_libraries = 'pg_edge' \
+                 (keep what is listed there already, separated by commas).",
+            ),
+            Self::QueuedHere(_) => Some("Commit first, then wait in a transaction of its own."),
+            Self::FrozenSnapshot => Some("Use isolation level READ COMMITTED."),
+            Self::KeyTaken { .. } => {
+                Some("Use one key for one request, or wait until pg_edge.idempotency_window is over.")
+            }
+            Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
+            _ => None,
+        }
+    }
+}
+
+impl From<PairsError> for Error {
+    fn from(error: PairsError) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+impl From<Error> for ErrorReport {
+    #[track_caller]
+    fn from(error: Error) -> Self {
+        let report = ErrorReport::new(error.sqlstate(), error.to_string(), "");
+        match error.hint() {
+            Some(hint) => report.set_hint(hint),
+            None => report,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What happens when Postgres loads the library.
+
+use pgrx::prelude::*;
+
+use crate::error::Error;
+use crate::{guc, worker};
+
+// The two schemas are made by sql/schema.sql, which fails loudly where one exists already; pgrx wants to know of them.
+#[pg_schema]
+mod edge {}
+#[pg_schema]
+mod edge_store {}
+
+pgrx::extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
+pgrx::extension_sql_file!(
+    "../sql/views.sql",
+    name = "views",
+    requires = [api::views::origin, api::views::redacted_url, api::views::current_role_oid]
+);
+pgrx::extension_sql_file!(
+    "../sql/access.sql",
+    name = "access",
+    requires = [
+        "views",
+        api::control::pause,
+        api::control::resume,
+        api::control::register_database,
+        api::control::worker_status,
+        api::http::http_async,
+        api::http::http_delete_async,
+        api::http::http_get_async,
+        api::http::http_patch_async,
+        api::http::http_post_async,
+        api::http::http_put_async,
+        api::outcome::cancel,
+        api::outcome::replay,
+        api::outcome::replay_dead,
+        api::outcome::result,
+        api::outcome::status,
+        api::outcome::wait,
+        api::views::body_json,
+        api::views::body_text,
+        api::views::content_type,
+        api::views::headers_json
+    ]
+);
+pgrx::extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["access"], finalize);
+
+/// Called once: in the postmaster when preloaded, in a backend when somebody forgot to preload.
+#[pg_guard]
+#[allow(unsafe_code, reason = "the symbol's name is Postgres' contract")]
+pub extern "C-unwind" fn _PG_init() {
+    if in_binary_upgrade() {
+        // pg_upgrade loads every library to see that it exists; nothing may start there.
+        return;
+    }
+    if !preloading() {
+        Error::NotPreloaded.raise();
+    }
+    guc::register();
+    worker::register();
+}
+
+#[allow(unsafe_code, reason = "two flags of Postgres are read")]
+fn in_binary_upgrade() -> bool {
+    // SAFETY: a plain flag, set before any library is loaded and never changed; read on the main thread.
+    unsafe { pg_sys::IsBinaryUpgrade }
+}
+
+#[allow(unsafe_code, reason = "two flags of Postgres are read")]
+fn preloading() -> bool {
+    // SAFETY: a plain flag of the process, read on its main thread.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}

@@ -1,0 +1,17 @@
+//! Every SQL statement of pg_edge: one function each, named after what it means.
+//!
+//! Runs on the main thread of a backend or a worker. Nothing here decides anything.
+
+pub mod callbacks;
+pub mod calls;
+pub mod control;
+pub mod datum;
+pub mod owner;
+pub mod progress;
+pub mod queue;
+pub mod recovery;
+pub mod retention;
+pub mod scan;
+pub mod statement;
+pub mod time;
+pub mod transaction;

@@ -1,0 +1,78 @@
+//! Acting as the extension's owner for the length of a few statements.
+//!
+//! Runs on the main thread of a backend. Users have no right on `edge_store`; the functions of `edge` check what
+//! may be done, note who asked, and step up only around their own statements.
+
+use pgrx::prelude::*;
+
+use crate::error::Error;
+
+/// The role on whose behalf the present statement runs: under SET ROLE that role, in a SECURITY DEFINER
+/// function that function's owner.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn current_role() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the process on its main thread.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// Runs `body` as the owner of the extension, under a search path on which no user can put anything.
+///
+/// If `body` raises an error, the aborted (sub)transaction puts the user and the search path back, as it does for
+/// Postgres' own SECURITY DEFINER functions.
+#[allow(unsafe_code, reason = "the switch of user is the very thing this file is for")]
+pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    let owner = schema_owner()?;
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: main thread, inside a transaction; both out-pointers are valid. SECURITY_LOCAL_USERID_CHANGE keeps
+    // SET ROLE from being used inside, exactly as in a SECURITY DEFINER function.
+    let nest_level = unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let nest_level = pg_sys::NewGUCNestLevel();
+        set_search_path();
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        nest_level
+    };
+    let result = body();
+    // SAFETY: main thread; restores what was noted above.
+    unsafe {
+        pg_sys::SetUserIdAndSecContext(user, context);
+        pg_sys::AtEOXact_GUC(true, nest_level);
+    }
+    result
+}
+
+/// Operators and functions of our statements are then Postgres' own, whatever the session's path says.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+unsafe fn set_search_path() {
+    // SAFETY: main thread, inside a transaction and a GUC nest level that the caller closes.
+    unsafe {
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// The owner of `edge_store`, from the system cache: the cost of a hash look-up, and always up to date.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn schema_owner() -> Result<pg_sys::Oid, Error> {
+    // SAFETY: main thread, inside a transaction. The tuple is read before it is released, and a tuple of the
+    // NAMESPACENAME cache is laid out as FormData_pg_namespace.
+    unsafe {
+        let name = pg_sys::Datum::from(c"edge_store".as_ptr());
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::NAMESPACENAME as i32, name);
+        if tuple.is_null() {
+            return Err(Error::NotInstalled);
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_namespace>()).nspowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Ok(owner)
+    }
+}

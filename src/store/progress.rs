@@ -1,0 +1,318 @@
+//! Writing what became of calls, as the dispatcher does: one statement a kind of row, whole batches at a time.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use pgrx::prelude::*;
+
+use super::statement::statements;
+use super::time::{micros, to_timestamp};
+use crate::domain::attempt::Timings;
+use crate::domain::call::CallId;
+use crate::error::Error;
+
+/// The final state of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Final {
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// What is written of the wire's side of a try.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    pub started_at: Option<SystemTime>,
+    pub timings: Timings,
+    pub remote: Option<String>,
+    pub status: Option<u16>,
+    pub error_class: Option<&'static str>,
+    pub error: Option<String>,
+}
+
+/// The end of a call.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub call: CallId,
+    pub slot: i16,
+    pub state: Final,
+    pub attempts: u32,
+    pub finished_at: SystemTime,
+    pub trace: Trace,
+    pub headers: Option<String>,
+    pub body: Option<Bytes>,
+}
+
+/// A try that was not the last.
+#[derive(Clone, Debug)]
+pub struct FailedTry {
+    pub call: CallId,
+    pub slot: i16,
+    pub number: u32,
+    pub trace: Trace,
+    pub retry_at: SystemTime,
+}
+
+/// A call put off.
+#[derive(Clone, Debug)]
+pub struct Deferral {
+    pub call: CallId,
+    pub slot: i16,
+    pub tries: u32,
+    pub interruptions: u32,
+    pub until: Until,
+}
+
+/// What a deferred call waits for.
+#[derive(Clone, Debug)]
+pub enum Until {
+    /// A time.
+    Due(SystemTime),
+    /// Room at its endpoint.
+    Room(String),
+}
+
+/// A callback to be run.
+#[derive(Clone, Debug)]
+pub struct Callback {
+    pub call: CallId,
+    pub slot: i16,
+    pub owner: pg_sys::Oid,
+    pub function: pg_sys::Oid,
+}
+
+/// The calls that go on the wire together.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub batch: i64,
+    pub epoch: i32,
+    pub floor: i64,
+    pub calls: Vec<Leased>,
+}
+
+/// One call of a lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Leased {
+    pub call: CallId,
+    /// The number of the try.
+    pub number: u32,
+    pub interruptions: u32,
+}
+
+statements! {
+    INSERT_RESPONSES(INT8ARRAYOID, INT2ARRAYOID, CHARARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
+                     INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
+                     TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTARRAYOID) = "
+        insert into edge_store.response
+            (call_id, slot, state, attempts, started_at, finished_at, dns_us, connect_us, tls_us, first_byte_us,
+             total_us, remote, status_code, headers, body, error_class, error)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+    INSERT_ATTEMPTS(INT8ARRAYOID, INT2ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+                    INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT2ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID) = "
+        insert into edge_store.attempt
+            (call_id, slot, number, started_at, dns_us, connect_us, tls_us, first_byte_us, total_us, remote, status_code,
+             error_class, error, retry_at)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+    DEFER(INT8ARRAYOID, INT2ARRAYOID, INT2ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID) = "
+        insert into edge_store.deferred (call_id, slot, tries, interruptions, due_at, parked_on)
+        select * from unnest($1, $2, $3, $4, $5, $6)
+        on conflict (call_id) do update
+            set tries = excluded.tries, interruptions = excluded.interruptions, due_at = excluded.due_at,
+                parked_on = excluded.parked_on";
+
+    UNDEFER(INT8ARRAYOID) = "delete from edge_store.deferred where call_id = any ($1)";
+
+    INSERT_LATE(INT8ARRAYOID, INT2ARRAYOID) = "
+        insert into edge_store.late (call_id, slot)
+        select ended.call_id, ended.slot
+        from unnest($1, $2) as ended (call_id, slot), edge_store.ring
+        where ended.slot <> ring.current_slot";
+
+    INSERT_CALLBACKS(INT8ARRAYOID, INT2ARRAYOID, OIDARRAYOID, OIDARRAYOID) = "
+        insert into edge_store.callback (call_id, slot, owner, function)
+        select * from unnest($1, $2, $3, $4)
+        on conflict do nothing";
+
+    INSERT_LEASE(INT8OID, INT4OID, INT8OID, INT8ARRAYOID, INT2ARRAYOID, INT2ARRAYOID) = "
+        insert into edge_store.lease (batch, epoch, floor, taken_at, call_ids, numbers, interruptions)
+        values ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6)";
+
+    DELETE_LEASES(INT8ARRAYOID) = "delete from edge_store.lease where batch = any ($1)";
+
+    DELETE_CANCELLATIONS(INT8ARRAYOID) = "delete from edge_store.cancellation where call_id = any ($1)";
+}
+
+/// Writes the final outcomes of calls.
+pub fn insert_endings(endings: &[Ending]) -> Result<(), Error> {
+    let ids: Vec<i64> = endings.iter().map(|ending| ending.call.0).collect();
+    let slots: Vec<i16> = endings.iter().map(|ending| ending.slot).collect();
+    Spi::connect_mut(|client| {
+        let traces = || endings.iter().map(|ending| &ending.trace);
+        let args = [
+            ids.clone().into(),
+            slots.clone().into(),
+            column(endings, |ending| ending.state.code()).into(),
+            column(endings, |ending| small(ending.attempts)).into(),
+            started(traces()).into(),
+            column(endings, |ending| to_timestamp(ending.finished_at)).into(),
+            timing(traces(), |timings| timings.dns).into(),
+            timing(traces(), |timings| timings.connect).into(),
+            timing(traces(), |timings| timings.tls).into(),
+            timing(traces(), |timings| timings.first_byte).into(),
+            timing(traces(), |timings| Some(timings.total)).into(),
+            remote(traces()).into(),
+            status(traces()).into(),
+            column(endings, |ending| ending.headers.as_deref()).into(),
+            column(endings, |ending| ending.body.as_deref()).into(),
+            traces().map(|trace| trace.error_class).collect::<Vec<_>>().into(),
+            traces().map(|trace| trace.error.as_deref()).collect::<Vec<_>>().into(),
+        ];
+        INSERT_RESPONSES.with(|statement| statement.write(client, &args))?;
+        INSERT_LATE.with(|statement| statement.write(client, &[ids.into(), slots.into()]))?;
+        Ok(())
+    })
+}
+
+/// Writes tries that were not the last.
+pub fn insert_failed_tries(tries: &[FailedTry]) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let traces = || tries.iter().map(|try_| &try_.trace);
+        let args = [
+            column(tries, |try_| try_.call.0).into(),
+            column(tries, |try_| try_.slot).into(),
+            column(tries, |try_| small(try_.number)).into(),
+            started(traces()).into(),
+            timing(traces(), |timings| timings.dns).into(),
+            timing(traces(), |timings| timings.connect).into(),
+            timing(traces(), |timings| timings.tls).into(),
+            timing(traces(), |timings| timings.first_byte).into(),
+            timing(traces(), |timings| Some(timings.total)).into(),
+            remote(traces()).into(),
+            status(traces()).into(),
+            traces().map(|trace| trace.error_class).collect::<Vec<_>>().into(),
+            traces().map(|trace| trace.error.as_deref()).collect::<Vec<_>>().into(),
+            column(tries, |try_| to_timestamp(try_.retry_at)).into(),
+        ];
+        INSERT_ATTEMPTS.with(|statement| statement.write(client, &args))?;
+        Ok(())
+    })
+}
+
+/// Puts calls off.
+pub fn defer(deferrals: &[Deferral]) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let due = |deferral: &Deferral| match &deferral.until {
+            Until::Due(at) => to_timestamp(*at),
+            Until::Room(_) => TimestampWithTimeZone::negative_infinity(),
+        };
+        let lane = |deferral: &Deferral| match &deferral.until {
+            Until::Due(_) => None,
+            Until::Room(lane) => Some(lane.clone()),
+        };
+        let args = [
+            column(deferrals, |deferral| deferral.call.0).into(),
+            column(deferrals, |deferral| deferral.slot).into(),
+            column(deferrals, |deferral| small(deferral.tries)).into(),
+            column(deferrals, |deferral| small(deferral.interruptions)).into(),
+            column(deferrals, due).into(),
+            column(deferrals, lane).into(),
+        ];
+        DEFER.with(|statement| statement.write(client, &args))?;
+        Ok(())
+    })
+}
+
+/// Forgets that calls were put off: they are taken on, or have ended.
+pub fn undefer(calls: Vec<i64>) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        UNDEFER.with(|statement| statement.write(client, &[calls.into()]))?;
+        Ok(())
+    })
+}
+
+/// Notes callbacks that are to be run.
+pub fn insert_callbacks(callbacks: &[Callback]) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let args = [
+            column(callbacks, |callback| callback.call.0).into(),
+            column(callbacks, |callback| callback.slot).into(),
+            column(callbacks, |callback| callback.owner).into(),
+            column(callbacks, |callback| callback.function).into(),
+        ];
+        INSERT_CALLBACKS.with(|statement| statement.write(client, &args))?;
+        Ok(())
+    })
+}
+
+/// Notes that calls go on the wire.
+pub fn insert_lease(lease: &Lease) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let args = [
+            lease.batch.into(),
+            lease.epoch.into(),
+            lease.floor.into(),
+            column(&lease.calls, |leased| leased.call.0).into(),
+            column(&lease.calls, |leased| small(leased.number)).into(),
+            column(&lease.calls, |leased| small(leased.interruptions)).into(),
+        ];
+        INSERT_LEASE.with(|statement| statement.write(client, &args))?;
+        Ok(())
+    })
+}
+
+/// Forgets batches whose calls are all done with.
+pub fn delete_leases(batches: Vec<i64>) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        DELETE_LEASES.with(|statement| statement.write(client, &[batches.into()]))?;
+        Ok(())
+    })
+}
+
+/// Forgets requests to cancel that have been dealt with.
+pub fn delete_cancellations(calls: Vec<i64>) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        DELETE_CANCELLATIONS.with(|statement| statement.write(client, &[calls.into()]))?;
+        Ok(())
+    })
+}
+
+impl Final {
+    /// How `edge_store.response.state` says it.
+    fn code(self) -> i8 {
+        match self {
+            Self::Succeeded => b's' as i8,
+            Self::Failed => b'f' as i8,
+            Self::Cancelled => b'c' as i8,
+        }
+    }
+}
+
+fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(value).collect()
+}
+
+fn small(count: u32) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
+}
+
+fn started<'a>(traces: impl Iterator<Item = &'a Trace>) -> Vec<Option<TimestampWithTimeZone>> {
+    traces.map(|trace| trace.started_at.map(to_timestamp)).collect()
+}
+
+fn timing<'a>(
+    traces: impl Iterator<Item = &'a Trace>,
+    part: impl Fn(&Timings) -> Option<std::time::Duration>,
+) -> Vec<Option<i32>> {
+    // A call that was never on the wire took no time.
+    traces.map(|trace| trace.started_at.and(part(&trace.timings)).map(micros)).collect()
+}
+
+fn remote<'a>(traces: impl Iterator<Item = &'a Trace>) -> Vec<Option<&'a str>> {
+    traces.map(|trace| trace.remote.as_deref()).collect()
+}
+
+fn status<'a>(traces: impl Iterator<Item = &'a Trace>) -> Vec<Option<i16>> {
+    traces.map(|trace| trace.status.and_then(|status| i16::try_from(status).ok())).collect()
+}

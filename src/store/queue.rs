@@ -1,0 +1,168 @@
+//! Writing calls into the queue, in the caller's transaction.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+
+use super::datum::Jsonb;
+use super::statement::statements;
+use crate::error::Error;
+
+/// A checked call, ready to be written.
+pub struct NewCall<'a> {
+    pub owner: pg_sys::Oid,
+    pub method: &'a str,
+    pub url: &'a str,
+    pub headers: Option<&'a str>,
+    pub body: Option<&'a [u8]>,
+    pub timeout_ms: Option<i32>,
+    pub max_attempts: Option<i16>,
+    pub run_at: Option<TimestampWithTimeZone>,
+    pub on_complete: Option<pg_sys::Oid>,
+    pub idempotency_key: Option<&'a str>,
+    pub metadata: Option<Jsonb>,
+}
+
+/// What a key stands for once a call has asked for it.
+pub enum Claim {
+    /// The key is ours, for the call of this id.
+    Ours(i64),
+    /// The key is another call's.
+    Theirs { call: i64, fingerprint: Vec<u8> },
+}
+
+statements! {
+    NEXT_ID() = "select pg_catalog.nextval('edge_store.call_id')";
+
+    INSERT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT2OID, TIMESTAMPTZOID, OIDOID, TEXTOID, JSONBOID) = "
+        insert into edge_store.request
+            (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, run_at, on_complete,
+             idempotency_key, metadata)
+        values (coalesce($1, pg_catalog.nextval('edge_store.call_id')), pg_catalog.clock_timestamp(),
+                (select current_slot from edge_store.ring), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        returning id";
+
+    CLAIM_KEY(OIDOID, TEXTOID, INT8OID, BYTEAOID, INTERVALOID) = "
+        insert into edge_store.idempotency as known (owner, key, call_id, fingerprint, noted_at)
+        values ($1, $2, $3, $4, pg_catalog.clock_timestamp())
+        on conflict (owner, key) do update
+            set call_id = excluded.call_id, fingerprint = excluded.fingerprint, noted_at = excluded.noted_at
+            where known.noted_at < excluded.noted_at - $5
+        returning call_id";
+
+    KEY_OWNER(OIDOID, TEXTOID) = "
+        select call_id, fingerprint from edge_store.idempotency where owner = $1 and key = $2";
+
+    REPLAY(INT8OID, OIDOID) = "
+        with copied as (
+            insert into edge_store.request
+                (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
+                 idempotency_key, metadata, replay_of)
+            select pg_catalog.nextval('edge_store.call_id'), pg_catalog.clock_timestamp(),
+                   (select current_slot from edge_store.ring), $2, method, url, headers, body, timeout_ms,
+                   max_attempts, on_complete, idempotency_key, metadata, id
+            from edge_store.request where id = $1
+            returning id
+        ), noted as (
+            insert into edge_store.replay (call_id, replayed_as, slot)
+            select $1, copied.id, request.slot from copied, edge_store.request where request.id = $1
+        )
+        select id from copied";
+
+    DEAD_LETTERS(OIDOID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID) = "
+        select id from edge_store.dead_letter
+        where (owner = $1 or $2)
+          and ($3 is null or edge_store.origin(url) = $3)
+          and ($4 is null or finished_at >= $4)
+        order by id
+        limit $5";
+
+    LOCK_REPLAYS() = "lock table edge_store.replay in share row exclusive mode";
+}
+
+/// Takes the transaction's id before any call id is handed out: the cursor of the dispatcher rests on that order.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn take_transaction_id() {
+    // SAFETY: main thread, inside a transaction.
+    unsafe { pg_sys::GetTopTransactionId() };
+}
+
+/// Hands out an id for a call that is still to be written.
+pub fn next_id() -> Result<i64, Error> {
+    take_transaction_id();
+    Spi::connect_mut(|client| {
+        let id = NEXT_ID.with(|statement| statement.write(client, &[]))?.first().get_one::<i64>()?;
+        id.ok_or(Error::NotInstalled)
+    })
+}
+
+/// Writes a call, under `id` where one was handed out before, and gives its id.
+pub fn insert(id: Option<i64>, call: &NewCall<'_>) -> Result<i64, Error> {
+    take_transaction_id();
+    Spi::connect_mut(|client| {
+        let args = [
+            id.into(),
+            call.owner.into(),
+            call.method.into(),
+            call.url.into(),
+            call.headers.into(),
+            call.body.into(),
+            call.timeout_ms.into(),
+            call.max_attempts.into(),
+            call.run_at.into(),
+            call.on_complete.into(),
+            call.idempotency_key.into(),
+            call.metadata.into(),
+        ];
+        let id = INSERT.with(|statement| statement.write(client, &args))?.first().get_one::<i64>()?;
+        id.ok_or(Error::NotInstalled)
+    })
+}
+
+/// Claims an idempotency key for the call `id`, or tells whose it is.
+pub fn claim_key(owner: pg_sys::Oid, key: &str, id: i64, fingerprint: &[u8], window: Interval) -> Result<Claim, Error> {
+    Spi::connect_mut(|client| {
+        let args = [owner.into(), key.into(), id.into(), fingerprint.into(), window.into()];
+        if !CLAIM_KEY.with(|statement| statement.write(client, &args))?.is_empty() {
+            return Ok(Claim::Ours(id));
+        }
+        let row = KEY_OWNER.with(|statement| statement.write(client, &[owner.into(), key.into()]))?.first();
+        let call = row.get::<i64>(1)?.ok_or(Error::NotInstalled)?;
+        Ok(Claim::Theirs { call, fingerprint: row.get::<Vec<u8>>(2)?.unwrap_or_default() })
+    })
+}
+
+/// Queues a copy of a call for `owner` and links the two.
+pub fn replay(id: i64, owner: pg_sys::Oid) -> Result<i64, Error> {
+    take_transaction_id();
+    Spi::connect_mut(|client| {
+        let copy =
+            REPLAY.with(|statement| statement.write(client, &[id.into(), owner.into()]))?.first().get_one::<i64>()?;
+        copy.ok_or(Error::NoSuchCall(id))
+    })
+}
+
+/// Which dead letters to replay.
+pub struct DeadLetters<'a> {
+    pub viewer: pg_sys::Oid,
+    pub sees_all: bool,
+    pub endpoint: Option<&'a str>,
+    pub since: Option<TimestampWithTimeZone>,
+    pub limit: Option<i64>,
+}
+
+/// The ids of dead letters. Two sessions that replay at once do so one after the other, so that each letter is
+/// replayed once.
+pub fn dead_letters(wanted: &DeadLetters<'_>) -> Result<Vec<i64>, Error> {
+    Spi::connect_mut(|client| {
+        LOCK_REPLAYS.with(|statement| statement.write(client, &[]))?;
+        let args = [
+            wanted.viewer.into(),
+            wanted.sees_all.into(),
+            wanted.endpoint.into(),
+            wanted.since.into(),
+            wanted.limit.into(),
+        ];
+        let rows = DEAD_LETTERS.with(|statement| statement.write(client, &args))?;
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::NotInstalled)).collect()
+    })
+}

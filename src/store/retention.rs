@@ -1,0 +1,125 @@
+//! The ring of slots: moving on, and truncating what has been kept long enough.
+
+use std::time::{Duration, SystemTime};
+
+use pgrx::prelude::*;
+
+use super::statement::statements;
+use super::time::{from_timestamp, to_timestamp};
+use crate::error::Error;
+
+/// How many slots the ring has, as sql/schema.sql creates them.
+pub const SLOTS: i16 = 8;
+
+/// The tables that are cut into slots.
+const RINGED: [&str; 5] = ["request", "response", "attempt", "replay", "callback_error"];
+
+/// Where the ring stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring {
+    pub current: i16,
+    pub advanced_at: SystemTime,
+}
+
+/// What moving on needs to know.
+pub struct Advance {
+    pub ring: Ring,
+    pub retention: Duration,
+    pub now: SystemTime,
+    /// Unfinished calls that only memory knows of.
+    pub in_memory: Vec<i64>,
+    /// At or above this id there may be calls that nobody has looked at.
+    pub floor: i64,
+}
+
+statements! {
+    RING() = "select current_slot, advanced_at from edge_store.ring";
+
+    CARRIED(INT2OID, INT8ARRAYOID, INT8OID, TIMESTAMPTZOID) = "
+        select coalesce(array_agg(request.id), '{}')
+        from edge_store.request
+        where request.slot = $1
+          and (request.id = any ($2)
+               or request.id in (select call_id from edge_store.deferred where slot = $1)
+               or request.id in (select late.call_id
+                                 from edge_store.late
+                                 join edge_store.response on response.call_id = late.call_id and response.slot = $1
+                                 where late.slot = $1 and response.finished_at > $4)
+               or (request.id >= $3
+                   and not exists (select from edge_store.response
+                                   where response.call_id = request.id and response.slot = $1)))";
+
+    MOVE_DEFERRED(INT2OID, INT2OID) = "update edge_store.deferred set slot = $2 where slot = $1";
+    MOVE_CALLBACKS(INT2OID, INT2OID) = "update edge_store.callback set slot = $2 where slot = $1";
+    FORGET_LATE(INT2OID) = "delete from edge_store.late where slot = $1";
+    ADVANCE(INT2OID, TIMESTAMPTZOID) = "update edge_store.ring set current_slot = $1, advanced_at = $2";
+
+    FORGET_KEYS(TIMESTAMPTZOID) = "delete from edge_store.idempotency where noted_at < $1";
+}
+
+impl Ring {
+    /// The slot that is truncated next and then filled.
+    pub fn oldest(self) -> i16 {
+        (self.current + 1) % SLOTS
+    }
+
+    /// When the ring is to move on.
+    pub fn due_at(self, retention: Duration) -> SystemTime {
+        self.advanced_at + retention / (SLOTS - 1).unsigned_abs().into()
+    }
+}
+
+/// Reads where the ring stands.
+pub fn ring() -> Result<Ring, Error> {
+    Spi::connect(|client| {
+        let row = RING.with(|statement| statement.read(client, &[]))?.first();
+        let (Some(current), Some(advanced_at)) = (row.get(1)?, row.get::<TimestampWithTimeZone>(2)?) else {
+            return Err(Error::NotInstalled);
+        };
+        Ok(Ring { current, advanced_at: from_timestamp(advanced_at) })
+    })
+}
+
+/// Truncates the oldest slot and makes it the current one. Its unfinished calls, and those that finished too
+/// recently, move into the slot that was current.
+///
+/// Fails at once with "lock not available" when somebody reads the slot.
+pub fn advance(step: &Advance) -> Result<(), Error> {
+    let (oldest, current) = (step.ring.oldest(), step.ring.current);
+    let tables = RINGED.map(|table| format!("edge_store.{table}_{oldest}")).join(", ");
+    let kept_since = step.now.checked_sub(step.retention).unwrap_or(SystemTime::UNIX_EPOCH);
+    Spi::connect_mut(|client| {
+        client.update(&format!("lock table {tables} in access exclusive mode nowait"), None, &[])?;
+        let carried = CARRIED
+            .with(|statement| {
+                let args =
+                    [oldest.into(), step.in_memory.clone().into(), step.floor.into(), to_timestamp(kept_since).into()];
+                statement.write(client, &args)
+            })?
+            .first()
+            .get_one::<Vec<i64>>()?
+            .unwrap_or_default();
+        if !carried.is_empty() {
+            for table in RINGED {
+                let id = if table == "request" { "id" } else { "call_id" };
+                // Changing the slot moves the row into its partition.
+                let sql = format!("update edge_store.{table} set slot = $1 where slot = $2 and {id} = any ($3)");
+                client.update(&sql, None, &[current.into(), oldest.into(), carried.clone().into()])?;
+            }
+            MOVE_DEFERRED.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
+            MOVE_CALLBACKS.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
+        }
+        client.update(&format!("truncate {tables}"), None, &[])?;
+        FORGET_LATE.with(|statement| statement.write(client, &[oldest.into()]))?;
+        ADVANCE.with(|statement| statement.write(client, &[oldest.into(), to_timestamp(step.now).into()]))?;
+        Ok(())
+    })
+}
+
+/// Forgets idempotency keys noted before `horizon`.
+pub fn forget_keys(horizon: SystemTime) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        FORGET_KEYS.with(|statement| statement.write(client, &[to_timestamp(horizon).into()]))?;
+        Ok(())
+    })
+}

@@ -1,0 +1,251 @@
+//! Reading the queue, as the dispatcher does.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
+
+use super::statement::statements;
+use super::time::{from_timestamp, to_timestamp};
+use crate::domain::call::CallId;
+use crate::domain::cursor::IdRange;
+use crate::error::Error;
+
+/// A call as it stands in the queue.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    pub id: CallId,
+    pub slot: i16,
+    pub owner: pg_sys::Oid,
+    pub method: String,
+    pub url: String,
+    pub headers: Option<String>,
+    pub body: Body,
+    pub timeout: Option<Duration>,
+    pub max_attempts: Option<u32>,
+    pub on_complete: Option<pg_sys::Oid>,
+    pub idempotency_key: Option<String>,
+    pub run_at: Option<SystemTime>,
+    /// Somebody asked to cancel it.
+    pub cancelled: bool,
+    /// Tries made, interrupted ones included.
+    pub tries: u32,
+    /// How many of the tries were interrupted.
+    pub interruptions: u32,
+}
+
+/// Where a body is.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// There is none.
+    None,
+    /// Here.
+    Inline(Bytes),
+    /// In the table: so many bytes.
+    Stored(usize),
+}
+
+/// What a scan found, and under which snapshot.
+#[derive(Debug)]
+pub struct Found {
+    pub calls: Vec<Queued>,
+    pub xmin: u64,
+    pub xmax: u64,
+}
+
+/// Whether calls that have already ended must be looked out for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// All calls in the ranges are new.
+    Fresh,
+    /// A predecessor may have finished, taken on or deferred some of them.
+    Recovering,
+}
+
+/// How a queued call is read, in the order that `queued` takes its columns. A body up to 16 kB comes with its row; a
+/// larger one is fetched when the call is sent, so that a scan of a thousand calls stays small.
+macro_rules! columns {
+    () => {
+        "request.id, request.slot, request.owner, request.method, request.url, request.headers,
+         case when octet_length(request.body) <= 16384 then request.body end, octet_length(request.body),
+         request.timeout_ms, request.max_attempts, request.on_complete, request.idempotency_key, request.run_at,
+         exists (select from edge_store.cancellation where cancellation.call_id = request.id)"
+    };
+}
+
+statements! {
+    LAST_HANDED_OUT() = "select case when is_called then last_value else last_value - 1 end from edge_store.call_id";
+
+    SNAPSHOT() = "
+        select pg_catalog.pg_snapshot_xmin(now)::text::bigint, pg_catalog.pg_snapshot_xmax(now)::text::bigint
+        from pg_catalog.pg_current_snapshot() as now";
+
+    RANGE(INT8OID, INT8OID, INT8OID) = concat!("
+        select ", columns!(), ", 0::smallint, 0::smallint
+        from edge_store.request
+        where request.id between $1 and $2
+        order by request.id
+        limit $3");
+
+    RECOVERING_RANGE(INT8OID, INT8OID, INT8OID) = concat!("
+        select ", columns!(), ", 0::smallint, 0::smallint
+        from edge_store.request
+        where request.id between $1 and $2
+          and not exists (select from edge_store.response where response.call_id = request.id and response.slot = request.slot)
+          and not exists (select from edge_store.deferred where deferred.call_id = request.id)
+        order by request.id
+        limit $3");
+
+    NEXT_DUE(TIMESTAMPTZOID) = "select min(due_at) from edge_store.deferred where parked_on is null and due_at > $1";
+
+    DUE(TIMESTAMPTZOID, INT8ARRAYOID, INT8OID) = concat!("
+        select ", columns!(), ", waiting.tries, waiting.interruptions
+        from (select * from edge_store.deferred
+              where parked_on is null and due_at <= $1 and call_id <> all ($2)
+              order by due_at limit $3) as waiting
+        join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot
+        order by waiting.due_at");
+
+    PARKED(TEXTOID, INT8ARRAYOID, INT8OID) = concat!("
+        select ", columns!(), ", waiting.tries, waiting.interruptions
+        from (select * from edge_store.deferred
+              where parked_on = $1 and call_id <> all ($2)
+              order by call_id limit $3) as waiting
+        join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot
+        order by waiting.call_id");
+
+    PARKED_LANES() = "select distinct parked_on from edge_store.deferred where parked_on is not null";
+
+    CANCELLED_DEFERRED() = concat!("
+        select ", columns!(), ", waiting.tries, waiting.interruptions
+        from edge_store.cancellation
+        join edge_store.deferred as waiting on waiting.call_id = cancellation.call_id
+        join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot");
+
+    CANCELLATIONS() = "select call_id from edge_store.cancellation";
+
+    BODY(INT8OID, INT2OID) = "select body from edge_store.request where id = $1 and slot = $2";
+}
+
+/// The highest id handed out so far. Read it before the snapshot of the scan that follows.
+pub fn last_handed_out() -> Result<i64, Error> {
+    Spi::connect(|client| {
+        let value = LAST_HANDED_OUT.with(|statement| statement.read(client, &[]))?.first().get_one::<i64>()?;
+        value.ok_or(Error::NotInstalled)
+    })
+}
+
+/// Reads at most `limit` calls of the ranges, lowest ids first, under the snapshot that is active.
+pub fn calls_in(ranges: &[IdRange], care: Care, limit: usize) -> Result<Found, Error> {
+    Spi::connect(|client| {
+        let now = SNAPSHOT.with(|statement| statement.read(client, &[]))?.first();
+        let bound = |value: Option<i64>| value.map(i64::unsigned_abs).ok_or(Error::NotInstalled);
+        let (xmin, xmax) = (bound(now.get(1)?)?, bound(now.get(2)?)?);
+        let statement = match care {
+            Care::Fresh => &RANGE,
+            Care::Recovering => &RECOVERING_RANGE,
+        };
+        let mut calls: Vec<Queued> = Vec::new();
+        for range in ranges {
+            let left = limit - calls.len();
+            if left == 0 {
+                break;
+            }
+            let args = [range.first.into(), range.last.into(), (left as i64).into()];
+            for row in statement.with(|statement| statement.read(client, &args))? {
+                calls.push(queued(&row)?);
+            }
+        }
+        Ok(Found { calls, xmin, xmax })
+    })
+}
+
+/// When the first deferred call after `now` is due.
+pub fn next_due(now: SystemTime) -> Result<Option<SystemTime>, Error> {
+    Spi::connect(|client| {
+        let due = NEXT_DUE
+            .with(|statement| statement.read(client, &[to_timestamp(now).into()]))?
+            .first()
+            .get_one::<TimestampWithTimeZone>()?;
+        Ok(due.map(from_timestamp))
+    })
+}
+
+/// Deferred calls whose time has come, except those already in memory.
+pub fn due(now: SystemTime, in_memory: Vec<i64>, limit: usize) -> Result<Vec<Queued>, Error> {
+    Spi::connect(|client| {
+        let args = [to_timestamp(now).into(), in_memory.into(), (limit as i64).into()];
+        DUE.with(|statement| statement.read(client, &args))?.map(|row| queued(&row)).collect()
+    })
+}
+
+/// Calls that wait for room at their endpoint, except those already in memory.
+pub fn parked(lane: &str, in_memory: Vec<i64>, limit: usize) -> Result<Vec<Queued>, Error> {
+    Spi::connect(|client| {
+        let args = [lane.into(), in_memory.into(), (limit as i64).into()];
+        PARKED.with(|statement| statement.read(client, &args))?.map(|row| queued(&row)).collect()
+    })
+}
+
+/// The endpoints that have calls parked.
+pub fn parked_lanes() -> Result<Vec<String>, Error> {
+    Spi::connect(|client| {
+        let rows = PARKED_LANES.with(|statement| statement.read(client, &[]))?;
+        rows.filter_map(|row| row.get::<String>(1).transpose()).map(|lane| lane.map_err(Error::from)).collect()
+    })
+}
+
+/// Deferred calls that somebody asked to cancel.
+pub fn cancelled_deferred() -> Result<Vec<Queued>, Error> {
+    Spi::connect(|client| {
+        CANCELLED_DEFERRED.with(|statement| statement.read(client, &[]))?.map(|row| queued(&row)).collect()
+    })
+}
+
+/// The calls that somebody asked to cancel.
+pub fn cancellations() -> Result<Vec<i64>, Error> {
+    Spi::connect(|client| {
+        let rows = CANCELLATIONS.with(|statement| statement.read(client, &[]))?;
+        rows.filter_map(|row| row.get::<i64>(1).transpose()).map(|id| id.map_err(Error::from)).collect()
+    })
+}
+
+/// The body of a call whose row came without it.
+pub fn body(id: CallId, slot: i16) -> Result<Option<Bytes>, Error> {
+    Spi::connect(|client| {
+        let rows = BODY.with(|statement| statement.read(client, &[id.0.into(), slot.into()]))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(rows.first().get_one::<Vec<u8>>()?.map(Bytes::from))
+    })
+}
+
+fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
+    let count = |ordinal: usize| -> Result<u32, Error> {
+        Ok(row.get::<i16>(ordinal)?.map_or(0, |value| u32::from(value.unsigned_abs())))
+    };
+    let body = match (row.get::<Vec<u8>>(7)?, row.get::<i32>(8)?) {
+        (Some(body), _) => Body::Inline(Bytes::from(body)),
+        (None, Some(size)) => Body::Stored(size.unsigned_abs() as usize),
+        (None, None) => Body::None,
+    };
+    Ok(Queued {
+        id: CallId(row.get(1)?.ok_or(Error::NotInstalled)?),
+        slot: row.get(2)?.ok_or(Error::NotInstalled)?,
+        owner: row.get(3)?.ok_or(Error::NotInstalled)?,
+        method: row.get(4)?.unwrap_or_default(),
+        url: row.get(5)?.unwrap_or_default(),
+        headers: row.get(6)?,
+        body,
+        timeout: row.get::<i32>(9)?.map(|millis| Duration::from_millis(u64::from(millis.unsigned_abs()))),
+        max_attempts: row.get::<i16>(10)?.map(|attempts| u32::from(attempts.unsigned_abs())),
+        on_complete: row.get(11)?,
+        idempotency_key: row.get(12)?,
+        run_at: row.get::<TimestampWithTimeZone>(13)?.map(from_timestamp),
+        cancelled: row.get(14)?.unwrap_or(false),
+        tries: count(15)?,
+        interruptions: count(16)?,
+    })
+}

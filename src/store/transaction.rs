@@ -1,0 +1,149 @@
+//! A transaction of a background worker that survives every error inside it.
+//!
+//! Runs on the main thread of a worker. An ERROR or a panic, at commit too, ends the transaction and becomes a value.
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::prelude::*;
+
+use crate::error::Error;
+
+/// Why a transaction of the worker did not commit.
+#[derive(Debug)]
+pub struct Aborted {
+    /// What Postgres said.
+    pub message: String,
+    /// Under which code.
+    pub sqlstate: PgSqlErrorCode,
+}
+
+/// How much must be on disk when the commit returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// As `synchronous_commit` says.
+    Full,
+    /// A crash may undo it, which costs no more than sending a call again.
+    Relaxed,
+}
+
+/// Runs `body` in a transaction of its own and commits. `body` gets no snapshot: statements that need a certain
+/// one take it with [`under_snapshot`].
+#[allow(unsafe_code, reason = "pgrx' own wrapper leaves the transaction open on error")]
+pub fn attempt<R>(body: impl FnOnce() -> Result<(R, Durability), Error>) -> Result<R, Aborted> {
+    let run = AssertUnwindSafe(|| {
+        // SAFETY: main thread, outside any transaction; what is started here is committed here, or aborted below.
+        unsafe {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+        }
+        let (value, durability) = body().map_err(Aborted::from_error)?;
+        if durability == Durability::Relaxed {
+            relax_this_commit();
+        }
+        // SAFETY: as above. Commit can fail too, which is why it stands inside the guard.
+        unsafe { pg_sys::CommitTransactionCommand() };
+        Ok(value)
+    });
+    guarded_result(run)
+}
+
+/// Runs something that may raise an error, outside a transaction.
+pub fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, Aborted> {
+    guarded_result(AssertUnwindSafe(|| Ok(body())))
+}
+
+#[allow(unsafe_code, reason = "pgrx' own wrapper leaves the transaction open on error")]
+fn guarded_result<R>(run: AssertUnwindSafe<impl FnOnce() -> Result<R, Aborted>>) -> Result<R, Aborted> {
+    let result = PgTryBuilder::new(run).catch_others(|caught| Err(Aborted::from_caught(caught))).execute();
+    if result.is_err() {
+        // SAFETY: main thread. Brings the process back to a state without a transaction, whatever state it was in.
+        unsafe { pg_sys::AbortCurrentTransaction() };
+    }
+    result
+}
+
+/// Runs `body` under a snapshot taken now.
+#[allow(unsafe_code, reason = "the order of snapshot and statements is what the cursor rests on")]
+pub fn under_snapshot<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: main thread, inside a transaction; the snapshot pushed here is popped here, or by the abort.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    result
+}
+
+#[allow(unsafe_code, reason = "a setting of the running transaction only")]
+fn relax_this_commit() {
+    // SAFETY: main thread, inside a transaction; GUC_ACTION_LOCAL undoes it when the transaction ends.
+    unsafe {
+        pg_sys::set_config_option(
+            c"synchronous_commit".as_ptr(),
+            c"off".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+impl Aborted {
+    fn from_error(error: Error) -> Self {
+        Self { message: error.to_string(), sqlstate: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR }
+    }
+
+    fn from_caught(caught: CaughtError) -> Self {
+        match caught {
+            CaughtError::PostgresError(report)
+            | CaughtError::ErrorReport(report)
+            | CaughtError::RustPanic { ereport: report, .. } => {
+                Self { message: report.message().to_owned(), sqlstate: report.sql_error_code() }
+            }
+        }
+    }
+
+    /// The five characters of the SQLSTATE.
+    pub fn sqlstate_text(&self) -> String {
+        // Each character is packed into six bits, the first one lowest.
+        let mut code = self.sqlstate as i32;
+        let mut text = String::with_capacity(5);
+        for _ in 0..5 {
+            text.push(char::from((code & 0x3f) as u8 + b'0'));
+            code >>= 6;
+        }
+        text
+    }
+
+    /// Whether the server rather than a row is at fault, so that the same write may succeed later.
+    pub fn is_transient(&self) -> bool {
+        use PgSqlErrorCode as Code;
+        matches!(
+            self.sqlstate,
+            Code::ERRCODE_INSUFFICIENT_RESOURCES
+                | Code::ERRCODE_DISK_FULL
+                | Code::ERRCODE_OUT_OF_MEMORY
+                | Code::ERRCODE_TOO_MANY_CONNECTIONS
+                | Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+                | Code::ERRCODE_IO_ERROR
+                | Code::ERRCODE_LOCK_NOT_AVAILABLE
+                | Code::ERRCODE_QUERY_CANCELED
+                | Code::ERRCODE_ADMIN_SHUTDOWN
+                | Code::ERRCODE_T_R_DEADLOCK_DETECTED
+                | Code::ERRCODE_T_R_SERIALIZATION_FAILURE
+                | Code::ERRCODE_READ_ONLY_SQL_TRANSACTION
+                | Code::ERRCODE_UNDEFINED_TABLE
+                | Code::ERRCODE_INVALID_SCHEMA_NAME
+        )
+    }
+}
+
+impl std::fmt::Display for Aborted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({:?})", self.message, self.sqlstate)
+    }
+}

@@ -1,0 +1,186 @@
+//! The dispatcher: one process a database, which sends its calls.
+//!
+//! Its main thread runs what is in this file and calls Postgres; the engine's thread does HTTP. In each turn the main
+//! thread takes what the engine finished, looks for work, writes everything in one transaction, and hands the
+//! calls of that transaction's lease to the engine after the commit. No transaction is open while it waits.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pgrx::bgworkers::BackgroundWorker;
+use pgrx::prelude::*;
+
+use super::activity::{Activity, flush_statistics, show};
+use super::latch::{self, Waker, Woken};
+use super::shared::{self, Database, wanted};
+use super::signals::{self, Signals};
+use super::turn::{Dispatcher, Turn};
+use super::{failpoint, session};
+use crate::engine::{self, Engine};
+use crate::guc::Settings;
+
+/// How soon a turn is tried again after an error, and while somebody changes the extension.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
+
+/// File descriptors left to Postgres: the tables that a turn touches, its WAL, and some to spare.
+const DESCRIPTORS_FOR_POSTGRES: usize = 128;
+
+/// Why a dispatcher ends.
+enum End {
+    /// It was told to stop; calls on the wire may take the grace to end.
+    Stopped,
+    /// The database is wanted empty, at once.
+    SentAway,
+    /// The extension is not there, or no longer.
+    ExtensionGone,
+    /// The postmaster is gone, or the engine's thread is.
+    Lost,
+}
+
+/// The dispatcher's process.
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code, reason = "the symbol's name is how Postgres finds it")]
+pub extern "C-unwind" fn pg_edge_dispatcher_main(argument: pg_sys::Datum) {
+    let mut signals = Signals::attach();
+    // SAFETY: the launcher passes a database's oid.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
+    session::prepare();
+    let Some(entry) = shared::database(database) else { signals::exit() };
+    publish_pid(entry);
+    if let End::ExtensionGone = serve(entry, &mut signals) {
+        // Unless somebody has asked for a dispatcher again in the meantime.
+        let _ = entry.wanted.compare_exchange(wanted::YES, wanted::NO, Ordering::AcqRel, Ordering::Relaxed);
+        // Not worth a line in the server log: this is how the launcher finds out which databases have it.
+        return;
+    }
+    failpoint::hit("before_exit");
+    signals::exit()
+}
+
+/// Runs turn after turn until there is a reason to end.
+fn serve(entry: &'static Database, signals: &mut Signals) -> End {
+    match session::may_begin() {
+        Ok(session::Begin::Yes) => {}
+        Ok(session::Begin::NoExtension) => return End::ExtensionGone,
+        Ok(session::Begin::AnotherRuns) => return End::Lost,
+        Err(aborted) => {
+            log!("pg_edge dispatcher cannot begin: {aborted}");
+            return End::Lost;
+        }
+    }
+    let settings = Settings::current();
+    let budget = engine::descriptor_budget(DESCRIPTORS_FOR_POSTGRES);
+    let waker = Waker::of_this_process();
+    let engine = match Engine::start(session::engine_settings(&settings), move || waker.wake()) {
+        Ok(engine) => engine,
+        Err(error) => {
+            warning!("pg_edge dispatcher cannot start its engine: {error}");
+            return End::Lost;
+        }
+    };
+    let mut dispatcher = match Dispatcher::recover(settings, budget, engine, entry) {
+        Ok(dispatcher) => dispatcher,
+        Err(aborted) => {
+            shared::note_error(entry, &aborted.to_string());
+            log!("pg_edge dispatcher cannot take over: {aborted}");
+            return End::Lost;
+        }
+    };
+    let end = run(&mut dispatcher, entry, signals);
+    match end {
+        End::Stopped => dispatcher.finish(dispatcher.grace()),
+        End::SentAway | End::ExtensionGone | End::Lost => dispatcher.finish(Duration::ZERO),
+    }
+    end
+}
+
+fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Signals) -> End {
+    let mut idle = false;
+    loop {
+        let pause = match dispatcher.turn(SystemTime::now()) {
+            Ok(Turn::Done) => dispatcher.pause(SystemTime::now()),
+            Ok(Turn::ExtensionChanging) => PAUSE_FOR_DDL,
+            Ok(Turn::ExtensionGone) => return End::ExtensionGone,
+            Err(aborted) => {
+                shared::note_error(entry, &aborted.to_string());
+                log!("pg_edge dispatcher: {aborted}");
+                PAUSE_AFTER_ERROR
+            }
+        };
+        let now_idle = dispatcher.is_idle();
+        if now_idle != idle || !now_idle {
+            let activity = if now_idle { Activity::Idle } else { Activity::Busy };
+            if now_idle != idle {
+                show(activity, "sending calls");
+            }
+            flush_statistics(activity);
+            idle = now_idle;
+        }
+        match latch::wait(pause) {
+            Ok(Woken::Up) => {}
+            Ok(Woken::Orphaned) => return End::Lost,
+            Err(aborted) => log!("pg_edge dispatcher: {aborted}"),
+        }
+        if signals.stop() {
+            return End::Stopped;
+        }
+        if entry.held_by.load(Ordering::Acquire) != 0 {
+            return End::SentAway;
+        }
+        if signals.reloaded() {
+            dispatcher.reconfigure(Settings::current());
+        }
+        if !dispatcher.engine_lives() {
+            warning!("pg_edge dispatcher lost its engine thread and starts anew");
+            return End::Lost;
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Gives the calls on the wire `grace` to end, writes what came of them, and stops the engine.
+    fn finish(&mut self, grace: Duration) {
+        let deadline = SystemTime::now() + grace;
+        self.stop_taking();
+        loop {
+            if let Err(aborted) = self.turn(SystemTime::now()) {
+                log!("pg_edge dispatcher, while stopping: {aborted}");
+                break;
+            }
+            let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+            if left.is_zero() || self.nothing_in_flight() {
+                break;
+            }
+            if !matches!(latch::wait(left), Ok(Woken::Up)) {
+                break;
+            }
+        }
+        self.stop_engine();
+    }
+
+    /// Tells the sessions that wait for these calls.
+    pub(super) fn announce(&self, ended: &HashSet<i64>) {
+        if !ended.is_empty() {
+            super::waiters::notify(latch::my_database(), ended);
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "a callback at exit is a C function")]
+fn publish_pid(entry: &'static Database) {
+    unsafe extern "C-unwind" fn withdraw(_code: i32, _argument: pg_sys::Datum) {
+        if let Some(entry) = shared::database(latch::my_database()) {
+            let _ = entry.pid.compare_exchange(latch::my_pid(), 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        latch::set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
+    }
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    entry.gauges.started_at.store(i64::try_from(since_1970.as_micros()).unwrap_or(0), Ordering::Relaxed);
+    entry.pid.store(latch::my_pid(), Ordering::Release);
+    // SAFETY: main thread; the callback is a function that lives as long as the library and cannot fail.
+    unsafe { pg_sys::before_shmem_exit(Some(withdraw), pg_sys::Datum::from(0)) };
+}

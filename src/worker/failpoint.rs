@@ -1,0 +1,38 @@
+//! Places where tests make a process fail. Compiled out of releases.
+//!
+//! A test writes `point action` into the file `pg_edge_failpoint` of the data directory. The first process to pass
+//! that point removes the file and does what it says, so that a restarted server does not fail again.
+
+#![cfg_attr(feature = "test-hooks", allow(unsafe_code, reason = "a process kills itself as a crash would"))]
+
+/// Passes a point.
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+pub fn hit(_point: &str) {}
+
+/// Passes a point.
+#[cfg(feature = "test-hooks")]
+pub fn hit(point: &str) {
+    const FILE: &str = "pg_edge_failpoint";
+    let Ok(text) = std::fs::read_to_string(FILE) else { return };
+    let Some((wanted, action)) = text.trim().split_once(' ') else { return };
+    if wanted != point || std::fs::remove_file(FILE).is_err() {
+        return;
+    }
+    match action {
+        // SAFETY: a signal to ourselves; nothing after it runs.
+        "kill" => unsafe {
+            libc::kill(libc::getpid(), libc::SIGKILL);
+        },
+        "error" => pgrx::error!("failpoint {point}"),
+        // A disk that is full, as Postgres would say it.
+        "disk_full" => {
+            pgrx::ereport!(
+                ERROR,
+                pgrx::PgSqlErrorCode::ERRCODE_DISK_FULL,
+                "could not extend file: No space left on device"
+            );
+        }
+        _ => pgrx::warning!("failpoint {point} has no action \"{action}\""),
+    }
+}

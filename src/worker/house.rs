@@ -1,0 +1,118 @@
+//! Keeping house between turns: the ring of slots, old idempotency keys, and the gauges.
+//!
+//! Runs on the main thread of a dispatcher, each chore in a short transaction of its own.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use super::lock::{self, Hold};
+use super::outbox::Outbox;
+use super::turn::Dispatcher;
+use crate::store::progress::Final;
+use crate::store::retention::{self, Advance};
+use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+
+/// How soon a slot that somebody reads is tried again, at most.
+const PINNED_RETRY: Duration = Duration::from_secs(60);
+
+impl Dispatcher {
+    /// Does the chores that are due. One that fails waits for its next time; it never stops the turn.
+    pub(super) fn keep_house(&mut self, now: SystemTime) -> Result<(), Aborted> {
+        if now >= self.timers.next_advance && self.outbox.is_empty() && self.taking.is_empty() {
+            self.advance_ring(now);
+        }
+        if now >= self.timers.next_key_sweep {
+            let window = self.settings.idempotency_window;
+            self.timers.next_key_sweep = now + (window / 24).clamp(Duration::from_secs(60), Duration::from_secs(3600));
+            let horizon = now.checked_sub(window).unwrap_or(SystemTime::UNIX_EPOCH);
+            in_place(|| retention::forget_keys(horizon))?;
+        }
+        Ok(())
+    }
+
+    /// Truncates the oldest slot and begins to fill it.
+    fn advance_ring(&mut self, now: SystemTime) {
+        let (from, to) = (self.ring.oldest(), self.ring.current);
+        let step = Advance {
+            ring: self.ring,
+            retention: self.settings.retention,
+            now,
+            in_memory: self.ledger.all(),
+            floor: self.floor(),
+        };
+        let ring = in_place(|| {
+            retention::advance(&step)?;
+            retention::ring()
+        });
+        match ring {
+            Ok(Some(ring)) => {
+                self.ledger.move_slot(from, to);
+                self.backlog.for_each_waiting(|waiting| {
+                    if waiting.queued.slot == from {
+                        waiting.queued.slot = to;
+                    }
+                });
+                self.ring = ring;
+                self.timers.next_advance = ring.due_at(self.settings.retention);
+            }
+            // Somebody reads the slot, or changes the extension: rows are kept a little longer.
+            Ok(None) | Err(_) => {
+                self.timers.next_advance = now + PINNED_RETRY.min(self.settings.retention / 70);
+            }
+        }
+    }
+
+    /// Whether nothing waits, runs or is to be written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.ledger.in_flight() == 0 && self.backlog.waiting() == 0 && self.outbox.is_empty()
+    }
+
+    /// Whether no call is on the wire.
+    pub(super) fn nothing_in_flight(&self) -> bool {
+        self.ledger.in_flight() == 0 && self.reports.is_empty()
+    }
+
+    /// Whether the engine's thread still runs.
+    pub(super) fn engine_lives(&self) -> bool {
+        self.engine.as_ref().is_some_and(crate::engine::Engine::is_alive)
+    }
+
+    /// How long calls on the wire may take to end when the dispatcher stops.
+    pub(super) fn grace(&self) -> Duration {
+        self.settings.shutdown_grace
+    }
+
+    /// Sends nothing more.
+    pub(super) fn stop_taking(&mut self) {
+        self.stopping = true;
+        self.runners.stop();
+    }
+
+    /// Ends the engine at once; calls still on the wire are left to the next dispatcher.
+    pub(super) fn stop_engine(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            let _abandoned = engine.stop(Duration::ZERO);
+        }
+    }
+
+    /// Brings the gauges up to date with what was written.
+    pub(super) fn count(&self, written: &Outbox) {
+        let gauges = &self.entry.gauges;
+        let succeeded = written.endings.iter().filter(|ending| ending.state == Final::Succeeded).count();
+        gauges.turns.fetch_add(1, Ordering::Relaxed);
+        gauges.succeeded.fetch_add(succeeded as u64, Ordering::Relaxed);
+        gauges.failed.fetch_add((written.endings.len() - succeeded) as u64, Ordering::Relaxed);
+        gauges.retried.fetch_add(written.failed_tries.len() as u64, Ordering::Relaxed);
+        gauges.in_flight.store(u32::try_from(self.ledger.in_flight()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        gauges.waiting.store(u32::try_from(self.backlog.waiting()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Runs a chore in a transaction, if the extension is there and nobody changes it.
+fn in_place<R>(chore: impl FnOnce() -> Result<R, crate::error::Error>) -> Result<Option<R>, Aborted> {
+    attempt(AssertUnwindSafe(|| match lock::hold_extension() {
+        Hold::Held(_) => Ok((Some(under_snapshot(chore)?), Durability::Full)),
+        Hold::BeingChanged | Hold::Gone => Ok((None, Durability::Relaxed)),
+    }))
+}

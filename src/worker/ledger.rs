@@ -1,0 +1,140 @@
+//! What the dispatcher knows of the calls it has in memory: waiting, or on the wire.
+//!
+//! Plain bookkeeping on the main thread; nothing here talks to Postgres or to the engine.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use pgrx::pg_sys;
+
+use crate::domain::backlog::LaneName;
+use crate::domain::call::CallId;
+use crate::domain::request::Request;
+use crate::store::scan::{Body, Queued};
+
+/// A call that waits in memory.
+#[derive(Debug)]
+pub struct Waiting {
+    pub queued: Queued,
+    /// Its request, still without a body that has to be fetched.
+    pub request: Request,
+    pub source: Source,
+}
+
+/// Where a waiting call was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The queue itself: the cursor's floor must stay at or below it until it is leased.
+    Queue,
+    /// The table of deferred calls: its row goes when it is leased.
+    Deferred,
+}
+
+/// A call on the wire.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    pub lane: LaneName,
+    pub batch: i64,
+    pub slot: i16,
+    pub owner: pg_sys::Oid,
+    pub on_complete: Option<pg_sys::Oid>,
+    pub max_attempts: Option<u32>,
+    /// The number of this try.
+    pub number: u32,
+    pub interruptions: u32,
+}
+
+/// The calls in memory.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    fresh: BTreeSet<i64>,
+    deferred: HashSet<i64>,
+    in_flight: HashMap<CallId, InFlight>,
+    /// Calls still on the wire, by batch.
+    batches: HashMap<i64, usize>,
+    /// Batches that are done with, but for the newest, which carries the floor.
+    finished_batches: Vec<i64>,
+}
+
+impl Waiting {
+    /// How many bytes have to be fetched before it can be sent.
+    pub fn stored_bytes(&self) -> usize {
+        match &self.queued.body {
+            Body::Stored(size) => *size,
+            Body::None | Body::Inline(_) => 0,
+        }
+    }
+}
+
+impl Ledger {
+    /// A call begins to wait.
+    pub fn begins_to_wait(&mut self, call: CallId, source: Source) {
+        match source {
+            Source::Queue => self.fresh.insert(call.0),
+            Source::Deferred => self.deferred.insert(call.0),
+        };
+    }
+
+    /// A call no longer waits in memory.
+    pub fn stops_waiting(&mut self, call: CallId) {
+        self.fresh.remove(&call.0);
+        self.deferred.remove(&call.0);
+    }
+
+    /// A call goes on the wire.
+    pub fn departs(&mut self, call: CallId, entry: InFlight) {
+        *self.batches.entry(entry.batch).or_default() += 1;
+        self.in_flight.insert(call, entry);
+    }
+
+    /// A call is back from the wire. `None` if it was not on it.
+    pub fn returns(&mut self, call: CallId) -> Option<InFlight> {
+        let entry = self.in_flight.remove(&call)?;
+        let left = self.batches.get_mut(&entry.batch)?;
+        *left -= 1;
+        if *left == 0 {
+            self.batches.remove(&entry.batch);
+            self.finished_batches.push(entry.batch);
+        }
+        Some(entry)
+    }
+
+    /// Whether a call is on the wire.
+    pub fn is_in_flight(&self, call: CallId) -> bool {
+        self.in_flight.contains_key(&call)
+    }
+
+    /// The deferred calls that wait in memory, so that they are not read again.
+    pub fn deferred_in_memory(&self) -> Vec<i64> {
+        self.deferred.iter().copied().collect()
+    }
+
+    /// All calls in memory.
+    pub fn all(&self) -> Vec<i64> {
+        let waiting = self.fresh.iter().chain(&self.deferred).copied();
+        waiting.chain(self.in_flight.keys().map(|call| call.0)).collect()
+    }
+
+    /// The ids that wait and are noted nowhere but in the queue, in rising order.
+    pub fn fresh(&self) -> impl Iterator<Item = i64> + '_ {
+        self.fresh.iter().copied()
+    }
+
+    /// How many calls are on the wire.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// The batches whose leases may go, given the newest one that must stay.
+    pub fn take_finished_batches(&mut self, newest: i64) -> Vec<i64> {
+        let (stay, go) = std::mem::take(&mut self.finished_batches).into_iter().partition(|batch| *batch == newest);
+        self.finished_batches = stay;
+        go
+    }
+
+    /// Calls of a slot have moved to another one.
+    pub fn move_slot(&mut self, from: i16, to: i16) {
+        for entry in self.in_flight.values_mut().filter(|entry| entry.slot == from) {
+            entry.slot = to;
+        }
+    }
+}

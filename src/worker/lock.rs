@@ -1,0 +1,76 @@
+//! The two locks of a dispatcher: being the only one, and keeping the extension from being dropped under a turn.
+//!
+//! Runs on the main thread of a dispatcher.
+
+#![allow(unsafe_code, reason = "pgrx has no wrapper for the lock manager")]
+
+use pgrx::prelude::*;
+
+use super::latch::my_database;
+
+/// The fourth field of an advisory lock is 1 or 2 for those that SQL can take, so no user can take ours.
+const NOT_FOR_SQL: u16 = 3;
+const DEFAULT_LOCKMETHOD: u8 = 1;
+const USER_LOCKMETHOD: u8 = 2;
+
+/// Becomes the only dispatcher of this database, for the life of the process. `false` if another one is.
+pub fn become_the_dispatcher() -> bool {
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: my_database().to_u32(),
+        locktag_field2: 0x6564_6765,
+        locktag_field3: 0,
+        locktag_field4: NOT_FOR_SQL,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+        locktag_lockmethodid: USER_LOCKMETHOD,
+    };
+    acquire(&tag, pg_sys::ExclusiveLock as i32, Held::BySession)
+}
+
+/// Keeps the extension in place until the running transaction ends. `false` if it is not there, or being dropped.
+pub fn hold_extension() -> Hold {
+    // SAFETY: main thread, inside a transaction.
+    let extension = unsafe { pg_sys::get_extension_oid(c"pg_edge".as_ptr(), true) };
+    if extension == pg_sys::InvalidOid {
+        return Hold::Gone;
+    }
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: my_database().to_u32(),
+        locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
+        locktag_field3: extension.to_u32(),
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: DEFAULT_LOCKMETHOD,
+    };
+    if !acquire(&tag, pg_sys::AccessShareLock as i32, Held::ByTransaction) {
+        return Hold::BeingChanged;
+    }
+    // Between the look-up and the lock it may have been dropped, or replaced by another of its name.
+    // SAFETY: as above.
+    match unsafe { pg_sys::get_extension_oid(c"pg_edge".as_ptr(), true) } == extension {
+        true => Hold::Held(extension),
+        false => Hold::BeingChanged,
+    }
+}
+
+/// What became of holding the extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It stays until the transaction ends.
+    Held(pg_sys::Oid),
+    /// Somebody is dropping or altering it; look again soon.
+    BeingChanged,
+    /// It is not installed.
+    Gone,
+}
+
+#[derive(PartialEq, Eq)]
+enum Held {
+    BySession,
+    ByTransaction,
+}
+
+fn acquire(tag: &pg_sys::LOCKTAG, mode: i32, held: Held) -> bool {
+    // SAFETY: main thread, inside a transaction; the tag is complete. Does not wait.
+    let result = unsafe { pg_sys::LockAcquire(tag, mode, held == Held::BySession, true) };
+    result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+}

@@ -1,0 +1,34 @@
+//! The background workers: the only callers of both the store and the engine.
+//!
+//! A launcher, one for the cluster, keeps a dispatcher running in every database that has the extension. A
+//! dispatcher sends that database's calls. Runners, started by dispatchers, run users' callbacks.
+
+mod activity;
+mod dispatcher;
+mod engine_log;
+mod failpoint;
+mod house;
+pub mod latch;
+mod launcher;
+mod ledger;
+mod lock;
+mod look;
+mod outbox;
+mod runner;
+mod runners;
+mod session;
+mod settle;
+pub mod shared;
+mod signals;
+mod step_aside;
+mod takeover;
+mod turn;
+pub mod waiters;
+pub mod wake;
+
+/// Called from `_PG_init` while the server starts.
+pub fn register() {
+    shared::register();
+    step_aside::register();
+    launcher::register();
+}

@@ -1,0 +1,87 @@
+//! The dispatcher's side of runners: which roles need one, and how many there are.
+//!
+//! Runs on the main thread of a dispatcher.
+
+use std::time::Duration;
+
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
+use pgrx::prelude::*;
+
+use super::latch::{my_database, my_pid};
+use crate::error::Error;
+use crate::store::callbacks::{self, Owner};
+
+/// The runners that this dispatcher has started.
+pub struct Runners {
+    limit: usize,
+    running: Vec<(pg_sys::Oid, DynamicBackgroundWorker)>,
+    /// Roles with callbacks to be run, as last read.
+    wanted: Vec<Owner>,
+    /// A runner ended, or could not be started: the table has to be read again.
+    look_again: bool,
+}
+
+impl Runners {
+    /// No runners yet, and at most `limit` of them.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, running: Vec::new(), wanted: Vec::new(), look_again: false }
+    }
+
+    /// At most so many from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Reads which roles have callbacks waiting. Inside a transaction.
+    pub fn find_work(&mut self) -> Result<(), Error> {
+        callbacks::forget_orphans()?;
+        self.wanted = callbacks::owners()?;
+        Ok(())
+    }
+
+    /// Forgets runners that have ended and starts those that are wanted. Outside a transaction.
+    pub fn look_after(&mut self) {
+        let before = self.running.len();
+        self.running.retain(|(_, worker)| !matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped)));
+        self.look_again |= self.running.len() < before;
+        for owner in std::mem::take(&mut self.wanted) {
+            if self.running.iter().any(|(role, _)| *role == owner.role) {
+                continue;
+            }
+            if self.running.len() >= self.limit {
+                break;
+            }
+            match start(owner) {
+                Some(worker) => self.running.push((owner.role, worker)),
+                None => warning!("pg_edge cannot start a runner: raise max_worker_processes"),
+            }
+        }
+    }
+
+    /// Whether a runner has ended since the last time this was asked.
+    pub fn take_look_again(&mut self) -> bool {
+        std::mem::take(&mut self.look_again)
+    }
+
+    /// Ends all runners. What they had not finished is run again later.
+    pub fn stop(&mut self) {
+        for (_, worker) in self.running.drain(..) {
+            let _stopping = worker.terminate();
+        }
+    }
+}
+
+fn start(owner: Owner) -> Option<DynamicBackgroundWorker> {
+    BackgroundWorkerBuilder::new("pg_edge runner")
+        .set_type("pg_edge runner")
+        .set_library("pg_edge")
+        .set_function("pg_edge_runner_main")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None::<Duration>)
+        .set_argument(Some(pg_sys::Datum::from(owner.role)))
+        .set_extra(&format!("{} {}", my_database().to_u32(), u8::from(owner.can_login)))
+        .set_notify_pid(my_pid())
+        .load_dynamic()
+        .ok()
+}

@@ -1,0 +1,182 @@
+//! From the report of an attempt to the rows that are written of it.
+//!
+//! Runs on the main thread of a dispatcher. The decision itself is `domain::retry`'s.
+
+use std::time::SystemTime;
+
+use super::ledger::InFlight;
+use super::outbox::Outbox;
+use crate::domain::attempt::Report;
+use crate::domain::call::CallId;
+use crate::domain::outcome::{FailureClass, Head, Outcome};
+use crate::domain::retry::{Charge, Retry, RetryPolicy, Verdict, decide};
+use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, Trace, Until};
+use crate::store::recovery::Interrupted;
+
+/// Adds to the outbox what follows from a report; tells until when the peer wants to be left alone.
+pub fn settle(
+    report: Report,
+    entry: &InFlight,
+    now: SystemTime,
+    random: f64,
+    outbox: &mut Outbox,
+) -> Option<SystemTime> {
+    let policy = RetryPolicy { max_attempts: entry.max_attempts.unwrap_or(3), ..RetryPolicy::default() };
+    let charged = entry.number.saturating_sub(entry.interruptions);
+    match decide(&policy, charged, &report.outcome, now, random) {
+        Verdict::Retry(retry) => {
+            put_off(report, entry, retry, outbox);
+            retry.parks_endpoint
+        }
+        Verdict::Succeeded => {
+            end(report, entry, Final::Succeeded, now, outbox);
+            None
+        }
+        Verdict::Failed => {
+            let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
+            end(report, entry, state, now, outbox);
+            None
+        }
+    }
+}
+
+fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) {
+    let call = report.call;
+    let tries = match retry.charge {
+        Charge::Attempt => entry.number,
+        // Nothing was sent, so the number is used again.
+        Charge::Nothing => entry.number.saturating_sub(1),
+    };
+    if retry.charge == Charge::Attempt {
+        let trace = trace(&report);
+        outbox.failed_tries.push(FailedTry { call, slot: entry.slot, number: entry.number, trace, retry_at: retry.at });
+    }
+    let (slot, interruptions) = (entry.slot, entry.interruptions);
+    outbox.deferrals.push(Deferral { call, slot, tries, interruptions, until: Until::Due(retry.at) });
+}
+
+fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
+    let trace = trace(&report);
+    let headers = report.outcome.head().map(block);
+    let body = match report.outcome {
+        Outcome::Response(response) => Some(response.body),
+        Outcome::Failure(_) => None,
+    };
+    let (call, slot) = (report.call, entry.slot);
+    outbox.endings.push(Ending { call, slot, state, attempts: entry.number, finished_at: now, trace, headers, body });
+    note_callback(call, slot, entry.owner, entry.on_complete, outbox);
+}
+
+/// Ends a call that is not on the wire because its user cancelled it.
+pub fn cancel(call: CallId, slot: i16, tries: u32, now: SystemTime, outbox: &mut Outbox) {
+    let trace = Trace {
+        error_class: Some(FailureClass::Cancelled.name()),
+        error: Some("the call was cancelled before it was sent".to_owned()),
+        ..Trace::default()
+    };
+    let state = Final::Cancelled;
+    outbox.endings.push(Ending {
+        call,
+        slot,
+        state,
+        attempts: tries,
+        finished_at: now,
+        trace,
+        headers: None,
+        body: None,
+    });
+}
+
+/// Ends a call whose row cannot be turned into a request.
+pub fn refuse(call: CallId, slot: i16, tries: u32, reason: &str, now: SystemTime, outbox: &mut Outbox) {
+    let trace = Trace {
+        error_class: Some(FailureClass::InvalidRequest.name()),
+        error: Some(reason.to_owned()),
+        ..Trace::default()
+    };
+    let state = Final::Failed;
+    outbox.endings.push(Ending {
+        call,
+        slot,
+        state,
+        attempts: tries,
+        finished_at: now,
+        trace,
+        headers: None,
+        body: None,
+    });
+}
+
+/// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often.
+pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
+    let (call, slot) = (found.call, found.slot);
+    let interruptions = found.interruptions + 1;
+    let trace = Trace {
+        error_class: Some(FailureClass::Interrupted.name()),
+        error: Some(format!(
+            "the worker or the server ended during the attempt ({interruptions} of {max_interruptions})"
+        )),
+        ..Trace::default()
+    };
+    if interruptions >= max_interruptions {
+        let (state, attempts) = (Final::Failed, found.number);
+        outbox.endings.push(Ending { call, slot, state, attempts, finished_at: now, trace, headers: None, body: None });
+        note_callback(call, slot, found.owner, found.on_complete, outbox);
+        return;
+    }
+    outbox.failed_tries.push(FailedTry { call, slot, number: found.number, trace, retry_at: now });
+    outbox.deferrals.push(Deferral { call, slot, tries: found.number, interruptions, until: Until::Due(now) });
+}
+
+/// Notes the callback of a call that has ended, if it has one.
+pub fn note_callback(
+    call: CallId,
+    slot: i16,
+    owner: pgrx::pg_sys::Oid,
+    on_complete: Option<pgrx::pg_sys::Oid>,
+    outbox: &mut Outbox,
+) {
+    if let Some(function) = on_complete {
+        outbox.callbacks.push(Callback { call, slot, owner, function });
+    }
+}
+
+fn was_cancelled(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failure(failure) if failure.class == FailureClass::Cancelled)
+}
+
+fn trace(report: &Report) -> Trace {
+    let (error_class, error) = match &report.outcome {
+        Outcome::Failure(failure) => (Some(failure.class.name()), Some(failure.message.clone())),
+        Outcome::Response(response) if matches!(response.head.status, 200..=299) => (None, None),
+        Outcome::Response(response) => (
+            Some(FailureClass::HttpStatus.name()),
+            Some(format!("the peer answered {}", status_line(response.head.status))),
+        ),
+    };
+    Trace {
+        started_at: Some(report.started_at),
+        timings: report.timings,
+        remote: report.remote.map(|address| address.to_string()),
+        status: report.outcome.head().map(|head| head.status),
+        error_class,
+        error,
+    }
+}
+
+fn status_line(status: u16) -> String {
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
+    reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
+}
+
+/// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
+fn block(head: &Head) -> String {
+    let mut block = String::new();
+    for (name, value) in &head.headers {
+        block.push_str(name);
+        block.push_str(": ");
+        block.push_str(&String::from_utf8_lossy(value).replace(['\n', '\r', '\0'], " "));
+        block.push('\n');
+    }
+    block
+}

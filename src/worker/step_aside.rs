@@ -1,0 +1,184 @@
+//! Letting go of a database that somebody wants for himself: DROP DATABASE, and what else needs it empty.
+//!
+//! Postgres refuses such a command while anybody is connected, a dispatcher included. So, before the command runs,
+//! the dispatcher is told to leave; the launcher leaves the database alone until the command has ended. Runs on the
+//! main thread of the session that gives the command.
+
+#![allow(unsafe_code, reason = "a hook of Postgres is a C function over parse trees")]
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_char};
+use std::sync::atomic::Ordering;
+
+use pgrx::prelude::*;
+
+use super::latch::{my_pid, set_latch_of};
+use super::shared;
+use super::wake::{self, reason};
+
+static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
+
+thread_local! {
+    /// The database that this session wants empty, until its transaction ends.
+    static HELD: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+unsafe extern "C-unwind" {
+    /// Postgres' own, without pgrx' guard: the errors of all utility commands of the cluster pass here, and a guard
+    /// would rob them of their context.
+    #[link_name = "standard_ProcessUtility"]
+    fn standard_process_utility(
+        statement: *mut pg_sys::PlannedStmt,
+        query: *const c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        params: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        destination: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
+}
+
+/// Hooks into utility commands while the server starts.
+pub fn register() {
+    // SAFETY: _PG_init runs once, on the only thread of the postmaster.
+    unsafe {
+        PREVIOUS = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(on_utility);
+    }
+}
+
+/// An error of the command jumps over this frame, so nothing in it may need dropping.
+#[allow(clippy::too_many_arguments, reason = "Postgres' signature")]
+unsafe extern "C-unwind" fn on_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    query: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    params: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    destination: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: Postgres passes a valid statement; the previous hook, or the standard function, gets all as it came.
+    unsafe {
+        if concerns_us((*statement).utilityStmt) {
+            prepare((*statement).utilityStmt);
+        }
+        let next = match PREVIOUS {
+            Some(previous) => previous,
+            None => standard_process_utility,
+        };
+        next(statement, query, read_only_tree, context, params, environment, destination, completion);
+    }
+}
+
+/// Whether a command is of a kind that we have to look at.
+unsafe fn concerns_us(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: every statement begins with its tag.
+    matches!(
+        unsafe { (*node).type_ },
+        pg_sys::NodeTag::T_DropdbStmt
+            | pg_sys::NodeTag::T_AlterDatabaseStmt
+            | pg_sys::NodeTag::T_RenameStmt
+            | pg_sys::NodeTag::T_CreatedbStmt
+            | pg_sys::NodeTag::T_DropStmt
+    )
+}
+
+/// Sends a dispatcher away, or lets it know that its extension may be gone.
+#[pg_guard]
+unsafe extern "C-unwind" fn prepare(node: *mut pg_sys::Node) {
+    // SAFETY: the caller passes a statement of a kind named in `concerns_us`.
+    unsafe {
+        if drops_extension(node) {
+            wake::at_commit(reason::LOOK);
+        }
+        if let Some(database) = database_wanted_empty(node) {
+            hold(database);
+        }
+    }
+}
+
+fn hold(database: pg_sys::Oid) {
+    let Some(entry) = shared::database(database) else { return };
+    HELD.set(database);
+    entry.held_by.store(my_pid(), Ordering::Release);
+    wake::at_transaction_end();
+    set_latch_of(entry.pid.load(Ordering::Acquire));
+}
+
+/// Lets the launcher have the database again that this transaction held, if any. Cannot fail.
+pub fn release() {
+    let database = HELD.replace(pg_sys::InvalidOid);
+    if database == pg_sys::InvalidOid {
+        return;
+    }
+    if let Some(entry) = shared::database(database) {
+        entry.held_by.store(0, Ordering::Release);
+        set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
+    }
+}
+
+/// The database that a command needs without other sessions, if the user may do such a thing to it at all.
+unsafe fn database_wanted_empty(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
+    // SAFETY: a node's tag tells its type.
+    unsafe {
+        let name = match (*node).type_ {
+            pg_sys::NodeTag::T_DropdbStmt => (*node.cast::<pg_sys::DropdbStmt>()).dbname,
+            pg_sys::NodeTag::T_AlterDatabaseStmt => (*node.cast::<pg_sys::AlterDatabaseStmt>()).dbname,
+            pg_sys::NodeTag::T_RenameStmt => {
+                let rename = node.cast::<pg_sys::RenameStmt>();
+                if (*rename).renameType != pg_sys::ObjectType::OBJECT_DATABASE {
+                    return None;
+                }
+                (*rename).subname
+            }
+            pg_sys::NodeTag::T_CreatedbStmt => template_of(node.cast())?,
+            _ => return None,
+        };
+        if name.is_null() {
+            return None;
+        }
+        let database = pg_sys::get_database_oid(name, true);
+        (database != pg_sys::InvalidOid && may_disturb(database)).then_some(database)
+    }
+}
+
+/// The TEMPLATE that a CREATE DATABASE names.
+unsafe fn template_of(create: *mut pg_sys::CreatedbStmt) -> Option<*mut c_char> {
+    // SAFETY: the options of CREATE DATABASE are a list of DefElem.
+    unsafe {
+        let options = (*create).options;
+        if options.is_null() {
+            return None;
+        }
+        let length = usize::try_from((*options).length).unwrap_or(0);
+        (0..length).find_map(|index| {
+            let option = (*(*options).elements.add(index)).ptr_value.cast::<pg_sys::DefElem>();
+            let is_template = CStr::from_ptr((*option).defname) == c"template" && !(*option).arg.is_null();
+            is_template.then(|| pg_sys::defGetString(option))
+        })
+    }
+}
+
+unsafe fn drops_extension(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: a node's tag tells its type.
+    unsafe {
+        (*node).type_ == pg_sys::NodeTag::T_DropStmt
+            && (*node.cast::<pg_sys::DropStmt>()).removeType == pg_sys::ObjectType::OBJECT_EXTENSION
+    }
+}
+
+/// Whether the user owns the database, or may create databases (which reading a template takes).
+unsafe fn may_disturb(database: pg_sys::Oid) -> bool {
+    // SAFETY: main thread, inside a transaction.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        let owns = pg_sys::pg_database_ownercheck(database, user);
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        let owns = pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, user);
+        owns || pg_sys::have_createdb_privilege()
+    }
+}

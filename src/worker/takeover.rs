@@ -1,0 +1,104 @@
+//! Taking over from a dispatcher that ended, in whatever way it did.
+//!
+//! Runs on the main thread of a new dispatcher, once. In one transaction: begin an epoch, send again what was on the
+//! wire, and put a lease without calls in place of the old ones, to carry the floor.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use super::ledger::Ledger;
+use super::outbox::Outbox;
+use super::runners::Runners;
+use super::settle;
+use super::shared::Database;
+use super::turn::{Dispatcher, Timers, Wants, capacity};
+use crate::domain::backlog::{Backlog, LaneName};
+use crate::domain::cursor::Cursor;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::guc::Settings;
+use crate::store::progress::Lease;
+use crate::store::recovery::Standing;
+use crate::store::retention::Ring;
+use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+use crate::store::{control, recovery, retention, scan};
+
+/// What the tables say when a dispatcher begins.
+struct Found {
+    control: control::Control,
+    standing: Standing,
+    last_handed_out: i64,
+    ring: Ring,
+    parked: Vec<String>,
+    epoch: i32,
+}
+
+impl Dispatcher {
+    /// A dispatcher that goes on where the last one ended.
+    pub fn recover(
+        settings: Settings,
+        descriptor_budget: usize,
+        engine: Engine,
+        entry: &'static Database,
+    ) -> Result<Self, Aborted> {
+        let now = SystemTime::now();
+        let mut found = None;
+        while found.is_none() {
+            // While somebody changes the extension this comes back at once with nothing.
+            found = attempt(|| Ok((take_over(&settings, now)?, Durability::Full)))?;
+        }
+        // The loop ends only with a value.
+        let Some(found) = found else { unreachable!() };
+        let mut backlog = Backlog::new(capacity(&settings, descriptor_budget));
+        for lane in &found.parked {
+            backlog.note_spilled(&LaneName::from(lane.as_str()));
+        }
+        Ok(Self {
+            runners: Runners::new(settings.max_runners),
+            timers: Timers {
+                next_due: Some(now),
+                next_poll: now,
+                next_spill: now,
+                next_advance: found.ring.due_at(settings.retention),
+                next_key_sweep: now + Duration::from_secs(60),
+            },
+            settings,
+            engine: Some(engine),
+            entry,
+            descriptor_budget,
+            epoch: found.epoch,
+            database_id: found.control.database_id,
+            newest_batch: found.standing.batch + 1,
+            ring: found.ring,
+            cursor: Cursor::starting_at(found.standing.floor),
+            recovering_to: found.last_handed_out,
+            backlog,
+            ledger: Ledger::default(),
+            reports: VecDeque::new(),
+            outbox: Outbox::default(),
+            taking: Vec::new(),
+            wants: Wants { scan: true, control: true, cancellations: true, extension: false, callbacks: true },
+            paused: found.control.paused,
+            stopping: false,
+        })
+    }
+}
+
+fn take_over(settings: &Settings, now: SystemTime) -> Result<Option<Found>, Error> {
+    under_snapshot(|| {
+        let standing = recovery::standing()?;
+        let mut outbox = Outbox::default();
+        for call in recovery::interrupted()? {
+            settle::interrupted(&call, settings.max_interruptions, now, &mut outbox);
+        }
+        let control = control::read()?;
+        let last_handed_out = scan::last_handed_out()?;
+        let ring = retention::ring()?;
+        let parked = scan::parked_lanes()?;
+        let epoch = control::new_epoch()?;
+        recovery::clear_leases()?;
+        outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
+        outbox.write()?;
+        Ok(Some(Found { control, standing, last_handed_out, ring, parked, epoch }))
+    })
+}

@@ -1,0 +1,283 @@
+//! One turn of the dispatcher, and the state between turns.
+//!
+//! Runs on the main thread of a dispatcher. Reading changes only memory and stays true when the transaction fails;
+//! what is to be written stays in the outbox until a transaction with it has committed.
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use super::ledger::{Ledger, Waiting};
+use super::lock::{self, Hold};
+use super::outbox::{Outbox, without_answer};
+use super::runners::Runners;
+use super::shared::Database;
+use super::wake::reason;
+use super::{failpoint, settle};
+use crate::domain::attempt::Report;
+use crate::domain::backlog::{Backlog, Capacity, LaneName};
+use crate::domain::cursor::Cursor;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::guc::Settings;
+use crate::store::progress::Until;
+use crate::store::retention::Ring;
+use crate::store::scan::Care;
+use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+
+/// With nothing due and nothing told, the dispatcher looks around this often.
+const SLOW_POLL: Duration = Duration::from_secs(300);
+
+/// While calls may still appear among ids already passed, it looks for them this often.
+const GAP_POLL: Duration = Duration::from_secs(5);
+
+/// While calls wait for room, the backlog is looked at this often.
+const SPILL_TICK: Duration = Duration::from_millis(200);
+
+/// Calls that may wait in memory.
+const WINDOW: usize = 4096;
+
+/// Bytes of answers settled in one turn, so that no statement grows without bound.
+const ANSWER_BUDGET: usize = 32 * 1024 * 1024;
+
+/// A dispatcher at work.
+pub struct Dispatcher {
+    pub(super) settings: Settings,
+    pub(super) engine: Option<Engine>,
+    pub(super) entry: &'static Database,
+    /// Calls that the process's file descriptors allow on the wire.
+    pub(super) descriptor_budget: usize,
+    pub(super) epoch: i32,
+    pub(super) database_id: String,
+    pub(super) newest_batch: i64,
+    pub(super) ring: Ring,
+    pub(super) cursor: Cursor,
+    /// Up to this id, a predecessor may have dealt with calls.
+    pub(super) recovering_to: i64,
+    pub(super) backlog: Backlog<Waiting>,
+    pub(super) ledger: Ledger,
+    pub(super) reports: VecDeque<Report>,
+    pub(super) outbox: Outbox,
+    /// Chosen to be sent, as soon as their lease has committed.
+    pub(super) taking: Vec<(LaneName, Waiting)>,
+    pub(super) runners: Runners,
+    pub(super) wants: Wants,
+    pub(super) timers: Timers,
+    pub(super) paused: bool,
+    pub(super) stopping: bool,
+}
+
+/// What is to be looked at in the next transaction.
+#[derive(Debug)]
+pub(super) struct Wants {
+    pub scan: bool,
+    pub control: bool,
+    pub cancellations: bool,
+    pub extension: bool,
+    pub callbacks: bool,
+}
+
+/// What is due when.
+#[derive(Debug)]
+pub(super) struct Timers {
+    pub next_due: Option<SystemTime>,
+    pub next_poll: SystemTime,
+    pub next_spill: SystemTime,
+    pub next_advance: SystemTime,
+    pub next_key_sweep: SystemTime,
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    Done,
+    ExtensionChanging,
+    ExtensionGone,
+}
+
+impl Dispatcher {
+    /// Takes what is finished, looks for work, writes, and sends.
+    pub fn turn(&mut self, now: SystemTime) -> Result<Turn, Aborted> {
+        self.note_reasons(now);
+        self.settle_reports(now);
+        if !self.has_work(now) {
+            return Ok(Turn::Done);
+        }
+        let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
+            Hold::Gone => Ok((Turn::ExtensionGone, Durability::Relaxed)),
+            Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
+            Hold::Held(_) => {
+                self.look(now)?;
+                self.choose(now)?;
+                self.write()?;
+                Ok((Turn::Done, self.outbox.durability()))
+            }
+        }));
+        match end {
+            Ok(Turn::Done) => self.committed(now),
+            Ok(other) => return Ok(other),
+            Err(aborted) => {
+                self.outbox.lease = None;
+                self.rescue(&aborted);
+                return Err(aborted);
+            }
+        }
+        self.keep_house(now)?;
+        Ok(Turn::Done)
+    }
+
+    /// How long nothing is to be done unless the latch is set.
+    pub fn pause(&self, now: SystemTime) -> Duration {
+        if !self.reports.is_empty() || (self.wants.scan && self.backlog.room() > 0) {
+            return Duration::ZERO;
+        }
+        let spill = (self.backlog.waiting() > 0).then_some(self.timers.next_spill);
+        let moments = [
+            self.timers.next_due.filter(|_| self.backlog.room() > 0),
+            self.backlog.next_unparking(now),
+            spill,
+            Some(self.timers.next_poll),
+            Some(self.timers.next_advance),
+            Some(self.timers.next_key_sweep),
+        ];
+        let first = moments.into_iter().flatten().min().unwrap_or(now);
+        first.duration_since(now).unwrap_or_default()
+    }
+
+    /// Takes the reasons that others left, and those that the clock gives.
+    fn note_reasons(&mut self, now: SystemTime) {
+        let reasons = self.entry.wake.swap(0, Ordering::AcqRel);
+        self.wants.scan |= reasons & reason::CALLS != 0;
+        self.wants.control |= reasons & reason::CONTROL != 0;
+        self.wants.cancellations |= reasons & reason::CANCEL != 0;
+        self.wants.extension |= reasons & reason::LOOK != 0;
+        if now >= self.timers.next_poll {
+            self.wants.scan = true;
+            self.wants.cancellations = true;
+            self.wants.extension = true;
+        }
+        if now >= self.timers.next_spill {
+            self.timers.next_spill = now + SPILL_TICK;
+            if !self.paused {
+                self.spill(now);
+            }
+        }
+        self.runners.look_after();
+        self.wants.callbacks |= self.runners.take_look_again();
+    }
+
+    /// Gives what lanes cannot send soon back to the table of deferred calls.
+    fn spill(&mut self, now: SystemTime) {
+        for (lane, waiting) in self.backlog.spill(now) {
+            self.ledger.stops_waiting(waiting.queued.id);
+            self.outbox.deferrals.push(waiting.queued.deferral(Until::Room(lane.to_string())));
+        }
+    }
+
+    /// Turns finished attempts into rows.
+    fn settle_reports(&mut self, now: SystemTime) {
+        if let Some(engine) = &self.engine {
+            let mut drained = Vec::new();
+            engine.drain(&mut drained);
+            self.reports.extend(drained);
+            super::engine_log::pump(engine);
+        }
+        while self.outbox.bytes() < ANSWER_BUDGET {
+            let Some(report) = self.reports.pop_front() else { break };
+            let Some(entry) = self.ledger.returns(report.call) else { continue };
+            self.backlog.ended(&entry.lane);
+            let parked = settle::settle(report, &entry, now, fastrand::f64(), &mut self.outbox);
+            if let Some(until) = parked {
+                self.backlog.park(&entry.lane, until);
+            }
+        }
+    }
+
+    fn has_work(&self, now: SystemTime) -> bool {
+        let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
+        let may_take = !self.paused && !self.stopping;
+        let sendable = may_take && (self.backlog.waiting() > 0 || !self.backlog.hungry(now).is_empty());
+        let wants = self.wants.scan || self.wants.control || self.wants.cancellations || self.wants.extension;
+        let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
+        due || sendable || wants || house || self.wants.callbacks || !self.outbox.is_empty() || !self.taking.is_empty()
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        let done = self.ledger.take_finished_batches(self.newest_batch);
+        self.outbox.finished_batches.extend(done);
+        if !self.outbox.endings.is_empty() {
+            failpoint::hit("before_response_commit");
+        }
+        under_snapshot(|| self.outbox.write())
+    }
+
+    /// The transaction is on its way to disk: tell the world, and send what it leased.
+    fn committed(&mut self, now: SystemTime) {
+        let outbox = std::mem::take(&mut self.outbox);
+        if let Some(lease) = &outbox.lease {
+            failpoint::hit("after_lease_commit");
+            self.newest_batch = lease.batch;
+        }
+        self.send(outbox.lease.as_ref());
+        for deferral in &outbox.deferrals {
+            match &deferral.until {
+                Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),
+                Until::Room(lane) => self.backlog.note_spilled(&LaneName::from(lane.as_str())),
+            }
+        }
+        self.announce(&outbox.ended());
+        self.count(&outbox);
+        self.wants.callbacks |= !outbox.callbacks.is_empty();
+        self.runners.look_after();
+        let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
+        self.timers.next_poll = now + poll;
+    }
+
+    /// A write failed. If a row is at fault and not the server, finds it and stores its call's end without the answer.
+    fn rescue(&mut self, aborted: &Aborted) {
+        if aborted.is_transient() || self.outbox.endings.is_empty() {
+            return;
+        }
+        let mut kept = Vec::new();
+        let mut stored = HashSet::new();
+        for ending in std::mem::take(&mut self.outbox.endings) {
+            let alone = Outbox { endings: vec![ending.clone()], ..Outbox::default() };
+            match attempt(|| Ok((under_snapshot(|| alone.write())?, Durability::Full))) {
+                Ok(()) => {
+                    stored.insert(ending.call.0);
+                }
+                Err(failed) if failed.is_transient() => kept.push(ending),
+                Err(failed) => kept.push(without_answer(&ending, &failed.message)),
+            }
+        }
+        self.outbox.endings = kept;
+        self.announce(&stored);
+    }
+
+    /// Reads the settings anew.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        if let Some(engine) = &self.engine {
+            engine.reconfigure(super::session::engine_settings(&settings));
+        }
+        self.backlog.set_capacity(capacity(&settings, self.descriptor_budget));
+        self.timers.next_advance = self.ring.due_at(settings.retention);
+        self.runners.set_limit(settings.max_runners);
+        self.settings = settings;
+        self.wants.callbacks = true;
+    }
+}
+
+/// How much may wait and run under these settings.
+pub(super) fn capacity(settings: &Settings, descriptor_budget: usize) -> Capacity {
+    Capacity {
+        in_flight: settings.max_in_flight.min(descriptor_budget),
+        per_lane: settings.max_concurrency,
+        window: WINDOW,
+    }
+}
+
+/// Whether ids up to here may have been dealt with before this dispatcher began.
+pub(super) fn care(first: i64, recovering_to: i64) -> Care {
+    if first <= recovering_to { Care::Recovering } else { Care::Fresh }
+}

@@ -1,0 +1,81 @@
+//! Waking the dispatcher when a transaction that gave it work commits.
+//!
+//! Runs on the main thread of a backend. Nothing in the callback may fail: an error after the commit record would
+//! bring the cluster down.
+
+#![allow(unsafe_code, reason = "a transaction callback is a C function")]
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use pgrx::prelude::*;
+
+use super::latch::{my_database, set_latch_of};
+use super::shared::{self, wanted};
+use super::{failpoint, step_aside};
+
+/// Reasons to wake a dispatcher, as bits.
+pub mod reason {
+    /// Calls were queued.
+    pub const CALLS: u32 = 1;
+    /// Sending was paused or resumed.
+    pub const CONTROL: u32 = 2;
+    /// Calls are to be cancelled.
+    pub const CANCEL: u32 = 4;
+    /// The extension was dropped.
+    pub const LOOK: u32 = 8;
+    /// The extension was created: not for a dispatcher, but for the launcher.
+    pub const CREATED: u32 = 16;
+}
+
+thread_local! {
+    static PENDING: Cell<u32> = const { Cell::new(0) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Wakes this database's dispatcher if and when the running transaction commits.
+pub fn at_commit(reasons: u32) {
+    at_transaction_end();
+    PENDING.set(PENDING.get() | reasons);
+}
+
+/// Has the end of the running transaction noticed.
+pub fn at_transaction_end() {
+    if !REGISTERED.replace(true) {
+        // Registered once for the life of the process, not once a transaction: Postgres walks the whole list of
+        // callbacks at every commit.
+        // SAFETY: main thread; the callback is a function that lives as long as the library.
+        unsafe { pg_sys::RegisterXactCallback(Some(on_transaction_end), std::ptr::null_mut()) };
+    }
+}
+
+unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
+    match event {
+        // A prepared transaction wakes the dispatcher as well: it then knows of the ids that may still come.
+        pg_sys::XactEvent::XACT_EVENT_COMMIT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
+            step_aside::release();
+            let reasons = PENDING.replace(0);
+            if reasons != 0 {
+                failpoint::hit("before_wake");
+                wake(reasons);
+            }
+        }
+        pg_sys::XactEvent::XACT_EVENT_ABORT => {
+            step_aside::release();
+            PENDING.set(0);
+        }
+        _ => {}
+    }
+}
+
+fn wake(reasons: u32) {
+    let Some(entry) = shared::database(my_database()) else { return };
+    if reasons & reason::CREATED != 0 {
+        entry.wanted.store(wanted::REQUESTED, Ordering::Release);
+        set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
+    }
+    // Only who finds no reason there has to set the latch: the dispatcher takes all reasons at once.
+    if entry.wake.fetch_or(reasons, Ordering::AcqRel) == 0 {
+        set_latch_of(entry.pid.load(Ordering::Acquire));
+    }
+}
