@@ -20,8 +20,8 @@ use super::client::Wire;
 use super::lane::Lane;
 use super::outbox::Outbox;
 
-/// How many idle lanes are kept. A busy engine fills them as fast as they come free.
-const IDLE_LANES: usize = 256;
+/// How many idle lanes are kept, at a kilobyte each. Enough for a burst that ends as a whole before the next one begins.
+const IDLE_LANES: usize = 1_024;
 
 /// The attempts in flight.
 pub(super) struct Running {
