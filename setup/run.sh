@@ -51,8 +51,6 @@ listen_addresses = ''
 unix_socket_directories = '$run'
 max_worker_processes = 32
 $found
-# The function server listens on a loopback address, and those are refused by default.
-pg_edge.allowed_networks = '127.0.0.0/8'
 END
 as_server "$pg_bin/pg_ctl" start -D "$run/data" -l "$run/log/postgres" -w >/dev/null ||
     { cat "$run/log/postgres" >&2; exit 1; }

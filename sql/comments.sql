@@ -1,1 +1,56 @@
--- What every object is, for \d+ and \df+.
+-- What every object is, for \d+ and \df+. "Milliseconds" and "bytes" are said where they are meant; durations are intervals.
+
+comment on schema edge is 'pg_edge: functions to call and views to read. Start with edge.http_post_async and edge.wait.';
+comment on schema edge_store is 'pg_edge: its tables. Not part of the contract, and nobody but a superuser has rights on it.';
+
+comment on type edge.response is 'A call as it stands: identity, state, and once it has ended the answer. body is null where the bytes are not text (then read body_bytes); json is null where the body is not JSON that jsonb can hold; a header that came more than once is a JSON array.';
+
+comment on function edge.http_post_async is 'Queues a POST with a JSON body in the running transaction and gives its id at once. It is sent after the commit, never on rollback, and retried (3 attempts unless max_attempts says otherwise). params are appended to the URL. Errors: 22023 for anything that could not be sent.';
+comment on function edge.http_put_async is 'Queues a PUT with a JSON body. As edge.http_post_async.';
+comment on function edge.http_patch_async is 'Queues a PATCH with a JSON body. As edge.http_post_async.';
+comment on function edge.http_get_async is 'Queues a GET. As edge.http_post_async, without a body.';
+comment on function edge.http_delete_async is 'Queues a DELETE, with a JSON body where one is given. As edge.http_post_async.';
+comment on function edge.http_async is 'Queues a call with any method, any bytes as its body and any content type (application/octet-stream where none is given). As edge.http_post_async.';
+
+comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
+comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';
+comment on function edge.status is 'The state of a call: pending, running, retrying, or at its end succeeded, failed, cancelled. Null where there is no such call of yours.';
+comment on function edge.cancel is 'Asks that a call is not sent, or broken off: the connection is closed. Takes effect with the commit. False where it has ended already or is not yours.';
+comment on function edge.replay is 'Queues a copy of a call that has ended, and gives the copy''s id. The copy has replay_of set; it keeps the idempotency key its user gave, and gets a new one where pg_edge made it.';
+comment on function edge.replay_dead is 'Replays dead letters, oldest first, and tells how many: those of one endpoint, those that failed since a time, at most max_calls. Each is replayed once, also when two sessions do it at the same time.';
+comment on function edge.pause is 'Sends nothing more in this database until edge.resume(); calls are still queued. True if that is a change. Takes effect with the commit.';
+comment on function edge.resume is 'Sends again after edge.pause(). True if that is a change. Takes effect with the commit.';
+comment on function edge.worker_status is 'How this database''s dispatcher is doing: its process, running, paused or down, since when, calls on the wire, calls that have not ended, when the oldest of them was queued, and the last error.';
+comment on function edge.grant_access is 'Lets a role use pg_edge: queue calls and see its own. Takes the rights to grant, so a superuser.';
+comment on function edge.revoke_access is 'Takes back what edge.grant_access gave. Calls that the role has queued are still made.';
+
+comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
+comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
+comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
+comment on view edge.callback_errors is 'Errors of on_complete functions. They do not change the call.';
+
+comment on function edge_store.origin is 'The endpoint that a URL belongs to: its scheme, host and port (RFC 6454).';
+comment on function edge_store.redacted_url is 'A URL with the values of parameters that look like credentials hidden.';
+comment on function edge_store.current_role_oid is 'The role that the present statement runs as.';
+comment on function edge_store.headers_json is 'Stored headers as a JSON object.';
+comment on function edge_store.content_type is 'The content type among stored headers.';
+comment on function edge_store.body_text is 'A body as text in the charset of its content type, or null.';
+comment on function edge_store.body_json is 'A body as jsonb, or null.';
+comment on function edge_store.register_database is 'The last step of CREATE EXTENSION: checks the encoding and asks for a dispatcher.';
+
+comment on sequence edge_store.call_id is 'Numbers of calls. CACHE must stay 1: the dispatcher''s cursor relies on it.';
+comment on table edge_store.request is 'Calls as queued. Append-only, cut into slots.';
+comment on table edge_store.response is 'The end of each call. Append-only, cut into slots.';
+comment on table edge_store.attempt is 'Tries that were not the last. Append-only, cut into slots.';
+comment on table edge_store.replay is 'Which call was replayed as which. Append-only, cut into slots.';
+comment on table edge_store.callback_error is 'Errors of callbacks. Append-only, cut into slots.';
+comment on table edge_store.ring is 'The slot that new rows go into.';
+comment on table edge_store.deferred is 'Calls that wait for a time, or for room at their endpoint. Only the dispatcher writes it.';
+comment on table edge_store.lease is 'Calls on the wire, a row a batch; the newest row carries the floor below which nothing is unknown.';
+comment on table edge_store.late is 'Calls that ended after their slot was closed; retention carries them over.';
+comment on table edge_store.cancellation is 'Calls that are to be cancelled.';
+comment on table edge_store.idempotency is 'Idempotency keys in use.';
+comment on table edge_store.callback is 'Callbacks that are to be run.';
+comment on table edge_store.control is 'One row: who this database is, and what its dispatcher is told.';
+comment on view edge_store.call is 'Every call with what is known of it.';
+comment on view edge_store.dead_letter is 'Failed calls that have not been replayed.';

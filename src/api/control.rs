@@ -45,6 +45,7 @@ type WorkerStatus = (
 
 /// How this database's dispatcher is doing.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity, reason = "pgrx reads the column names out of the signature")]
 fn worker_status() -> Result<
     TableIterator<
         'static,

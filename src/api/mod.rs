@@ -2,6 +2,8 @@
 //!
 //! Runs in users' sessions. Every function here first notes who asks; only then does the store step up.
 
+#![allow(clippy::result_large_err, reason = "pgrx' report is large, and made only when something has failed")]
+
 mod arguments;
 mod call;
 mod control;

@@ -1,0 +1,35 @@
+-- The main job in one sitting: psql -v base_url=http://… -f examples/quickstart.sql
+-- `make run` runs it against a scratch cluster and a local function server.
+
+\set QUIET on
+\pset null '(null)'
+create extension if not exists pg_edge;
+
+\echo
+\echo '1. Queue a call, wait for it, read the response.'
+select edge.http_post_async(:'base_url' || '/hello', '{"name": "Ada"}') as id \gset
+select id, state, status_code, json, attempts from edge.wait(:id);
+
+\echo '2. A function that fails twice and then succeeds: pg_edge tries again, by itself.'
+select edge.http_post_async(:'base_url' || '/flaky', '{"name": "Grace"}') as id \gset
+select id, state, status_code, attempts from edge.wait(:id);
+select attempt, status_code, error, retry_at - started_at as tried_again_after from edge.attempts where call_id = :id order by attempt;
+
+\echo '3. A call that is rolled back is never sent. (The function server would have said hello to Nobody.)'
+begin;
+select edge.http_post_async(:'base_url' || '/hello', '{"name": "Nobody"}') as rolled_back \gset
+rollback;
+select edge.status(:rolled_back) as status_of_the_rolled_back_call;
+
+\echo '4. A call that fails for good is a dead letter. Once the function is repaired, it is replayed.'
+select edge.http_post_async(:'base_url' || '/broken', '{"order": 42}', max_attempts => 1) as id \gset
+select id, state, status_code, error from edge.wait(:id);
+select id, url, error from edge.dead_letters;
+select edge.http_post_async(:'base_url' || '/repair') as repair \gset
+select state as repair from edge.wait(:repair);
+select edge.replay_dead() as replayed;
+select id as replay from edge.calls where replay_of = :id \gset
+select id, state, status_code from edge.wait(:replay);
+
+\echo 'How the worker is doing:'
+select state, in_flight, queue_depth, last_error from edge.worker_status();
