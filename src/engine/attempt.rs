@@ -37,8 +37,7 @@ struct Seen {
 /// Tries a call once. Ends within the attempt's total limit.
 ///
 /// What is awaited here is built where it is awaited and the attempt stays in its box: every wrapper written as an
-/// `async fn` around another future would hold that future twice, and moving kilobytes about was once a sixth of the
-/// engine's time.
+/// `async fn` around another future would hold that future twice, and copying it showed as 8 % of the engine's time.
 pub(super) async fn run(wire: Wire, attempt: Box<Attempt>) -> Report {
     let (call, number) = (attempt.call, attempt.number);
     let (started_at, began) = (SystemTime::now(), Instant::now());
