@@ -31,9 +31,11 @@ const FIXED: [(&CStr, &CStr); 9] = [
 
 /// Whether a dispatcher may begin.
 pub enum Begin {
-    Yes,
+    /// This is the extension that it serves.
+    Yes(pg_sys::Oid),
     NoExtension,
-    AnotherRuns,
+    /// Another one runs, or the extension is being changed.
+    NotNow,
 }
 
 /// Fixes the session's settings.
@@ -56,8 +58,8 @@ pub fn may_begin() -> Result<Begin, Aborted> {
     attempt(|| {
         let begin = match lock::hold_extension() {
             Hold::Gone => Begin::NoExtension,
-            Hold::Held(_) | Hold::BeingChanged if lock::become_the_dispatcher() => Begin::Yes,
-            Hold::Held(_) | Hold::BeingChanged => Begin::AnotherRuns,
+            Hold::Held(extension) if lock::become_the_dispatcher() => Begin::Yes(extension),
+            Hold::Held(_) | Hold::BeingChanged => Begin::NotNow,
         };
         Ok((begin, Durability::Full))
     })

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
+use pgrx::pg_sys;
+
 use super::ledger::Ledger;
 use super::outbox::Outbox;
 use super::runners::Runners;
@@ -40,15 +42,10 @@ impl Dispatcher {
         descriptor_budget: usize,
         engine: Engine,
         entry: &'static Database,
+        extension: pg_sys::Oid,
     ) -> Result<Self, Aborted> {
         let now = SystemTime::now();
-        let mut found = None;
-        while found.is_none() {
-            // While somebody changes the extension this comes back at once with nothing.
-            found = attempt(|| Ok((take_over(&settings, now)?, Durability::Full)))?;
-        }
-        // The loop ends only with a value.
-        let Some(found) = found else { unreachable!() };
+        let found = attempt(|| Ok((take_over(&settings, now)?, Durability::Full)))?;
         let mut backlog = Backlog::new(capacity(&settings, descriptor_budget));
         for lane in &found.parked {
             backlog.note_spilled(&LaneName::from(lane.as_str()));
@@ -65,6 +62,7 @@ impl Dispatcher {
             settings,
             engine: Some(engine),
             entry,
+            extension,
             descriptor_budget,
             epoch: found.epoch,
             database_id: found.control.database_id,
@@ -84,7 +82,7 @@ impl Dispatcher {
     }
 }
 
-fn take_over(settings: &Settings, now: SystemTime) -> Result<Option<Found>, Error> {
+fn take_over(settings: &Settings, now: SystemTime) -> Result<Found, Error> {
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
@@ -99,6 +97,6 @@ fn take_over(settings: &Settings, now: SystemTime) -> Result<Option<Found>, Erro
         recovery::clear_leases()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write()?;
-        Ok(Some(Found { control, standing, last_handed_out, ring, parked, epoch }))
+        Ok(Found { control, standing, last_handed_out, ring, parked, epoch })
     })
 }
