@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use super::ledger::Ledger;
+use super::lock::{self, Hold};
 use super::outbox::Outbox;
 use super::runners::Runners;
 use super::settle;
@@ -24,7 +25,7 @@ use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::store::{control, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
-struct Found {
+pub struct Found {
     control: control::Control,
     standing: Standing,
     last_handed_out: i64,
@@ -35,25 +36,19 @@ struct Found {
 
 impl Dispatcher {
     /// A dispatcher that goes on where the last one ended.
-    pub fn recover(
+    pub fn new(
+        found: Found,
         settings: Settings,
         descriptor_budget: usize,
         engine: Engine,
         entry: &'static Database,
-    ) -> Result<Self, Aborted> {
+    ) -> Self {
         let now = SystemTime::now();
-        let mut found = None;
-        while found.is_none() {
-            // While somebody changes the extension this comes back at once with nothing.
-            found = attempt(|| Ok((take_over(&settings, now)?, Durability::Full)))?;
-        }
-        // The loop ends only with a value.
-        let Some(found) = found else { unreachable!() };
         let mut backlog = Backlog::new(capacity(&settings, descriptor_budget));
         for lane in &found.parked {
             backlog.note_spilled(&LaneName::from(lane.as_str()));
         }
-        Ok(Self {
+        Self {
             runners: Runners::new(settings.max_runners),
             timers: Timers {
                 next_due: Some(now),
@@ -80,11 +75,29 @@ impl Dispatcher {
             wants: Wants { scan: true, control: true, cancellations: true, extension: false, callbacks: true },
             paused: found.control.paused,
             stopping: false,
-        })
+        }
     }
 }
 
-fn take_over(settings: &Settings, now: SystemTime) -> Result<Option<Found>, Error> {
+/// How taking over went.
+pub enum Takeover {
+    Done(Found),
+    /// Somebody is dropping or altering the extension.
+    ExtensionChanging,
+    ExtensionGone,
+}
+
+/// Takes over from the last dispatcher. When it fails nothing has changed, and it can be tried again.
+pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
+    let now = SystemTime::now();
+    attempt(|| match lock::hold_extension() {
+        Hold::Gone => Ok((Takeover::ExtensionGone, Durability::Relaxed)),
+        Hold::BeingChanged => Ok((Takeover::ExtensionChanging, Durability::Relaxed)),
+        Hold::Held(_) => Ok((Takeover::Done(read_and_renew(settings, now)?), Durability::Full)),
+    })
+}
+
+fn read_and_renew(settings: &Settings, now: SystemTime) -> Result<Found, Error> {
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
@@ -99,6 +112,6 @@ fn take_over(settings: &Settings, now: SystemTime) -> Result<Option<Found>, Erro
         recovery::clear_leases()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write()?;
-        Ok(Some(Found { control, standing, last_handed_out, ring, parked, epoch }))
+        Ok(Found { control, standing, last_handed_out, ring, parked, epoch })
     })
 }
