@@ -45,7 +45,7 @@ statements! {
         values ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6)";
 
     INVOCATION(OIDOID) = "
-        select pg_catalog.format('select %I.%I($1)', schema.nspname, proc.proname), 'edge.response'::regtype::oid
+        select pg_catalog.format('select %I.%I($1)', schema.nspname, proc.proname), pg_catalog.to_regtype('edge.response')::oid
         from pg_catalog.pg_proc as proc join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
         where proc.oid = $1";
 }

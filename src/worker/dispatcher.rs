@@ -15,6 +15,7 @@ use super::activity::{Activity, flush_statistics, show};
 use super::latch::{self, Waker, Woken};
 use super::shared::{self, Database, wanted};
 use super::signals::{self, Signals};
+use super::takeover::{self, Found, Takeover};
 use super::turn::{Dispatcher, Turn};
 use super::{failpoint, session};
 use crate::engine::{self, Engine};
@@ -66,15 +67,15 @@ pub extern "C-unwind" fn pg_edge_dispatcher_main(argument: pg_sys::Datum) {
 
 /// Runs turn after turn until there is a reason to end.
 fn serve(entry: &'static Database, signals: &mut Signals) -> End {
-    let extension = match session::may_begin() {
-        Ok(session::Begin::Yes(extension)) => extension,
+    match session::may_begin() {
+        Ok(session::Begin::Yes) => {}
         Ok(session::Begin::NoExtension) => return End::ExtensionGone,
-        Ok(session::Begin::NotNow) => return End::Lost,
+        Ok(session::Begin::AnotherRuns) => return End::Lost,
         Err(aborted) => {
             log!("pg_edge dispatcher cannot begin: {aborted}");
             return End::Lost;
         }
-    };
+    }
     let settings = Settings::current();
     let budget = engine::descriptor_budget(DESCRIPTORS_FOR_POSTGRES);
     let waker = Waker::of_this_process();
@@ -85,20 +86,42 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
             return End::Lost;
         }
     };
-    let mut dispatcher = match Dispatcher::recover(settings, budget, engine, entry, extension) {
-        Ok(dispatcher) => dispatcher,
-        Err(aborted) => {
-            shared::note_error(entry, &aborted.to_string());
-            log!("pg_edge dispatcher cannot take over: {aborted}");
-            return End::Lost;
-        }
+    let found = match take_over(&settings, entry, signals) {
+        Ok(found) => found,
+        Err(end) => return end,
     };
+    let mut dispatcher = Dispatcher::new(found, settings, budget, engine, entry);
     let end = run(&mut dispatcher, entry, signals);
     match end {
         End::Stopped => dispatcher.finish(dispatcher.grace()),
         End::SentAway | End::ExtensionGone | End::Lost => dispatcher.finish(Duration::ZERO),
     }
     end
+}
+
+/// Takes over from the last dispatcher, as soon as nobody's lock is in the way.
+fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Result<Found, End> {
+    loop {
+        let pause = match takeover::take_over(settings) {
+            Ok(Takeover::Done(found)) => return Ok(found),
+            Ok(Takeover::ExtensionGone) => return Err(End::ExtensionGone),
+            Ok(Takeover::ExtensionChanging) => PAUSE_FOR_DDL,
+            Err(aborted) => {
+                shared::note_error(entry, &aborted.to_string());
+                log!("pg_edge dispatcher cannot take over: {aborted}");
+                if !aborted.is_transient() {
+                    return Err(End::Lost);
+                }
+                PAUSE_AFTER_ERROR
+            }
+        };
+        if !matches!(latch::wait(pause), Ok(Woken::Up)) || signals.stop() {
+            return Err(End::Lost);
+        }
+        if entry.held_by.load(Ordering::Acquire) != 0 {
+            return Err(End::SentAway);
+        }
+    }
 }
 
 fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Signals) -> End {

@@ -15,7 +15,7 @@ use pgrx::prelude::*;
 
 use super::activity::{Activity, show};
 use super::latch::{self, Woken};
-use super::shared::{self, Database, shared, wanted};
+use super::shared::{self, Ask, Database, shared, wanted};
 use super::signals::{self, Signals};
 use crate::store::transaction::{Durability, attempt, under_snapshot};
 
@@ -82,12 +82,11 @@ impl Launcher {
     /// Starts what is to be started; tells how long nothing more is to be done.
     fn turn(&mut self) -> Duration {
         while let Some(database) = self.unvisited.pop() {
-            let Some(entry) = shared::claim(database) else {
+            if shared::request(database, Ask::IfUnwanted).is_none() {
                 // All entries are taken: the rest waits until one is free again.
                 self.unvisited.push(database);
                 break;
-            };
-            let _ = entry.wanted.compare_exchange(wanted::NO, wanted::REQUESTED, Ordering::AcqRel, Ordering::Relaxed);
+            }
         }
         let pauses = shared().databases.iter().map(|entry| self.look_after(entry));
         let pause = pauses.min().unwrap_or(IDLE);

@@ -84,7 +84,7 @@ impl Dispatcher {
 
     fn admit_due(&mut self, now: SystemTime) -> Result<(), Error> {
         let limit = self.backlog.room().min(SCAN);
-        let found = under_snapshot(|| scan::due(now, self.ledger.deferred_in_memory(), limit))?;
+        let found = under_snapshot(|| scan::due(now, self.deferred_in_hand(), limit))?;
         if found.len() < limit {
             self.timers.next_due = under_snapshot(|| scan::next_due(now))?;
         }
@@ -99,7 +99,7 @@ impl Dispatcher {
         if limit == 0 {
             return Ok(());
         }
-        let found = under_snapshot(|| scan::parked(lane, self.ledger.deferred_in_memory(), limit))?;
+        let found = under_snapshot(|| scan::parked(lane, self.deferred_in_hand(), limit))?;
         let rest = if found.len() < limit { Rest::None } else { Rest::Some };
         let mut calls = Vec::with_capacity(found.len());
         for queued in found {
@@ -110,6 +110,15 @@ impl Dispatcher {
         }
         self.backlog.refill(lane, now, calls, rest);
         Ok(())
+    }
+
+    /// The calls whose row in the table of deferred calls says nothing any more: they wait in memory, or what became
+    /// of them is about to be written. Reading such a row would send its call twice.
+    fn deferred_in_hand(&self) -> Vec<i64> {
+        let mut ids = self.ledger.deferred_in_memory();
+        ids.extend(self.outbox.deferrals.iter().map(|deferral| deferral.call.0));
+        ids.extend(&self.outbox.undeferred);
+        ids
     }
 
     /// Lets a call wait in memory, or puts it off, or ends it at once.
@@ -179,6 +188,8 @@ impl Dispatcher {
         }
         let ended = self.outbox.ended();
         for queued in scan::cancelled_deferred()? {
+            // One that was about to be put off again must not be: it ends here.
+            self.outbox.deferrals.retain(|deferral| deferral.call != queued.id);
             if !ended.contains(&queued.id.0) && !self.ledger.is_in_flight(queued.id) && !self.is_being_taken(queued.id)
             {
                 self.end_unsent(&queued, Source::Deferred, now);

@@ -31,11 +31,9 @@ const FIXED: [(&CStr, &CStr); 9] = [
 
 /// Whether a dispatcher may begin.
 pub enum Begin {
-    /// This is the extension that it serves.
-    Yes(pg_sys::Oid),
+    Yes,
     NoExtension,
-    /// Another one runs, or the extension is being changed.
-    NotNow,
+    AnotherRuns,
 }
 
 /// Fixes the session's settings.
@@ -58,8 +56,8 @@ pub fn may_begin() -> Result<Begin, Aborted> {
     attempt(|| {
         let begin = match lock::hold_extension() {
             Hold::Gone => Begin::NoExtension,
-            Hold::Held(extension) if lock::become_the_dispatcher() => Begin::Yes(extension),
-            Hold::Held(_) | Hold::BeingChanged => Begin::NotNow,
+            Hold::Held(_) | Hold::BeingChanged if lock::become_the_dispatcher() => Begin::Yes,
+            Hold::Held(_) | Hold::BeingChanged => Begin::AnotherRuns,
         };
         Ok((begin, Durability::Full))
     })

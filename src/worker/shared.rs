@@ -106,14 +106,41 @@ pub fn database(oid: pg_sys::Oid) -> Option<&'static Database> {
 pub fn claim(oid: pg_sys::Oid) -> Option<&'static Database> {
     // The lock keeps two sessions from claiming for one database at once; its content does not matter here.
     let _guard = ERRORS.exclusive();
+    find_or_take(oid)
+}
+
+/// Asks for a dispatcher where none is wanted yet, or even where one is; `None` when all entries are in use.
+pub fn request(oid: pg_sys::Oid, when: Ask) -> Option<&'static Database> {
+    // Under the lock, because an entry that nobody wants may be taken for another database at any time.
+    let _guard = ERRORS.exclusive();
+    let entry = find_or_take(oid)?;
+    let wanted = entry.wanted.load(Ordering::Acquire);
+    if when == Ask::Anew || wanted == wanted::NO {
+        entry.wanted.store(wanted::REQUESTED, Ordering::Release);
+    }
+    Some(entry)
+}
+
+/// When a dispatcher is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// At any rate: a pause after a failure ends.
+    Anew,
+    /// If none is wanted yet.
+    IfUnwanted,
+}
+
+fn find_or_take(oid: pg_sys::Oid) -> Option<&'static Database> {
     if let Some(entry) = database(oid) {
         return Some(entry);
     }
-    let unused = |entry: &&Database| {
-        entry.oid.load(Ordering::Acquire) == 0
-            || (entry.wanted.load(Ordering::Acquire) == wanted::NO && entry.pid.load(Ordering::Acquire) == 0)
+    // One that was never used is better than one that somebody may be about to want.
+    let free = |entry: &&Database| entry.oid.load(Ordering::Acquire) == 0;
+    let unwanted = |entry: &&Database| {
+        entry.wanted.load(Ordering::Acquire) == wanted::NO && entry.pid.load(Ordering::Acquire) == 0
     };
-    let entry = shared().databases.iter().find(unused)?;
+    let entries = &shared().databases;
+    let entry = entries.iter().find(free).or_else(|| entries.iter().find(unwanted))?;
     entry.wake.store(0, Ordering::Release);
     entry.held_by.store(0, Ordering::Release);
     entry.oid.store(oid.to_u32(), Ordering::Release);

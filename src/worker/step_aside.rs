@@ -134,7 +134,7 @@ unsafe fn database_wanted_empty(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> 
                 }
                 (*rename).subname
             }
-            pg_sys::NodeTag::T_CreatedbStmt => template_of(node.cast())?,
+            pg_sys::NodeTag::T_CreatedbStmt => template_of(node.cast()),
             _ => return None,
         };
         if name.is_null() {
@@ -145,20 +145,20 @@ unsafe fn database_wanted_empty(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> 
     }
 }
 
-/// The TEMPLATE that a CREATE DATABASE names.
-unsafe fn template_of(create: *mut pg_sys::CreatedbStmt) -> Option<*mut c_char> {
+/// The TEMPLATE that a CREATE DATABASE names, or the one that Postgres takes when none is named.
+unsafe fn template_of(create: *mut pg_sys::CreatedbStmt) -> *mut c_char {
+    const DEFAULT: &CStr = c"template1";
     // SAFETY: the options of CREATE DATABASE are a list of DefElem.
     unsafe {
         let options = (*create).options;
-        if options.is_null() {
-            return None;
-        }
-        let length = usize::try_from((*options).length).unwrap_or(0);
-        (0..length).find_map(|index| {
+        let length = if options.is_null() { 0 } else { usize::try_from((*options).length).unwrap_or(0) };
+        let named = (0..length).find_map(|index| {
             let option = (*(*options).elements.add(index)).ptr_value.cast::<pg_sys::DefElem>();
             let is_template = CStr::from_ptr((*option).defname) == c"template" && !(*option).arg.is_null();
             is_template.then(|| pg_sys::defGetString(option))
-        })
+        });
+        // Nobody writes through it.
+        named.unwrap_or(DEFAULT.as_ptr().cast_mut())
     }
 }
 

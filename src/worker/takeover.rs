@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use pgrx::pg_sys;
 
 use super::ledger::Ledger;
+use super::lock::{self, Hold};
 use super::outbox::Outbox;
 use super::runners::Runners;
 use super::settle;
@@ -26,7 +27,9 @@ use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::store::{control, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
-struct Found {
+pub struct Found {
+    /// Which extension it is: another one of the same name is another queue.
+    extension: pg_sys::Oid,
     control: control::Control,
     standing: Standing,
     last_handed_out: i64,
@@ -37,20 +40,19 @@ struct Found {
 
 impl Dispatcher {
     /// A dispatcher that goes on where the last one ended.
-    pub fn recover(
+    pub fn new(
+        found: Found,
         settings: Settings,
         descriptor_budget: usize,
         engine: Engine,
         entry: &'static Database,
-        extension: pg_sys::Oid,
-    ) -> Result<Self, Aborted> {
+    ) -> Self {
         let now = SystemTime::now();
-        let found = attempt(|| Ok((take_over(&settings, now)?, Durability::Full)))?;
         let mut backlog = Backlog::new(capacity(&settings, descriptor_budget));
         for lane in &found.parked {
             backlog.note_spilled(&LaneName::from(lane.as_str()));
         }
-        Ok(Self {
+        Self {
             runners: Runners::new(settings.max_runners),
             timers: Timers {
                 next_due: Some(now),
@@ -62,7 +64,7 @@ impl Dispatcher {
             settings,
             engine: Some(engine),
             entry,
-            extension,
+            extension: found.extension,
             descriptor_budget,
             epoch: found.epoch,
             database_id: found.control.database_id,
@@ -78,11 +80,29 @@ impl Dispatcher {
             wants: Wants { scan: true, control: true, cancellations: true, extension: false, callbacks: true },
             paused: found.control.paused,
             stopping: false,
-        })
+        }
     }
 }
 
-fn take_over(settings: &Settings, now: SystemTime) -> Result<Found, Error> {
+/// How taking over went.
+pub enum Takeover {
+    Done(Found),
+    /// Somebody is dropping or altering the extension.
+    ExtensionChanging,
+    ExtensionGone,
+}
+
+/// Takes over from the last dispatcher. When it fails nothing has changed, and it can be tried again.
+pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
+    let now = SystemTime::now();
+    attempt(|| match lock::hold_extension() {
+        Hold::Gone => Ok((Takeover::ExtensionGone, Durability::Relaxed)),
+        Hold::BeingChanged => Ok((Takeover::ExtensionChanging, Durability::Relaxed)),
+        Hold::Held(extension) => Ok((Takeover::Done(read_and_renew(settings, now, extension)?), Durability::Full)),
+    })
+}
+
+fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
@@ -97,6 +117,6 @@ fn take_over(settings: &Settings, now: SystemTime) -> Result<Found, Error> {
         recovery::clear_leases()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write()?;
-        Ok(Found { control, standing, last_handed_out, ring, parked, epoch })
+        Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
 }

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
@@ -246,10 +246,20 @@ impl Dispatcher {
         let mut kept = Vec::new();
         let mut stored = HashSet::new();
         for ending in std::mem::take(&mut self.outbox.endings) {
-            let alone = Outbox { endings: vec![ending.clone()], ..Outbox::default() };
+            let call = ending.call;
+            // What belongs to the ending stands or falls with it: a crash right after may not lose a callback.
+            let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
+            let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
+            let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
             match attempt(|| Ok((under_snapshot(|| alone.write())?, Durability::Full))) {
                 Ok(()) => {
-                    stored.insert(ending.call.0);
+                    self.outbox.callbacks.retain(|callback| callback.call != call);
+                    stored.insert(call.0);
+                }
+                // It has an answer, and that is never written again.
+                Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                    self.outbox.callbacks.retain(|callback| callback.call != call);
+                    stored.insert(call.0);
                 }
                 Err(failed) if failed.is_transient() => kept.push(ending),
                 Err(failed) => kept.push(without_answer(&ending, &failed.message)),

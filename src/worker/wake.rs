@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use pgrx::prelude::*;
 
 use super::latch::{my_database, set_latch_of};
-use super::shared::{self, wanted};
+use super::shared::{self, Ask, Database, wanted};
 use super::{failpoint, step_aside};
 
 /// Reasons to wake a dispatcher, as bits.
@@ -69,13 +69,26 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
 }
 
 fn wake(reasons: u32) {
-    let Some(entry) = shared::database(my_database()) else { return };
-    if reasons & reason::CREATED != 0 {
-        entry.wanted.store(wanted::REQUESTED, Ordering::Release);
-        set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
-    }
+    let Some(entry) = entry_to_wake(reasons) else { return };
     // Only who finds no reason there has to set the latch: the dispatcher takes all reasons at once.
     if entry.wake.fetch_or(reasons, Ordering::AcqRel) == 0 {
         set_latch_of(entry.pid.load(Ordering::Acquire));
     }
+}
+
+/// This database's entry, after a dispatcher was asked for where there is none: after CREATE EXTENSION, and in a
+/// database that was made as a copy of one with the extension, which nobody has told the launcher of.
+fn entry_to_wake(reasons: u32) -> Option<&'static Database> {
+    let created = reasons & reason::CREATED != 0;
+    let known = shared::database(my_database());
+    if !created && known.is_some_and(|entry| entry.wanted.load(Ordering::Acquire) != wanted::NO) {
+        return known;
+    }
+    if !created && reasons & reason::CALLS == 0 {
+        return known;
+    }
+    // Taking the lock cannot fail here: it is short, and nothing else is locked after the commit.
+    let entry = shared::request(my_database(), if created { Ask::Anew } else { Ask::IfUnwanted })?;
+    set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
+    Some(entry)
 }
