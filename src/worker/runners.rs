@@ -8,6 +8,7 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerS
 use pgrx::prelude::*;
 
 use super::latch::{my_database, my_pid};
+use super::library;
 use crate::error::Error;
 use crate::store::callbacks::{self, Owner};
 
@@ -88,7 +89,7 @@ impl Runners {
 fn start(owner: Owner) -> Option<DynamicBackgroundWorker> {
     BackgroundWorkerBuilder::new("pg_edge runner")
         .set_type("pg_edge runner")
-        .set_library("pg_edge")
+        .set_library(&library::path())
         .set_function("pg_edge_runner_main")
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::RecoveryFinished)
