@@ -5,4 +5,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod calls;
+mod scene;
 mod smoke;
