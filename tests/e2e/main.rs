@@ -6,5 +6,8 @@
 mod harness;
 
 mod calls;
+mod reading;
+mod retrying;
 mod scene;
 mod smoke;
+mod waiting;
