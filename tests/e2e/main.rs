@@ -5,5 +5,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod calls;
 mod documentation;
+mod reading;
+mod retrying;
+mod scene;
 mod smoke;
+mod waiting;
