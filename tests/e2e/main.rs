@@ -7,6 +7,7 @@ mod harness;
 
 mod calls;
 mod documentation;
+mod psql;
 mod reading;
 mod retrying;
 mod scene;
