@@ -5,4 +5,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod faults;
+mod invariants;
 mod smoke;
