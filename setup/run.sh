@@ -39,6 +39,7 @@ known=$("$pg_bin/postgres" --describe-config)
 if grep -q '^extension_destdir' <<<"$known"; then
     # Debian's way to use an extension that is not installed.
     found="extension_destdir = '$run/stage'
+dynamic_library_path = '$(dirname "$library"):\$libdir'
 shared_preload_libraries = '$library'"
 else
     share=$(dirname "$(dirname "$(find "$run/stage" -name pg_edge.control)")")

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 use super::header::{self, HeaderError};
 use super::pairs::{self, PairsError};
@@ -67,14 +68,25 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
         return Err(RequestError::UserInfo);
     }
     if let Some(params) = params {
-        let pairs = pairs::parse(params)?;
-        if !pairs.is_empty() {
-            parsed.query_pairs_mut().extend_pairs(pairs);
-        }
+        append(&mut parsed, &pairs::parse(params)?);
     }
     // A fragment is never sent; keeping it would make two equal requests look different.
     parsed.set_fragment(None);
     Ok(parsed)
+}
+
+/// Adds parameters to the query. A space becomes `%20`: `+` means a space only to those who read a query as a form,
+/// `%20` means one to everybody.
+fn append(url: &mut Url, pairs: &[(String, String)]) {
+    if pairs.is_empty() {
+        return;
+    }
+    // A `+` of the value itself is encoded as `%2B`, so each one left stands for a space.
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+    let given = url.query().filter(|query| !query.is_empty()).map(str::to_owned);
+    let added = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    let query: Vec<String> = given.into_iter().chain(added).collect();
+    url.set_query(Some(&query.join("&")));
 }
 
 /// Reads a method name. Names are case-sensitive (RFC 9110, section 9.1); the usual ones are accepted in any case.

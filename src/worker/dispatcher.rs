@@ -28,6 +28,9 @@ const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
 /// File descriptors left to Postgres: the tables that a turn touches, its WAL, and some to spare.
 const DESCRIPTORS_FOR_POSTGRES: usize = 128;
 
+/// The same error is logged again after this long.
+const SAME_COMPLAINT: Duration = Duration::from_secs(30);
+
 /// Why a dispatcher ends.
 enum End {
     /// It was told to stop; calls on the wire may take the grace to end.
@@ -123,16 +126,23 @@ fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Re
 
 fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Signals) -> End {
     let mut idle = false;
+    let mut complaints = Complaints::default();
+    let mut rest: Option<SystemTime> = None;
     loop {
-        let pause = match dispatcher.turn(SystemTime::now()) {
-            Ok(Turn::Done) => dispatcher.pause(SystemTime::now()),
-            Ok(Turn::ExtensionChanging) => PAUSE_FOR_DDL,
-            Ok(Turn::ExtensionGone) => return End::ExtensionGone,
-            Err(aborted) => {
-                shared::note_error(entry, &aborted.to_string());
-                log!("pg_edge dispatcher: {aborted}");
-                PAUSE_AFTER_ERROR
-            }
+        let now = SystemTime::now();
+        let pause = match rest.filter(|until| now < *until) {
+            // After an error the latch is no reason to try again at once: every finished attempt sets it.
+            Some(until) => until.duration_since(now).unwrap_or_default(),
+            None => match dispatcher.turn(now) {
+                Ok(Turn::Done) => dispatcher.pause(SystemTime::now()),
+                Ok(Turn::ExtensionChanging) => PAUSE_FOR_DDL,
+                Ok(Turn::ExtensionGone) => return End::ExtensionGone,
+                Err(aborted) => {
+                    complaints.make(entry, &aborted.to_string());
+                    rest = Some(now + PAUSE_AFTER_ERROR);
+                    PAUSE_AFTER_ERROR
+                }
+            },
         };
         let now_idle = dispatcher.is_idle();
         if now_idle != idle || !now_idle {
@@ -161,6 +171,25 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
             warning!("pg_edge dispatcher lost its engine thread and starts anew");
             return End::Lost;
         }
+    }
+}
+
+/// Says what is wrong, but an error that comes back every turn only now and then.
+#[derive(Default)]
+struct Complaints {
+    last: Option<(String, SystemTime)>,
+}
+
+impl Complaints {
+    fn make(&mut self, entry: &'static Database, text: &str) {
+        let now = SystemTime::now();
+        let said = |(last, at): &(String, SystemTime)| last == text && now < *at + SAME_COMPLAINT;
+        if self.last.as_ref().is_some_and(said) {
+            return;
+        }
+        shared::note_error(entry, text);
+        log!("pg_edge dispatcher: {text}");
+        self.last = Some((text.to_owned(), now));
     }
 }
 

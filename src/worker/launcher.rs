@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 
 use super::activity::{Activity, show};
 use super::latch::{self, Woken};
+use super::library;
 use super::shared::{self, Ask, Database, shared, wanted};
 use super::signals::{self, Signals};
 use crate::store::transaction::{Durability, attempt, under_snapshot};
@@ -33,7 +34,7 @@ const STABLE: Duration = Duration::from_secs(10);
 pub fn register() {
     BackgroundWorkerBuilder::new("pg_edge launcher")
         .set_type("pg_edge launcher")
-        .set_library("pg_edge")
+        .set_library(&library::path())
         .set_function("pg_edge_launcher_main")
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::RecoveryFinished)
@@ -137,7 +138,7 @@ impl Launcher {
         };
         let worker = BackgroundWorkerBuilder::new("pg_edge dispatcher")
             .set_type("pg_edge dispatcher")
-            .set_library("pg_edge")
+            .set_library(&library::path())
             .set_function("pg_edge_dispatcher_main")
             .enable_spi_access()
             .set_start_time(BgWorkerStartTime::RecoveryFinished)

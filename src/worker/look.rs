@@ -27,6 +27,14 @@ const BODY_BUDGET: usize = 64 * 1024 * 1024;
 /// Calls taken at once while the byte budget lasts.
 const HANDFUL: usize = 32;
 
+/// How far cancelling came.
+#[derive(PartialEq, Eq)]
+enum Cancelled {
+    All,
+    /// A call among them is about to be sent.
+    AllButTaken,
+}
+
 impl Dispatcher {
     /// Reads whatever there is a reason to read.
     pub(super) fn look(&mut self, now: SystemTime) -> Result<(), Error> {
@@ -45,8 +53,8 @@ impl Dispatcher {
             self.refill(&lane, now)?;
         }
         if self.wants.cancellations {
-            under_snapshot(|| self.cancel(now))?;
-            self.wants.cancellations = false;
+            // A call that is just being taken can be broken off once it is on the wire.
+            self.wants.cancellations = under_snapshot(|| self.cancel(now))? == Cancelled::AllButTaken;
         }
         if self.wants.callbacks {
             under_snapshot(|| self.runners.find_work())?;
@@ -171,7 +179,7 @@ impl Dispatcher {
 
     /// Does what was asked for in the table of cancellations. One for a call that no scan has seen yet stays
     /// there; the scan will see both.
-    fn cancel(&mut self, now: SystemTime) -> Result<(), Error> {
+    fn cancel(&mut self, now: SystemTime) -> Result<Cancelled, Error> {
         let wanted = scan::cancellations()?;
         let is_wanted = |waiting: &Waiting| wanted.contains(&waiting.queued.id.0);
         for waiting in self.backlog.remove(is_wanted) {
@@ -187,8 +195,11 @@ impl Dispatcher {
                 self.end_unsent(&queued, Source::Deferred, now);
             }
         }
+        let mut cancelled = Cancelled::All;
         for id in wanted {
-            if self.ledger.is_in_flight(CallId(id)) {
+            if self.is_being_taken(CallId(id)) {
+                cancelled = Cancelled::AllButTaken;
+            } else if self.ledger.is_in_flight(CallId(id)) {
                 if let Some(engine) = &self.engine {
                     engine.cancel(CallId(id));
                 }
@@ -196,7 +207,7 @@ impl Dispatcher {
                 self.outbox.settled_cancellations.push(id);
             }
         }
-        Ok(())
+        Ok(cancelled)
     }
 
     fn is_being_taken(&self, call: CallId) -> bool {
@@ -231,7 +242,7 @@ impl Dispatcher {
         };
         let calls: Vec<Leased> = self.taking.iter().map(taken).collect();
         let deferred = self.taking.iter().filter(|(_, waiting)| waiting.source == Source::Deferred);
-        self.outbox.undeferred.extend(deferred.map(|(_, waiting)| waiting.queued.id.0));
+        self.outbox.leased_deferred = deferred.map(|(_, waiting)| waiting.queued.id.0).collect();
         let floor = self.floor();
         self.outbox.lease = Some(Lease { batch: self.newest_batch + 1, epoch: self.epoch, floor, calls });
         Ok(())

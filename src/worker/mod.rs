@@ -11,6 +11,7 @@ mod house;
 pub mod latch;
 mod launcher;
 mod ledger;
+mod library;
 mod lock;
 mod look;
 mod outbox;

@@ -15,7 +15,7 @@ pub struct Outbox {
     pub endings: Vec<Ending>,
     pub failed_tries: Vec<FailedTry>,
     pub deferrals: Vec<Deferral>,
-    /// Deferred calls that are taken on or have ended.
+    /// Deferred calls that have ended.
     pub undeferred: Vec<i64>,
     pub callbacks: Vec<Callback>,
     /// Batches that are done with.
@@ -23,6 +23,8 @@ pub struct Outbox {
     /// Requests to cancel that have been dealt with.
     pub settled_cancellations: Vec<i64>,
     pub lease: Option<Lease>,
+    /// Deferred calls among those of the lease.
+    pub leased_deferred: Vec<i64>,
 }
 
 impl Outbox {
@@ -50,8 +52,8 @@ impl Outbox {
 
     /// Writes all of it in the running transaction.
     pub fn write(&self) -> Result<(), Error> {
-        if !self.undeferred.is_empty() {
-            progress::undefer(self.undeferred.clone())?;
+        if !self.undeferred.is_empty() || !self.leased_deferred.is_empty() {
+            progress::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
         }
         if !self.endings.is_empty() {
             progress::insert_endings(&self.endings)?;

@@ -2,12 +2,13 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
 use super::latch::{my_database, my_pid};
+use super::library;
 use crate::error::Error;
 use crate::store::callbacks::{self, Owner};
 
@@ -17,14 +18,19 @@ pub struct Runners {
     running: Vec<(pg_sys::Oid, DynamicBackgroundWorker)>,
     /// Roles with callbacks to be run, as last read.
     wanted: Vec<Owner>,
-    /// A runner ended, or could not be started: the table has to be read again.
+    /// A runner ended: there may be more for its role, and there is room for another.
     look_again: bool,
+    /// A runner could not be started; not before this is it tried again.
+    next_try: Option<SystemTime>,
 }
+
+/// How soon a runner is tried again for which there was no background worker slot.
+const PAUSE: Duration = Duration::from_secs(5);
 
 impl Runners {
     /// No runners yet, and at most `limit` of them.
     pub fn new(limit: usize) -> Self {
-        Self { limit, running: Vec::new(), wanted: Vec::new(), look_again: false }
+        Self { limit, running: Vec::new(), wanted: Vec::new(), look_again: false, next_try: None }
     }
 
     /// At most so many from now on.
@@ -40,7 +46,7 @@ impl Runners {
     }
 
     /// Forgets runners that have ended and starts those that are wanted. Outside a transaction.
-    pub fn look_after(&mut self) {
+    pub fn look_after(&mut self, now: SystemTime) {
         let before = self.running.len();
         self.running.retain(|(_, worker)| !matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped)));
         self.look_again |= self.running.len() < before;
@@ -53,14 +59,23 @@ impl Runners {
             }
             match start(owner) {
                 Some(worker) => self.running.push((owner.role, worker)),
-                None => warning!("pg_edge cannot start a runner: raise max_worker_processes"),
+                None => {
+                    warning!("pg_edge cannot start a runner: raise max_worker_processes");
+                    self.next_try = Some(now + PAUSE);
+                }
             }
         }
     }
 
-    /// Whether a runner has ended since the last time this was asked.
-    pub fn take_look_again(&mut self) -> bool {
-        std::mem::take(&mut self.look_again)
+    /// Whether the table has to be read again: a runner has ended, or one is to be tried again.
+    pub fn take_look_again(&mut self, now: SystemTime) -> bool {
+        let retry = self.next_try.take_if(|at| *at <= now).is_some();
+        std::mem::take(&mut self.look_again) || retry
+    }
+
+    /// When a runner is tried again that could not be started.
+    pub fn next_try(&self, now: SystemTime) -> Option<SystemTime> {
+        self.next_try.map(|at| at.max(now))
     }
 
     /// Ends all runners. What they had not finished is run again later.
@@ -74,7 +89,7 @@ impl Runners {
 fn start(owner: Owner) -> Option<DynamicBackgroundWorker> {
     BackgroundWorkerBuilder::new("pg_edge runner")
         .set_type("pg_edge runner")
-        .set_library("pg_edge")
+        .set_library(&library::path())
         .set_function("pg_edge_runner_main")
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::RecoveryFinished)

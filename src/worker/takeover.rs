@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
+use pgrx::pg_sys;
+
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
@@ -26,6 +28,8 @@ use crate::store::{control, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
 pub struct Found {
+    /// Which extension it is: another one of the same name is another queue.
+    extension: pg_sys::Oid,
     control: control::Control,
     standing: Standing,
     last_handed_out: i64,
@@ -60,6 +64,7 @@ impl Dispatcher {
             settings,
             engine: Some(engine),
             entry,
+            extension: found.extension,
             descriptor_budget,
             epoch: found.epoch,
             database_id: found.control.database_id,
@@ -93,11 +98,11 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
     attempt(|| match lock::hold_extension() {
         Hold::Gone => Ok((Takeover::ExtensionGone, Durability::Relaxed)),
         Hold::BeingChanged => Ok((Takeover::ExtensionChanging, Durability::Relaxed)),
-        Hold::Held(_) => Ok((Takeover::Done(read_and_renew(settings, now)?), Durability::Full)),
+        Hold::Held(extension) => Ok((Takeover::Done(read_and_renew(settings, now, extension)?), Durability::Full)),
     })
 }
 
-fn read_and_renew(settings: &Settings, now: SystemTime) -> Result<Found, Error> {
+fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
@@ -112,6 +117,6 @@ fn read_and_renew(settings: &Settings, now: SystemTime) -> Result<Found, Error> 
         recovery::clear_leases()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write()?;
-        Ok(Found { control, standing, last_handed_out, ring, parked, epoch })
+        Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
 }

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
@@ -48,6 +48,8 @@ pub struct Dispatcher {
     pub(super) settings: Settings,
     pub(super) engine: Option<Engine>,
     pub(super) entry: &'static Database,
+    /// What it serves; another extension of the same name is another queue.
+    pub(super) extension: pg_sys::Oid,
     /// Calls that the process's file descriptors allow on the wire.
     pub(super) descriptor_budget: usize,
     pub(super) epoch: i32,
@@ -107,20 +109,19 @@ impl Dispatcher {
             return Ok(Turn::Done);
         }
         let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
-            Hold::Gone => Ok((Turn::ExtensionGone, Durability::Relaxed)),
             Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
-            Hold::Held(_) => {
+            Hold::Held(extension) if extension == self.extension => {
                 self.look(now)?;
                 self.choose(now)?;
                 self.write()?;
                 Ok((Turn::Done, self.outbox.durability()))
             }
+            Hold::Gone | Hold::Held(_) => Ok((Turn::ExtensionGone, Durability::Relaxed)),
         }));
         match end {
             Ok(Turn::Done) => self.committed(now),
             Ok(other) => return Ok(other),
             Err(aborted) => {
-                self.outbox.lease = None;
                 self.rescue(&aborted);
                 return Err(aborted);
             }
@@ -142,6 +143,7 @@ impl Dispatcher {
             Some(self.timers.next_poll),
             Some(self.timers.next_advance),
             Some(self.timers.next_key_sweep),
+            self.runners.next_try(now),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         first.duration_since(now).unwrap_or_default()
@@ -165,8 +167,8 @@ impl Dispatcher {
                 self.spill(now);
             }
         }
-        self.runners.look_after();
-        self.wants.callbacks |= self.runners.take_look_again();
+        self.runners.look_after(now);
+        self.wants.callbacks |= self.runners.take_look_again(now);
     }
 
     /// Gives what lanes cannot send soon back to the table of deferred calls.
@@ -231,7 +233,7 @@ impl Dispatcher {
         self.announce(&outbox.ended());
         self.count(&outbox);
         self.wants.callbacks |= !outbox.callbacks.is_empty();
-        self.runners.look_after();
+        self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;
     }

@@ -5,6 +5,12 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod calls;
+mod documentation;
 mod faults;
 mod invariants;
+mod reading;
+mod retrying;
+mod scene;
 mod smoke;
+mod waiting;

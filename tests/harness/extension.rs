@@ -24,11 +24,17 @@ pub fn settings() -> &'static [(String, String)] {
 }
 
 /// Debian's `extension_destdir` is put before the paths of control files, scripts and `$libdir`, but not before
-/// what is preloaded. Both ways end at the same file, so it is loaded once.
+/// what is preloaded, nor where background workers look for the library they name. All ways end at the same file,
+/// so it is loaded once.
 fn debian() -> Vec<(String, String)> {
     let stage = stage();
     let library = find(&stage, "pg_edge.so");
-    vec![setting("extension_destdir", stage.display()), setting("shared_preload_libraries", library.display())]
+    let lib = library.parent().expect("a file lies in a directory");
+    vec![
+        setting("extension_destdir", stage.display()),
+        setting("dynamic_library_path", format!("{}:$libdir", lib.display())),
+        setting("shared_preload_libraries", library.display()),
+    ]
 }
 
 /// PostgreSQL 18 looks for control files along `extension_control_path`.
