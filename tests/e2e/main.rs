@@ -7,6 +7,8 @@ mod harness;
 
 mod calls;
 mod documentation;
+mod faults;
+mod invariants;
 mod psql;
 mod reading;
 mod retrying;

@@ -42,6 +42,21 @@ pub fn threads(pid: i32) -> Vec<i32> {
     threads
 }
 
+/// Sends a signal to one thread of a process, as `tgkill(2)` does. One that is gone already is no error.
+#[allow(unsafe_code, reason = "no crate wraps this call")]
+pub fn send_to_thread(pid: i32, thread: i32, signal: Signal) {
+    // SAFETY: takes three numbers and touches no memory of this process.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, pid, thread, signal as i32) };
+    assert!(result == 0 || Errno::last() == Errno::ESRCH, "cannot signal thread {thread}: {}", Errno::last());
+}
+
+/// What `/proc` says of a thread: the rest of the line that starts with `field`.
+pub fn status_field(pid: i32, thread: i32, field: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/status")).expect("the thread lives");
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.unwrap_or_else(|| panic!("Linux says {field}")).trim().to_owned()
+}
+
 struct Stat {
     state: char,
     parent: i32,
