@@ -5,9 +5,16 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod bad_input;
+mod callbacks;
 mod calls;
+mod idempotency;
+mod identity;
+mod privileges;
 mod reading;
+mod replaying;
 mod retrying;
 mod scene;
 mod smoke;
+mod steering;
 mod waiting;
