@@ -5,13 +5,20 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod bad_input;
+mod callbacks;
 mod calls;
 mod documentation;
 mod faults;
+mod idempotency;
+mod identity;
 mod invariants;
+mod privileges;
 mod psql;
 mod reading;
+mod replaying;
 mod retrying;
 mod scene;
 mod smoke;
+mod steering;
 mod waiting;
