@@ -132,7 +132,8 @@ impl Dispatcher {
 
     /// How long nothing is to be done unless the latch is set.
     pub fn pause(&self, now: SystemTime) -> Duration {
-        if !self.reports.is_empty() || (self.wants.scan && self.backlog.room() > 0) {
+        let callbacks = self.wants.callbacks || self.runners.looks_again();
+        if !self.reports.is_empty() || callbacks || (self.wants.scan && self.backlog.room() > 0) {
             return Duration::ZERO;
         }
         let spill = (self.backlog.waiting() > 0).then_some(self.timers.next_spill);
