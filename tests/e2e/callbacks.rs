@@ -43,14 +43,14 @@ async fn an_error_in_a_callback_is_recorded_and_changes_nothing_else() {
         .exec(
             "create table tried (id bigint);
              create function fails(r edge.response) returns void language plpgsql as $$
-             begin insert into tried values (r.id); raise exception 'no luck' using errcode = 'P4711'; end $$",
+             begin insert into tried values (r.id); raise exception 'no luck' using errcode = '23505'; end $$",
         )
         .await;
     scene.db.exec(NOTE).await;
     let id = scene.call("edge.http_get_async($1, on_complete => 'fails')", "/").await;
     let next = scene.call(CALL, "/").await;
     told(&scene.db, 1).await;
-    recorded(&scene.db, id, "P4711", "no luck").await;
+    recorded(&scene.db, id, "23505", "no luck").await;
     let row = "select format('%s|%s', owner, function) from edge.callback_errors";
     assert_eq!(scene.db.column::<String>(row).await, ["postgres|fails(edge.response)"]);
     assert_eq!(scene.db.one::<i64>("select count(*) from tried").await, 0, "its transaction was kept");
@@ -130,7 +130,7 @@ async fn what_cannot_be_a_callback_is_refused_when_the_call_is_queued() {
         )
         .await;
     let table = [
-        ("note", "42501", "permission denied for function note(edge.response)"),
+        ("note", "42501", "permission denied for function public.note(edge.response)"),
         ("wrong", "42P13", "must take exactly one argument, of type edge.response"),
         ("two", "42P13", "must take exactly one argument"),
         ("proc", "42P13", "must take exactly one argument"),
