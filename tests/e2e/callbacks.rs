@@ -172,6 +172,21 @@ async fn a_callback_may_queue_the_next_call() {
     assert_eq!(second[0].text(), r#"{"ok": true}"#);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_connect_gets_its_callback_later_and_no_storm_of_processes() {
+    let scene = Scene::start().await;
+    let ada = scene.role("ada").await;
+    scene.db.exec(NOTE).await;
+    scene.db.exec("grant insert, select on told to ada; revoke connect on database postgres from public").await;
+    call(&ada, CALL, &scene.peer.url("/")).await;
+    let denied = || scene.cluster.log().matches("permission denied for database").count();
+    // One try every five seconds: a third one proves the pause, a storm would have made hundreds by then.
+    eventually("the runner was tried again", SERVER_DEADLINE, || async { denied() >= 3 }).await;
+    assert!(denied() < 10, "{} runners were started", denied());
+    scene.db.exec("grant connect on database postgres to ada").await;
+    told(&scene.db, 1).await;
+}
+
 async fn told(db: &Db, n: i64) {
     eventually("the callbacks have run", SERVER_DEADLINE, || async {
         db.one::<i64>("select count(*) from told").await == n
