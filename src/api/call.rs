@@ -10,7 +10,7 @@ use super::arguments;
 use crate::domain::{header, request};
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::datum::{Jsonb, RegProc};
+use crate::store::datum::{Jsonb, RegProc, Text};
 use crate::store::queue::{self, Claim, NewCall};
 use crate::store::{calls, owner};
 use crate::worker::wake::{self, reason};
@@ -18,17 +18,17 @@ use crate::worker::wake::{self, reason};
 /// What a user asked for, unchecked.
 pub struct Asked<'a> {
     pub method: &'a str,
-    pub url: Option<&'a str>,
+    pub url: Option<Text>,
     pub body: Body,
     pub params: Option<Jsonb>,
     pub headers: Option<Jsonb>,
     pub timeout: Option<Interval>,
     pub max_attempts: Option<i32>,
     pub run_at: Option<TimestampWithTimeZone>,
-    pub idempotency_key: Option<&'a str>,
-    pub stream: Option<&'a str>,
+    pub idempotency_key: Option<Text>,
+    pub stream: Option<Text>,
     pub on_complete: Option<RegProc>,
-    pub endpoint: Option<&'a str>,
+    pub endpoint: Option<Text>,
     pub metadata: Option<Jsonb>,
 }
 
@@ -36,7 +36,7 @@ pub struct Asked<'a> {
 pub enum Body {
     None,
     Json(Option<Jsonb>),
-    Bytes { bytes: Option<Vec<u8>>, content_type: Option<String> },
+    Bytes { bytes: Option<Vec<u8>>, content_type: Option<Text> },
 }
 
 /// Checks a call and queues it in the running transaction.
@@ -45,21 +45,22 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         return Err(Error::NotYet("stream"));
     }
     if let Some(endpoint) = asked.endpoint {
-        return Err(Error::NoSuchEndpoint(endpoint.to_owned()));
+        return Err(Error::NoSuchEndpoint(endpoint.read("endpoint")?));
     }
     let owner = owner::current_role();
-    let url = arguments::required(asked.url, "url")?;
-    let params = asked.params.and_then(Jsonb::text);
-    let url = request::target(url, params.as_deref())?;
+    let url = arguments::required(asked.url, "url")?.read("url")?;
+    let params = asked.params.map(|given| given.read("params")).transpose()?;
+    let url = request::target(&url, params.as_deref())?;
     let method = request::method(asked.method)?;
-    let mut headers = match asked.headers.and_then(Jsonb::text) {
-        Some(given) => header::parse(&given)?,
+    let mut headers = match asked.headers {
+        Some(given) => header::parse(&given.read("headers")?)?,
         None => HeaderMap::new(),
     };
     let body = body(asked.body, &mut headers)?;
     request::within_limit(body.as_deref().unwrap_or_default(), Settings::current().max_request_bytes)?;
     let headers = header::to_block(&headers);
     let on_complete = asked.on_complete.map(|function| callback(owner, function)).transpose()?;
+    let idempotency_key = asked.idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let call = NewCall {
         owner,
         method: method.as_str(),
@@ -70,7 +71,7 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         max_attempts: arguments::max_attempts(asked.max_attempts)?,
         run_at: arguments::run_at(asked.run_at)?,
         on_complete,
-        idempotency_key: arguments::idempotency_key(asked.idempotency_key)?,
+        idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
         metadata: asked.metadata,
     };
     let id = owner::acting(|| write(&call))?;
@@ -107,10 +108,13 @@ fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
 fn body(body: Body, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Error> {
     let (bytes, content_type) = match body {
         Body::None => return Ok(None),
-        Body::Json(json) => {
-            (json.and_then(Jsonb::text).map(String::into_bytes), HeaderValue::from_static("application/json"))
+        Body::Json(json) => (
+            json.map(|json| json.read("body")).transpose()?.map(String::into_bytes),
+            HeaderValue::from_static("application/json"),
+        ),
+        Body::Bytes { bytes, content_type: Some(text) } => {
+            (bytes, header::value("Content-Type", &text.read("content_type")?)?)
         }
-        Body::Bytes { bytes, content_type: Some(text) } => (bytes, header::value("Content-Type", &text)?),
         Body::Bytes { bytes, content_type: None } => (bytes, HeaderValue::from_static("application/octet-stream")),
     };
     if bytes.is_some() && !headers.contains_key(CONTENT_TYPE) {

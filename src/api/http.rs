@@ -6,23 +6,23 @@ use pgrx::prelude::*;
 
 use super::arguments;
 use super::call::{Asked, Body, queue};
-use crate::store::datum::{Jsonb, RegProc};
+use crate::store::datum::{Jsonb, RegProc, Text};
 
 /// Queues a POST with a JSON body.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn http_post_async(
-    url: Option<&str>,
+    url: Option<Text>,
     body: default!(Option<Jsonb>, "'{}'"),
     params: default!(Option<Jsonb>, "'{}'"),
     headers: default!(Option<Jsonb>, "'{}'"),
     timeout: default!(Option<Interval>, "NULL"),
     max_attempts: default!(Option<i32>, "NULL"),
     run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
-    idempotency_key: default!(Option<&str>, "NULL"),
-    stream: default!(Option<&str>, "NULL"),
+    idempotency_key: default!(Option<Text>, "NULL"),
+    stream: default!(Option<Text>, "NULL"),
     on_complete: default!(Option<RegProc>, "NULL"),
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
@@ -47,17 +47,17 @@ fn http_post_async(
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn http_put_async(
-    url: Option<&str>,
+    url: Option<Text>,
     body: default!(Option<Jsonb>, "'{}'"),
     params: default!(Option<Jsonb>, "'{}'"),
     headers: default!(Option<Jsonb>, "'{}'"),
     timeout: default!(Option<Interval>, "NULL"),
     max_attempts: default!(Option<i32>, "NULL"),
     run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
-    idempotency_key: default!(Option<&str>, "NULL"),
-    stream: default!(Option<&str>, "NULL"),
+    idempotency_key: default!(Option<Text>, "NULL"),
+    stream: default!(Option<Text>, "NULL"),
     on_complete: default!(Option<RegProc>, "NULL"),
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
@@ -82,17 +82,17 @@ fn http_put_async(
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn http_patch_async(
-    url: Option<&str>,
+    url: Option<Text>,
     body: default!(Option<Jsonb>, "'{}'"),
     params: default!(Option<Jsonb>, "'{}'"),
     headers: default!(Option<Jsonb>, "'{}'"),
     timeout: default!(Option<Interval>, "NULL"),
     max_attempts: default!(Option<i32>, "NULL"),
     run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
-    idempotency_key: default!(Option<&str>, "NULL"),
-    stream: default!(Option<&str>, "NULL"),
+    idempotency_key: default!(Option<Text>, "NULL"),
+    stream: default!(Option<Text>, "NULL"),
     on_complete: default!(Option<RegProc>, "NULL"),
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
@@ -117,16 +117,16 @@ fn http_patch_async(
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn http_get_async(
-    url: Option<&str>,
+    url: Option<Text>,
     params: default!(Option<Jsonb>, "'{}'"),
     headers: default!(Option<Jsonb>, "'{}'"),
     timeout: default!(Option<Interval>, "NULL"),
     max_attempts: default!(Option<i32>, "NULL"),
     run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
-    idempotency_key: default!(Option<&str>, "NULL"),
-    stream: default!(Option<&str>, "NULL"),
+    idempotency_key: default!(Option<Text>, "NULL"),
+    stream: default!(Option<Text>, "NULL"),
     on_complete: default!(Option<RegProc>, "NULL"),
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
@@ -151,16 +151,16 @@ fn http_get_async(
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn http_delete_async(
-    url: Option<&str>,
+    url: Option<Text>,
     params: default!(Option<Jsonb>, "'{}'"),
     headers: default!(Option<Jsonb>, "'{}'"),
     timeout: default!(Option<Interval>, "NULL"),
     max_attempts: default!(Option<i32>, "NULL"),
     run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
-    idempotency_key: default!(Option<&str>, "NULL"),
-    stream: default!(Option<&str>, "NULL"),
+    idempotency_key: default!(Option<Text>, "NULL"),
+    stream: default!(Option<Text>, "NULL"),
     on_complete: default!(Option<RegProc>, "NULL"),
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
     body: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
@@ -186,25 +186,26 @@ fn http_delete_async(
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn http_async(
-    method: Option<&str>,
-    url: Option<&str>,
+    method: Option<Text>,
+    url: Option<Text>,
     body: default!(Option<&[u8]>, "NULL"),
-    content_type: default!(Option<&str>, "NULL"),
+    content_type: default!(Option<Text>, "NULL"),
     params: default!(Option<Jsonb>, "'{}'"),
     headers: default!(Option<Jsonb>, "'{}'"),
     timeout: default!(Option<Interval>, "NULL"),
     max_attempts: default!(Option<i32>, "NULL"),
     run_at: default!(Option<TimestampWithTimeZone>, "NULL"),
-    idempotency_key: default!(Option<&str>, "NULL"),
-    stream: default!(Option<&str>, "NULL"),
+    idempotency_key: default!(Option<Text>, "NULL"),
+    stream: default!(Option<Text>, "NULL"),
     on_complete: default!(Option<RegProc>, "NULL"),
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
+    let method = arguments::required(method, "method")?.read("method")?;
     let asked = Asked {
-        method: arguments::required(method, "method")?,
+        method: &method,
         url,
-        body: Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type: content_type.map(str::to_owned) },
+        body: Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type },
         params,
         headers,
         timeout,

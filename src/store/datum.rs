@@ -13,9 +13,16 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, direct_function_call, direct_function_call_as_datum};
 
+use crate::error::Error;
+
 /// A jsonb value.
 #[derive(Clone, Copy, Debug)]
 pub struct Jsonb(pg_sys::Datum);
+
+/// A text value. pgrx' own conversion ends in an internal error where the bytes are not UTF-8, as they may be in a
+/// database of encoding SQL_ASCII.
+#[derive(Clone, Copy, Debug)]
+pub struct Text(pg_sys::Datum);
 
 /// A function, as `regproc` names it.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +33,25 @@ pub struct RegProc(pub pg_sys::Oid);
 pub struct ResponseRow(pg_sys::Datum);
 
 impl_sql_translatable!(Jsonb, "jsonb");
+impl_sql_translatable!(Text, "text");
 impl_sql_translatable!(RegProc, "regproc");
 impl_sql_translatable!(ResponseRow, "edge.response");
 
+impl Text {
+    /// Its characters. `name` is the argument's, for the error.
+    pub fn read(self, name: &'static str) -> Result<String, Error> {
+        // SAFETY: main thread; the datum is a live text value of the running function, laid out as a bytea is.
+        let bytes = unsafe { Vec::<u8>::from_datum(self.0, false) }.unwrap_or_default();
+        String::from_utf8(bytes).map_err(|_| Error::NotUtf8(name))
+    }
+}
+
 impl Jsonb {
-    /// Its text, as Postgres prints it.
-    pub fn text(self) -> Option<String> {
+    /// Its text, as Postgres prints it. `name` is the argument's, for the error.
+    pub fn read(self, name: &'static str) -> Result<String, Error> {
         // SAFETY: main thread; the datum is a live jsonb value of the running function.
-        let text = unsafe { direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(self.0)]) }?;
-        text.to_str().ok().map(str::to_owned)
+        let text = unsafe { direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(self.0)]) }.unwrap_or_default();
+        text.to_str().map(str::to_owned).map_err(|_| Error::NotUtf8(name))
     }
 
     /// Reads JSON text; `None` where it is not JSON that jsonb can hold.
@@ -106,6 +123,12 @@ impl FromDatum for Jsonb {
     }
 }
 
+impl FromDatum for Text {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then_some(Self(datum))
+    }
+}
+
 impl FromDatum for RegProc {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a regproc is an oid, passed by value.
@@ -117,6 +140,17 @@ impl FromDatum for RegProc {
 unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller guarantees a non-null argument of type jsonb; null is passed as Option.
+        match unsafe { arg.unbox_arg_using_from_datum() } {
+            Some(value) => value,
+            None => pgrx::error!("argument must not be null"),
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<'fcx> ArgAbi<'fcx> for Text {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller guarantees a non-null argument of type text; null is passed as Option.
         match unsafe { arg.unbox_arg_using_from_datum() } {
             Some(value) => value,
             None => pgrx::error!("argument must not be null"),

@@ -151,9 +151,20 @@ async fn text_that_is_not_utf8_in_a_database_without_an_encoding_is_refused() {
     let scene = Scene::start().await;
     scene.db.exec("create database raw encoding 'SQL_ASCII' template template0").await;
     let db = scene.cluster.create_extension("raw").await;
-    let sql = format!("select edge.http_get_async('{}' || convert_from('\\xff', 'SQL_ASCII'))", scene.peer.url("/"));
-    let error = db.fails(&sql).await;
-    assert!(error.message.contains("UTF-8"), "{error}");
+    let raw = r"convert_from('\xff', 'SQL_ASCII')";
+    let table = [
+        (format!("edge.http_get_async($1 || {raw})"), "url"),
+        (format!("edge.http_get_async($1, idempotency_key => {raw})"), "idempotency_key"),
+        (format!("edge.http_async('PUT', $1, 'x', {raw})"), "content_type"),
+        (format!("edge.http_post_async($1, to_jsonb({raw}))"), "body"),
+        (format!("edge.http_get_async($1, headers => jsonb_build_object('x', {raw}))"), "headers"),
+        (format!("edge.http_get_async($1, params => jsonb_build_object('x', {raw}))"), "params"),
+    ];
+    for (expression, argument) in table {
+        let error = refused(&db, &expression, &scene.peer.url("/")).await;
+        let said = (error.sqlstate.as_str(), error.message.as_str());
+        assert_eq!(said, ("22021", format!("{argument} is not valid UTF-8").as_str()), "{expression}");
+    }
     let id = call(&db, "edge.http_get_async($1)", &scene.peer.url("/fine")).await;
     assert_eq!(ended(&db, id).await.get::<_, &str>("state"), "succeeded");
 }
