@@ -133,10 +133,12 @@ impl Dispatcher {
     /// How long nothing is to be done unless the latch is set.
     pub fn pause(&self, now: SystemTime) -> Duration {
         let callbacks = self.wants.callbacks || self.runners.looks_again();
-        if !self.reports.is_empty() || callbacks || (self.wants.scan && self.backlog.room() > 0) {
+        let can_scan = self.wants.scan && self.backlog.room() > 0;
+        if can_scan || callbacks || self.wants.cancellations || !self.reports.is_empty() {
             return Duration::ZERO;
         }
-        let spill = (self.backlog.waiting() > 0).then_some(self.timers.next_spill);
+        let may_spill = self.backlog.waiting() > 0 && !self.paused;
+        let spill = may_spill.then_some(self.timers.next_spill);
         let moments = [
             self.timers.next_due.filter(|_| self.backlog.room() > 0),
             self.backlog.next_unparking(now),
@@ -232,7 +234,7 @@ impl Dispatcher {
             }
         }
         self.announce(&outbox.ended());
-        self.count(&outbox);
+        self.show_gauges();
         self.wants.callbacks |= !outbox.callbacks.is_empty();
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
