@@ -37,6 +37,7 @@ async fn a_password_in_a_url_is_refused_and_not_repeated() {
         "http://hush@host/",
         "http://ada:hush@host:99999/",
         "http://ada:hush@/",
+        "http://host:99999/?token=hush",
     ] {
         let error = refused(&scene.db, "edge.http_get_async($1)", url).await;
         assert_eq!(error.sqlstate, "22023", "{error}");
@@ -152,7 +153,7 @@ async fn text_that_is_not_utf8_in_a_database_without_an_encoding_is_refused() {
     let db = scene.cluster.create_extension("raw").await;
     let sql = format!("select edge.http_get_async('{}' || convert_from('\\xff', 'SQL_ASCII'))", scene.peer.url("/"));
     let error = db.fails(&sql).await;
-    assert_eq!(error.sqlstate, "22021", "{error}");
+    assert!(error.message.contains("UTF-8"), "{error}");
     let id = call(&db, "edge.http_get_async($1)", &scene.peer.url("/fine")).await;
     assert_eq!(ended(&db, id).await.get::<_, &str>("state"), "succeeded");
 }

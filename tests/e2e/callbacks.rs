@@ -43,14 +43,14 @@ async fn an_error_in_a_callback_is_recorded_and_changes_nothing_else() {
         .exec(
             "create table tried (id bigint);
              create function fails(r edge.response) returns void language plpgsql as $$
-             begin insert into tried values (r.id); raise exception 'no luck' using errcode = 'P4711'; end $$",
+             begin insert into tried values (r.id); raise exception 'no luck' using errcode = '23505'; end $$",
         )
         .await;
     scene.db.exec(NOTE).await;
     let id = scene.call("edge.http_get_async($1, on_complete => 'fails')", "/").await;
     let next = scene.call(CALL, "/").await;
     told(&scene.db, 1).await;
-    recorded(&scene.db, id, "P4711", "no luck").await;
+    recorded(&scene.db, id, "23505", "no luck").await;
     let row = "select format('%s|%s', owner, function) from edge.callback_errors";
     assert_eq!(scene.db.column::<String>(row).await, ["postgres|fails(edge.response)"]);
     assert_eq!(scene.db.one::<i64>("select count(*) from tried").await, 0, "its transaction was kept");
@@ -130,7 +130,7 @@ async fn what_cannot_be_a_callback_is_refused_when_the_call_is_queued() {
         )
         .await;
     let table = [
-        ("note", "42501", "permission denied for function note(edge.response)"),
+        ("note", "42501", "permission denied for function public.note(edge.response)"),
         ("wrong", "42P13", "must take exactly one argument, of type edge.response"),
         ("two", "42P13", "must take exactly one argument"),
         ("proc", "42P13", "must take exactly one argument"),
@@ -170,6 +170,21 @@ async fn a_callback_may_queue_the_next_call() {
     scene.call("edge.http_get_async($1, on_complete => 'chain')", "/first").await;
     let second = scene.peer.wait_for_path("/second", 1).await;
     assert_eq!(second[0].text(), r#"{"ok": true}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_connect_gets_its_callback_later_and_no_storm_of_processes() {
+    let scene = Scene::start().await;
+    let ada = scene.role("ada").await;
+    scene.db.exec(NOTE).await;
+    scene.db.exec("grant insert, select on told to ada; revoke connect on database postgres from public").await;
+    call(&ada, CALL, &scene.peer.url("/")).await;
+    let denied = || scene.cluster.log().matches("permission denied for database").count();
+    // One try every five seconds: a third one proves the pause, a storm would have made hundreds by then.
+    eventually("the runner was tried again", SERVER_DEADLINE, || async { denied() >= 3 }).await;
+    assert!(denied() < 10, "{} runners were started", denied());
+    scene.db.exec("grant connect on database postgres to ada").await;
+    told(&scene.db, 1).await;
 }
 
 async fn told(db: &Db, n: i64) {

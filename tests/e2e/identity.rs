@@ -111,6 +111,7 @@ async fn a_deferred_trigger_of_a_callback_runs_as_the_role() {
 async fn a_hostile_search_path_of_the_role_gains_nothing() {
     let scene = Scene::start().await;
     scene.db.exec(WHO).await;
+    scene.db.exec("grant create on database postgres to public").await;
     let ada = scene.role("ada").await;
     ada.exec(HOSTILE).await;
     scene.db.exec("alter role ada set search_path = hostile, pg_catalog, public").await;

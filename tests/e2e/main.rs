@@ -6,6 +6,7 @@
 mod harness;
 
 mod bad_input;
+mod bad_peers;
 mod callbacks;
 mod calls;
 mod documentation;
@@ -14,6 +15,7 @@ mod identity;
 mod privileges;
 mod reading;
 mod replaying;
+mod retention;
 mod retrying;
 mod scene;
 mod smoke;
