@@ -6,11 +6,18 @@
 mod harness;
 
 mod calls;
+mod commits;
+mod crashes;
+mod databases;
 mod documentation;
+mod failover;
 mod faults;
 mod invariants;
+mod pg_net_defects;
 mod reading;
 mod retrying;
 mod scene;
+mod shutdown;
+mod signals;
 mod smoke;
 mod waiting;
