@@ -23,7 +23,7 @@ use crate::domain::cursor::Cursor;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::progress::Until;
+use crate::store::progress::{Lease, Until};
 use crate::store::retention::Ring;
 use crate::store::scan::Care;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -114,7 +114,7 @@ impl Dispatcher {
                 self.look(now)?;
                 self.choose(now)?;
                 self.write()?;
-                Ok((Turn::Done, self.outbox.durability()))
+                Ok((Turn::Done, self.durability()))
             }
             Hold::Gone | Hold::Held(_) => Ok((Turn::ExtensionGone, Durability::Relaxed)),
         }));
@@ -217,6 +217,13 @@ impl Dispatcher {
             failpoint::hit("before_response_commit");
         }
         under_snapshot(|| self.outbox.write())
+    }
+
+    /// How much of this turn must be on disk when it commits. The lease of a call that a predecessor may have had on
+    /// the wire must: if the call is what ended it, each further end has to be counted.
+    fn durability(&self) -> Durability {
+        let recovering = |lease: &Lease| lease.calls.iter().any(|leased| leased.call.0 <= self.recovering_to);
+        if self.outbox.lease.as_ref().is_some_and(recovering) { Durability::Full } else { self.outbox.durability() }
     }
 
     /// The transaction is on its way to disk: tell the world, and send what it leased.
