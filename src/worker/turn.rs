@@ -213,7 +213,7 @@ impl Dispatcher {
         if !self.outbox.endings.is_empty() {
             failpoint::hit("before_response_commit");
         }
-        under_snapshot(|| self.outbox.write())
+        under_snapshot(|| self.outbox.write(self.ring.current))
     }
 
     /// The transaction is on its way to disk: tell the world, and send what it leased.
@@ -251,7 +251,7 @@ impl Dispatcher {
             let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
             let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
             let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
-            match attempt(|| Ok((under_snapshot(|| alone.write())?, Durability::Full))) {
+            match attempt(|| Ok((under_snapshot(|| alone.write(self.ring.current))?, Durability::Full))) {
                 Ok(()) => {
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);
