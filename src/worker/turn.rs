@@ -132,7 +132,7 @@ impl Dispatcher {
 
     /// How long nothing is to be done unless the latch is set.
     pub fn pause(&self, now: SystemTime) -> Duration {
-        if !self.reports.is_empty() || (self.wants.scan && self.backlog.room() > 0) {
+        if !self.reports.is_empty() || (self.wants.scan && self.can_scan()) {
             return Duration::ZERO;
         }
         let spill = (self.backlog.waiting() > 0).then_some(self.timers.next_spill);
@@ -151,7 +151,10 @@ impl Dispatcher {
 
     /// Takes the reasons that others left, and those that the clock gives.
     fn note_reasons(&mut self, now: SystemTime) {
-        let reasons = self.entry.wake.swap(0, Ordering::AcqRel);
+        // While the window is full, nothing new can be read. The bit of new calls then stays set, and as long as it
+        // does, the sessions that queue more of them need not wake anybody.
+        let kept = if self.can_scan() { 0 } else { reason::CALLS };
+        let reasons = self.entry.wake.fetch_and(kept, Ordering::AcqRel);
         self.wants.scan |= reasons & reason::CALLS != 0;
         self.wants.control |= reasons & reason::CONTROL != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
@@ -202,9 +205,15 @@ impl Dispatcher {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
         let may_take = !self.paused && !self.stopping;
         let sendable = may_take && (self.backlog.waiting() > 0 || !self.backlog.hungry(now).is_empty());
-        let wants = self.wants.scan || self.wants.control || self.wants.cancellations || self.wants.extension;
+        let scan = self.wants.scan && self.can_scan();
+        let wants = scan || self.wants.control || self.wants.cancellations || self.wants.extension;
         let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
         due || sendable || wants || house || self.wants.callbacks || !self.outbox.is_empty() || !self.taking.is_empty()
+    }
+
+    /// Whether memory has room for more calls.
+    pub(super) fn can_scan(&self) -> bool {
+        self.backlog.room() > 0
     }
 
     fn write(&mut self) -> Result<(), Error> {
