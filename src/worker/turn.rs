@@ -132,9 +132,13 @@ impl Dispatcher {
 
     /// How long nothing is to be done unless the latch is set.
     pub fn pause(&self, now: SystemTime) -> Duration {
+<<<<<<< HEAD
         let callbacks = self.wants.callbacks || self.runners.looks_again();
         let can_scan = self.wants.scan && self.backlog.room() > 0;
         if can_scan || callbacks || self.wants.cancellations || !self.reports.is_empty() {
+=======
+        if !self.reports.is_empty() || (self.wants.scan && self.can_scan()) {
+>>>>>>> helper-c
             return Duration::ZERO;
         }
         let may_spill = self.backlog.waiting() > 0 && !self.paused;
@@ -154,7 +158,10 @@ impl Dispatcher {
 
     /// Takes the reasons that others left, and those that the clock gives.
     fn note_reasons(&mut self, now: SystemTime) {
-        let reasons = self.entry.wake.swap(0, Ordering::AcqRel);
+        // While the window is full, nothing new can be read. The bit of new calls then stays set, and as long as it
+        // does, the sessions that queue more of them need not wake anybody.
+        let kept = if self.can_scan() { 0 } else { reason::CALLS };
+        let reasons = self.entry.wake.fetch_and(kept, Ordering::AcqRel);
         self.wants.scan |= reasons & reason::CALLS != 0;
         self.wants.control |= reasons & reason::CONTROL != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
@@ -205,9 +212,15 @@ impl Dispatcher {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
         let may_take = !self.paused && !self.stopping;
         let sendable = may_take && (self.backlog.waiting() > 0 || !self.backlog.hungry(now).is_empty());
-        let wants = self.wants.scan || self.wants.control || self.wants.cancellations || self.wants.extension;
+        let scan = self.wants.scan && self.can_scan();
+        let wants = scan || self.wants.control || self.wants.cancellations || self.wants.extension;
         let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
         due || sendable || wants || house || self.wants.callbacks || !self.outbox.is_empty() || !self.taking.is_empty()
+    }
+
+    /// Whether memory has room for more calls.
+    pub(super) fn can_scan(&self) -> bool {
+        self.backlog.room() > 0
     }
 
     fn write(&mut self) -> Result<(), Error> {
@@ -216,7 +229,7 @@ impl Dispatcher {
         if !self.outbox.endings.is_empty() {
             failpoint::hit("before_response_commit");
         }
-        under_snapshot(|| self.outbox.write())
+        under_snapshot(|| self.outbox.write(self.ring.current))
     }
 
     /// How much of this turn must be on disk when it commits. The lease of a call that a predecessor may have had on
@@ -261,7 +274,7 @@ impl Dispatcher {
             let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
             let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
             let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
-            match attempt(|| Ok((under_snapshot(|| alone.write())?, Durability::Full))) {
+            match attempt(|| Ok((under_snapshot(|| alone.write(self.ring.current))?, Durability::Full))) {
                 Ok(()) => {
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);
