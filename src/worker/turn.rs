@@ -132,13 +132,9 @@ impl Dispatcher {
 
     /// How long nothing is to be done unless the latch is set.
     pub fn pause(&self, now: SystemTime) -> Duration {
-<<<<<<< HEAD
         let callbacks = self.wants.callbacks || self.runners.looks_again();
-        let can_scan = self.wants.scan && self.backlog.room() > 0;
-        if can_scan || callbacks || self.wants.cancellations || !self.reports.is_empty() {
-=======
-        if !self.reports.is_empty() || (self.wants.scan && self.can_scan()) {
->>>>>>> helper-c
+        let scan = self.wants.scan && self.can_scan();
+        if scan || callbacks || self.wants.cancellations || !self.reports.is_empty() {
             return Duration::ZERO;
         }
         let may_spill = self.backlog.waiting() > 0 && !self.paused;
