@@ -59,7 +59,7 @@ pub fn owners() -> Result<Vec<Owner>, Error> {
     Spi::connect(|client| {
         let rows = OWNERS.with(|statement| statement.read(client, &[]))?;
         rows.map(|row| {
-            let role = row.get(1)?.ok_or(Error::NotInstalled)?;
+            let role = row.get(1)?.ok_or(Error::Malformed)?;
             Ok(Owner { role, can_login: row.get(2)?.unwrap_or(false), first: row.get(3)?.unwrap_or(0) })
         })
         .collect()
@@ -88,9 +88,9 @@ pub fn take(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
         }
         let row = rows.first();
         let taken = Taken {
-            call: row.get(1)?.ok_or(Error::NotInstalled)?,
-            slot: row.get(2)?.ok_or(Error::NotInstalled)?,
-            function: row.get(3)?.ok_or(Error::NotInstalled)?,
+            call: row.get(1)?.ok_or(Error::Malformed)?,
+            slot: row.get(2)?.ok_or(Error::Malformed)?,
+            function: row.get(3)?.ok_or(Error::Malformed)?,
         };
         DELETE.with(|statement| statement.write(client, &[taken.call.into()]))?;
         Ok(Some(taken))

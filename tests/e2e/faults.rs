@@ -65,10 +65,8 @@ pub async fn dispatcher(cluster: &Cluster, database: &str) -> i32 {
 /// Waits until a worker runs that is another process than `before`.
 pub async fn successor(cluster: &Cluster, worker: &str, database: &str, before: i32) -> i32 {
     let what = format!("another {worker} than {before} runs");
-    eventually(&what, SOON, || async {
-        find_worker(cluster, worker, database).await.filter(|pid| *pid != before)
-    })
-    .await
+    eventually(&what, SOON, || async { find_worker(cluster, worker, database).await.filter(|pid| *pid != before) })
+        .await
 }
 
 /// Which calls a peer was sent, and how often each: pg_edge's idempotency keys end in the id of the call.

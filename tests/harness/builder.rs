@@ -11,6 +11,7 @@ use super::{extension, run_dir, template};
 pub struct ClusterBuilder {
     settings: Vec<(String, String)>,
     bare: bool,
+    open_files: Option<u32>,
 }
 
 impl ClusterBuilder {
@@ -35,6 +36,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// No process of the server may have more files open than this.
+    #[must_use]
+    pub fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     /// Makes the cluster and starts it.
     pub fn start(self) -> Cluster {
         let mut settings: Vec<(String, String)> = Vec::new();
@@ -47,6 +55,7 @@ impl ClusterBuilder {
         run_dir::make_dir(&dir);
         template::copy_to(&dir.join("data"));
         let mut cluster = Cluster::at(dir, settings);
+        cluster.limit_open_files(self.open_files);
         cluster.start_again();
         cluster
     }

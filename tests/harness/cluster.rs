@@ -32,6 +32,7 @@ pub struct Cluster {
     settings: Vec<(String, String)>,
     /// The postmaster, while it is one this process started.
     child: Option<Child>,
+    open_files: Option<u32>,
 }
 
 impl Cluster {
@@ -53,7 +54,7 @@ impl Cluster {
     /// A cluster over a directory whose `data` holds a data directory already.
     pub(super) fn at(dir: PathBuf, settings: Vec<(String, String)>) -> Self {
         builder::write_settings(&dir, &settings);
-        let cluster = Self { dir, settings, child: None };
+        let cluster = Self { dir, settings, child: None, open_files: None };
         cluster.open_log();
         run_dir::give_to_server(&cluster.log_file());
         cluster
@@ -70,7 +71,10 @@ impl Cluster {
     pub fn try_start(&mut self) -> Result<(), String> {
         assert!(!self.is_running(), "the server runs already");
         let written = self.log().len();
-        let mut postgres = programs::server_program("postgres");
+        let mut postgres = match self.open_files {
+            None => programs::server_program("postgres"),
+            Some(most) => programs::server_program_with_open_files("postgres", most),
+        };
         postgres.arg("-D").arg(self.data_dir()).stdin(Stdio::null());
         postgres.stdout(self.open_log()).stderr(self.open_log());
         let mut child = postgres.spawn().expect("postgres can be run");
@@ -190,6 +194,10 @@ impl Cluster {
     /// Whether an armed failpoint still waits for somebody to pass.
     pub fn failpoint_is_armed(&self) -> bool {
         self.failpoint_file().exists()
+    }
+
+    pub(super) fn limit_open_files(&mut self, most: Option<u32>) {
+        self.open_files = most;
     }
 
     pub(super) fn settings(&self) -> &[(String, String)] {

@@ -67,6 +67,14 @@ pub fn server_program(name: &str) -> Command {
     as_server(bindir().join(name))
 }
 
+/// The same with a limit on open files that it cannot raise.
+pub fn server_program_with_open_files(name: &str, most: u32) -> Command {
+    let mut shell = as_server("/bin/sh");
+    // The shell becomes the program, so that its process id is the program's.
+    shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(bindir().join(name));
+    shell
+}
+
 /// Runs a program to its end and gives its output; panics with what it wrote when it fails.
 pub fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));

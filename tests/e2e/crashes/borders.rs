@@ -1,0 +1,95 @@
+//! Killed, or failing, exactly at each border between memory, disk and wire.
+
+use std::time::Duration;
+
+use crate::faults::{
+    SOON, all_ended, assert_none_lost, assert_sent_once, deliveries, dispatcher, holds, queue, queue_one, ready,
+    successor,
+};
+use crate::harness::{Cluster, Gate, Peer, Reply, Stop, eventually};
+
+const CALLS: usize = 40;
+
+/// Queues calls, lets the dispatcher pass `point` once, and waits until all have ended. Gives the peer, which
+/// answers once the fault has come and gone.
+async fn struck(point: &str, action: &str) -> (Cluster, Peer, std::collections::BTreeSet<i64>) {
+    let (cluster, db) = ready().await;
+    let peer = Peer::start().await;
+    peer.on("/", Reply::delay(Duration::from_millis(20)));
+    let worker = dispatcher(&cluster, "postgres").await;
+    cluster.fail_at(point, action);
+    let calls = queue(&db, &peer.url("/"), CALLS).await;
+    drop(db);
+    eventually("the fault has struck", SOON, || async { !cluster.failpoint_is_armed() }).await;
+    successor(&cluster, "dispatcher", "postgres", worker).await;
+    all_ended(&cluster, "postgres").await;
+    assert!(holds(&cluster, "postgres", "select bool_and(state = 'succeeded') from edge.calls").await);
+    (cluster, peer, calls)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_lease_and_sending_sends_each_call_once() {
+    let (_cluster, peer, calls) = struck("after_lease_commit", "kill").await;
+    assert_sent_once(&peer, &calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_between_lease_and_sending_sends_each_call_once() {
+    let (_cluster, peer, calls) = struck("after_lease_commit", "error").await;
+    assert_sent_once(&peer, &calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_after_sending_loses_nothing() {
+    let (_cluster, peer, calls) = struck("after_send", "kill").await;
+    assert_none_lost(&peer, &calls, CALLS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_after_sending_loses_nothing() {
+    let (_cluster, peer, calls) = struck("after_send", "error").await;
+    assert_none_lost(&peer, &calls, CALLS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_before_the_answer_is_committed_loses_nothing() {
+    let (_cluster, peer, calls) = struck("before_response_commit", "kill").await;
+    assert_none_lost(&peer, &calls, CALLS);
+    assert!(deliveries(&peer).values().any(|times| *times == 2), "an answer that was not committed is asked for again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_commit_and_wake_loses_nothing() {
+    let (cluster, db) = ready().await;
+    let peer = Peer::start().await;
+    peer.on("/", Reply::status(204));
+    let worker = dispatcher(&cluster, "postgres").await;
+    cluster.fail_at("before_wake", "kill");
+    let queued = db.client().query(&format!("select edge.http_post_async('{}')", peer.url("/")), &[]).await;
+    assert!(queued.is_err(), "the session died after its commit");
+    successor(&cluster, "dispatcher", "postgres", worker).await;
+    peer.wait_for(1).await;
+    all_ended(&cluster, "postgres").await;
+    assert_eq!(deliveries(&peer).into_values().collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_on_the_way_out_loses_nothing() {
+    let (mut cluster, db) = ready().await;
+    let peer = Peer::start().await;
+    let gate = Gate::closed();
+    peer.on("/", Reply::gate(&gate));
+    let mut calls = queue(&db, &peer.url("/"), CALLS).await;
+    eventually("calls hang", SOON, || async { peer.in_flight() == CALLS }).await;
+    cluster.fail_at("before_exit", "kill");
+    drop(db);
+    cluster.stop(Stop::Fast);
+    assert!(!cluster.failpoint_is_armed());
+    gate.open();
+    cluster.start_again();
+    all_ended(&cluster, "postgres").await;
+    assert_none_lost(&peer, &calls, CALLS);
+    let db = cluster.connect().await;
+    let next = queue_one(&db, &peer.url("/")).await;
+    assert!(calls.insert(next) && calls.last() == Some(&next), "ids are never reused");
+}

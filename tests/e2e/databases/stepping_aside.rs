@@ -1,0 +1,88 @@
+//! Commands that need a database without sessions: the dispatcher lets go of it, and comes back.
+
+use crate::faults::{SOON, all_ended, dispatcher, find_worker, queue, queue_one};
+use crate::harness::{Cluster, Db, Peer, Reply, eventually};
+
+/// A database `app` with the extension, and calls of it that hang.
+async fn hanging(cluster: &Cluster) -> (Db, Peer) {
+    cluster.create_database("app").await;
+    let app = cluster.create_extension("app").await;
+    let peer = Peer::start().await;
+    peer.on("/", Reply::hang()).on("/ok", Reply::status(204));
+    queue(&app, &peer.url("/"), 100).await;
+    eventually("calls hang", SOON, || async { peer.in_flight() == 64 }).await;
+    drop(app);
+    (cluster.connect().await, peer)
+}
+
+/// The database's calls go out.
+async fn works(cluster: &Cluster, database: &str, peer: &Peer) {
+    let db = cluster.connect_as("postgres", database).await;
+    let call = queue_one(&db, &peer.url("/ok")).await;
+    let state: String = db.one(&format!("select (edge.wait({call}, '60 s')).state")).await;
+    assert_eq!(state, "succeeded", "calls of {database} are served");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_can_be_dropped_while_its_calls_hang() {
+    let cluster = Cluster::start();
+    let (db, peer) = hanging(&cluster).await;
+    db.exec("drop database app").await;
+    eventually("its connections are closed", SOON, || async { peer.in_flight() == 0 }).await;
+    assert_eq!(find_worker(&cluster, "dispatcher", "app").await, None);
+    // Another one of its name is another database.
+    cluster.create_database("app").await;
+    cluster.create_extension("app").await;
+    works(&cluster, "app", &peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_can_be_renamed_and_copied_while_its_calls_hang() {
+    let cluster = Cluster::start();
+    let (db, peer) = hanging(&cluster).await;
+    db.exec("alter database app rename to renamed").await;
+    works(&cluster, "renamed", &peer).await;
+    db.exec("create database copy template renamed").await;
+    works(&cluster, "renamed", &peer).await;
+    works(&cluster, "copy", &peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispatcher_comes_back_when_the_command_fails_or_is_rolled_back() {
+    let cluster = Cluster::start();
+    let (db, peer) = hanging(&cluster).await;
+    let worker = dispatcher(&cluster, "app").await;
+    db.exec("begin; alter database app rename to other").await;
+    eventually("the dispatcher has left", SOON, || async {
+        find_worker(&cluster, "dispatcher", "app").await != Some(worker)
+    })
+    .await;
+    db.exec("rollback").await;
+    works(&cluster, "app", &peer).await;
+    // Two in one transaction.
+    cluster.create_database("more").await;
+    cluster.create_extension("more").await;
+    works(&cluster, "more", &peer).await;
+    db.exec("begin; alter database app rename to a; alter database more rename to m; rollback").await;
+    works(&cluster, "app", &peer).await;
+    works(&cluster, "more", &peer).await;
+    let occupant = cluster.connect_as("postgres", "app").await;
+    assert_eq!(db.fails("drop database app").await.sqlstate, "55006");
+    drop(occupant);
+    works(&cluster, "app", &peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_can_be_created_while_template1_has_the_extension() {
+    let cluster = Cluster::start();
+    cluster.create_extension("template1").await;
+    dispatcher(&cluster, "template1").await;
+    for name in ["born", "later"] {
+        cluster.create_database(name).await;
+    }
+    let peer = Peer::start().await;
+    peer.on("/ok", Reply::status(204));
+    works(&cluster, "born", &peer).await;
+    works(&cluster, "later", &peer).await;
+    all_ended(&cluster, "born").await;
+}
