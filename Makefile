@@ -63,7 +63,7 @@ install: setup ## build the release and install it into the Postgres of PG_CONFI
 
 .PHONY: bench
 bench: stage ## measure, against limits measured in the same run
-	@PG_EDGE_STAGE="$(STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo bench --quiet $(ALONE) $(ARGS)
+	@PG_EDGE_STAGE="$(STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo bench --quiet $(ALONE) --bench budget $(ARGS)
 
 .PHONY: deny
 deny: setup ## licences, advisories and sources of the dependencies; installs cargo-deny, which takes long

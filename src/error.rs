@@ -44,6 +44,8 @@ pub enum Error {
     NotACallback(String),
     #[error("pg_edge is not installed in this database")]
     NotInstalled,
+    #[error("a table of pg_edge holds a null where there must be a value, or no row where there must be one")]
+    Malformed,
     #[error("a statement of pg_edge failed: {0}")]
     Spi(#[from] pgrx::spi::Error),
 }
@@ -55,7 +57,8 @@ impl Error {
         unreachable!("ereport(ERROR) does not return")
     }
 
-    fn sqlstate(&self) -> PgSqlErrorCode {
+    /// The code it is raised with.
+    pub fn sqlstate(&self) -> PgSqlErrorCode {
         use PgSqlErrorCode as Code;
         match self {
             Self::NotPreloaded | Self::NotInstalled => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -70,6 +73,7 @@ impl Error {
             Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::NotExecutable(_) => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NotACallback(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
+            Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
             Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
         }
     }

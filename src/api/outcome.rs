@@ -43,11 +43,11 @@ fn wait(
 ) -> Result<Option<ResponseRow>, ErrorReport> {
     let (id, viewer) = (required(id, "id")?, viewer());
     let patience = patience(timeout)?;
-    let glance = glance(id, viewer)?.ok_or(Error::NoSuchCall(id))?;
-    if glance.queued_here {
+    let queued_here = owner::acting(|| under_snapshot(|| calls::queued_here(id, viewer)))?;
+    if queued_here.ok_or(Error::NoSuchCall(id))? {
         return Err(Error::QueuedHere(id).into());
     }
-    if !is_final(&glance.state) {
+    if !owner::acting(|| under_snapshot(|| calls::is_final(id)))? {
         if sees_only_its_first_snapshot() {
             return Err(Error::FrozenSnapshot.into());
         }

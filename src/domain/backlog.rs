@@ -56,6 +56,9 @@ struct Lane<T> {
 /// How long a call may wait in memory before its lane is looked at for spilling.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same while memory is short. A lane whose calls came in just now has not had the time to show its speed.
+const SHORT_PATIENCE: Duration = Duration::from_millis(200);
+
 impl<T> Backlog<T> {
     /// Nothing waits.
     pub fn new(capacity: Capacity) -> Self {
@@ -170,10 +173,11 @@ impl<T> Backlog<T> {
     pub fn spill(&mut self, now: SystemTime) -> Vec<(LaneName, T)> {
         let mut spilled = Vec::new();
         let short = self.waiting * 4 > self.capacity.window * 3;
+        let patience = if short { SHORT_PATIENCE } else { PATIENCE };
         for (name, lane) in &mut self.lanes {
             let keep = lane.ended * 5;
             lane.ended = 0;
-            if !(short || lane.oldest_wait(now) > PATIENCE) || lane.waiting.len() <= keep {
+            if lane.oldest_wait(now) < patience || lane.waiting.len() <= keep {
                 continue;
             }
             lane.has_spilled = true;

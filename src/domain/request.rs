@@ -27,7 +27,7 @@ pub enum RequestError {
     /// Not a URL.
     #[error("the URL \"{url}\" cannot be parsed: {reason}")]
     Url {
-        /// As it was given.
+        /// As it was given, but for the parts in which credentials stand.
         url: String,
         /// What the parser said.
         reason: String,
@@ -60,7 +60,7 @@ pub enum RequestError {
 /// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
 pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     let mut parsed =
-        Url::parse(url).map_err(|reason| RequestError::Url { url: url.to_owned(), reason: reason.to_string() })?;
+        Url::parse(url).map_err(|reason| RequestError::Url { url: showable(url), reason: reason.to_string() })?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(RequestError::Scheme(parsed.scheme().to_owned()));
     }
@@ -73,6 +73,15 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     // A fragment is never sent; keeping it would make two equal requests look different.
     parsed.set_fragment(None);
     Ok(parsed)
+}
+
+/// What may be shown of a URL that cannot be parsed: neither what may be user information nor the query.
+fn showable(url: &str) -> String {
+    let before_query = url.split(['?', '#']).next().unwrap_or_default();
+    match before_query.rsplit_once('@') {
+        Some((_, rest)) => format!("***@{rest}"),
+        None => before_query.to_owned(),
+    }
 }
 
 /// Adds parameters to the query. A space becomes `%20`: `+` means a space only to those who read a query as a form,

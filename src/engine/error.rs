@@ -37,7 +37,8 @@ struct Span(Duration);
 pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage, connect_timeout: Duration) -> Failure {
     let cause = Cause::of(error);
     let (class, what) = match (phase, stage) {
-        _ if cause.exhausted => (FailureClass::Exhausted, "this process ran out of a resource"),
+        // Only while connecting is it sure that the peer has not acted yet.
+        _ if cause.exhausted && error.is_connect() => (FailureClass::Exhausted, "this process ran out of a resource"),
         _ if error.is_builder() => (FailureClass::InvalidRequest, "the call cannot be turned into a request"),
         _ if cause.tls.is_some() => (FailureClass::Tls, "the TLS handshake failed"),
         _ if error.is_dns() => (FailureClass::Dns, "the name could not be resolved"),

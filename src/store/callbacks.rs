@@ -20,12 +20,16 @@ pub struct Taken {
 pub struct Owner {
     pub role: pg_sys::Oid,
     pub can_login: bool,
+    /// The call whose callback is the role's next one.
+    pub first: i64,
 }
 
 statements! {
     OWNERS() = "
-        select distinct callback.owner, role.rolcanlogin
-        from edge_store.callback join pg_catalog.pg_roles as role on role.oid = callback.owner";
+        select callback.owner, role.rolcanlogin, min(callback.call_id)
+        from edge_store.callback join pg_catalog.pg_roles as role on role.oid = callback.owner
+        group by callback.owner, role.rolcanlogin
+        order by 3";
 
     ORPHANS() = "
         delete from edge_store.callback
@@ -55,8 +59,8 @@ pub fn owners() -> Result<Vec<Owner>, Error> {
     Spi::connect(|client| {
         let rows = OWNERS.with(|statement| statement.read(client, &[]))?;
         rows.map(|row| {
-            let role = row.get(1)?.ok_or(Error::NotInstalled)?;
-            Ok(Owner { role, can_login: row.get(2)?.unwrap_or(false) })
+            let role = row.get(1)?.ok_or(Error::Malformed)?;
+            Ok(Owner { role, can_login: row.get(2)?.unwrap_or(false), first: row.get(3)?.unwrap_or(0) })
         })
         .collect()
     })
@@ -84,9 +88,9 @@ pub fn take(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
         }
         let row = rows.first();
         let taken = Taken {
-            call: row.get(1)?.ok_or(Error::NotInstalled)?,
-            slot: row.get(2)?.ok_or(Error::NotInstalled)?,
-            function: row.get(3)?.ok_or(Error::NotInstalled)?,
+            call: row.get(1)?.ok_or(Error::Malformed)?,
+            slot: row.get(2)?.ok_or(Error::Malformed)?,
+            function: row.get(3)?.ok_or(Error::Malformed)?,
         };
         DELETE.with(|statement| statement.write(client, &[taken.call.into()]))?;
         Ok(Some(taken))

@@ -1,6 +1,7 @@
 //! Reading calls, and asking for one to be cancelled.
 
 use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
 
 use super::datum::ResponseRow;
 use super::statement::statements;
@@ -23,17 +24,24 @@ pub struct Glance {
 }
 
 statements! {
-    RESPONSE(INT8OID, OIDOID, BOOLOID) = "
+    // Which slot holds a call is asked by itself: a statement that knows the slot opens one partition of each table, one
+    // that does not opens all of them, which takes longer than anything else in it.
+    SLOT(INT8OID) = "select slot from edge_store.request where id = $1";
+
+    RESPONSE(INT8OID, INT2OID, OIDOID, BOOLOID) = "
         select row(id, state, status_code, edge_store.headers_json(headers), edge_store.content_type(headers),
                    edge_store.body_text(headers, body_bytes), body_bytes, edge_store.body_json(headers, body_bytes),
                    error_class, error, attempts, queued_at, started_at, finished_at, finished_at - started_at)::edge.response
         from edge_store.call
-        where id = $1 and (owner = $2 or $3)";
+        where id = $1 and slot = $2 and (owner = $3 or $4)";
 
-    GLANCE(INT8OID, OIDOID, BOOLOID) = "
+    GLANCE(INT8OID, INT2OID, OIDOID, BOOLOID) = "
         select call.state, call.owner, request.xmin::text::bigint
         from edge_store.call join edge_store.request on request.id = call.id and request.slot = call.slot
-        where call.id = $1 and (call.owner = $2 or $3)";
+        where call.id = $1 and call.slot = $2 and (call.owner = $3 or $4)";
+
+    ORIGIN(INT8OID, OIDOID, BOOLOID) = "
+        select xmin::text::bigint from edge_store.request where id = $1 and (owner = $2 or $3)";
 
     IS_FINAL(INT8OID) = "select from edge_store.response where call_id = $1";
 
@@ -50,7 +58,8 @@ statements! {
 /// The call as `edge.response`, if the viewer may see it.
 pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
     Spi::connect(|client| {
-        let args = [id.into(), viewer.role.into(), viewer.sees_all.into()];
+        let Some(slot) = slot(client, id)? else { return Ok(None) };
+        let args = [id.into(), slot.into(), viewer.role.into(), viewer.sees_all.into()];
         let rows = RESPONSE.with(|statement| statement.read(client, &args))?;
         if rows.is_empty() {
             return Ok(None);
@@ -62,7 +71,8 @@ pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
 /// State, owner and origin of a call, if the viewer may see it.
 pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
     Spi::connect(|client| {
-        let args = [id.into(), viewer.role.into(), viewer.sees_all.into()];
+        let Some(slot) = slot(client, id)? else { return Ok(None) };
+        let args = [id.into(), slot.into(), viewer.role.into(), viewer.sees_all.into()];
         let rows = GLANCE.with(|statement| statement.read(client, &args))?;
         if rows.is_empty() {
             return Ok(None);
@@ -73,6 +83,27 @@ pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
         };
         Ok(Some(Glance { state, owner, queued_here: is_running_transaction(xmin) }))
     })
+}
+
+/// Whether the transaction that asks has queued the call itself, if the viewer may see it.
+pub fn queued_here(id: i64, viewer: Viewer) -> Result<Option<bool>, Error> {
+    Spi::connect(|client| {
+        let args = [id.into(), viewer.role.into(), viewer.sees_all.into()];
+        let rows = ORIGIN.with(|statement| statement.read(client, &args))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(rows.first().get_one::<i64>()?.map(is_running_transaction))
+    })
+}
+
+/// The slot of a call. It changes when retention carries the call over, so it holds for the present snapshot only.
+fn slot(client: &SpiClient<'_>, id: i64) -> Result<Option<i16>, Error> {
+    let rows = SLOT.with(|statement| statement.read(client, &[id.into()]))?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Ok(rows.first().get_one::<i16>()?)
 }
 
 /// Whether the call's final outcome has been written.

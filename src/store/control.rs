@@ -36,10 +36,7 @@ statements! {
 pub fn read() -> Result<Control, Error> {
     Spi::connect(|client| {
         let row = READ.with(|statement| statement.read(client, &[]))?.first();
-        Ok(Control {
-            database_id: row.get(1)?.ok_or(Error::NotInstalled)?,
-            paused: row.get(2)?.ok_or(Error::NotInstalled)?,
-        })
+        Ok(Control { database_id: row.get(1)?.ok_or(Error::Malformed)?, paused: row.get(2)?.ok_or(Error::Malformed)? })
     })
 }
 
@@ -52,7 +49,7 @@ pub fn set_paused(paused: bool) -> Result<bool, Error> {
 pub fn new_epoch() -> Result<i32, Error> {
     Spi::connect_mut(|client| {
         let epoch = NEW_EPOCH.with(|statement| statement.write(client, &[]))?.first().get_one::<i32>()?;
-        epoch.ok_or(Error::NotInstalled)
+        epoch.ok_or(Error::Malformed)
     })
 }
 

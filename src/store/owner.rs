@@ -3,6 +3,8 @@
 //! Runs on the main thread of a backend. Users have no right on `edge_store`; the functions of `edge` check what
 //! may be done, note who asked, and step up only around their own statements.
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
 use crate::error::Error;
@@ -29,7 +31,11 @@ pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     let nest_level = unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let nest_level = pg_sys::NewGUCNestLevel();
-        set_search_path();
+        // Operators and functions of our statements are then Postgres' own, whatever the session's path says.
+        set_for_these_statements(c"search_path", c"pg_catalog, pg_temp");
+        // Planning takes many times as long as running statements that read by key, and the planner never finds that
+        // out by itself: with partitions, a plan made for the very values always looks cheaper.
+        set_for_these_statements(c"plan_cache_mode", c"force_generic_plan");
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
         nest_level
     };
@@ -42,14 +48,14 @@ pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     result
 }
 
-/// Operators and functions of our statements are then Postgres' own, whatever the session's path says.
+/// Changes a setting until the caller's GUC nest level ends.
 #[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-unsafe fn set_search_path() {
+unsafe fn set_for_these_statements(name: &CStr, value: &CStr) {
     // SAFETY: main thread, inside a transaction and a GUC nest level that the caller closes.
     unsafe {
         pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
+            name.as_ptr(),
+            value.as_ptr(),
             pg_sys::GucContext::PGC_USERSET,
             pg_sys::GucSource::PGC_S_SESSION,
             pg_sys::GucAction::GUC_ACTION_SAVE,

@@ -126,9 +126,7 @@ statements! {
 
     INSERT_LATE(INT8ARRAYOID, INT2ARRAYOID) = "
         insert into edge_store.late (call_id, slot)
-        select ended.call_id, ended.slot
-        from unnest($1, $2) as ended (call_id, slot), edge_store.ring
-        where ended.slot <> ring.current_slot";
+        select * from unnest($1, $2)";
 
     INSERT_CALLBACKS(INT8ARRAYOID, INT2ARRAYOID, OIDARRAYOID, OIDARRAYOID) = "
         insert into edge_store.callback (call_id, slot, owner, function)
@@ -146,13 +144,11 @@ statements! {
 
 /// Writes the final outcomes of calls.
 pub fn insert_endings(endings: &[Ending]) -> Result<(), Error> {
-    let ids: Vec<i64> = endings.iter().map(|ending| ending.call.0).collect();
-    let slots: Vec<i16> = endings.iter().map(|ending| ending.slot).collect();
     Spi::connect_mut(|client| {
         let traces = || endings.iter().map(|ending| &ending.trace);
         let args = [
-            ids.clone().into(),
-            slots.clone().into(),
+            column(endings, |ending| ending.call.0).into(),
+            column(endings, |ending| ending.slot).into(),
             column(endings, |ending| ending.state.code()).into(),
             column(endings, |ending| small(ending.attempts)).into(),
             started(traces()).into(),
@@ -170,7 +166,15 @@ pub fn insert_endings(endings: &[Ending]) -> Result<(), Error> {
             traces().map(|trace| trace.error.as_deref()).collect::<Vec<_>>().into(),
         ];
         INSERT_RESPONSES.with(|statement| statement.write(client, &args))?;
-        INSERT_LATE.with(|statement| statement.write(client, &[ids.into(), slots.into()]))?;
+        Ok(())
+    })
+}
+
+/// Notes calls that ended in a slot that is no longer the current one.
+pub fn insert_late(endings: &[&Ending]) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let args = [column(endings, |ending| ending.call.0).into(), column(endings, |ending| ending.slot).into()];
+        INSERT_LATE.with(|statement| statement.write(client, &args))?;
         Ok(())
     })
 }

@@ -91,7 +91,7 @@ pub fn next_id() -> Result<i64, Error> {
     take_transaction_id();
     Spi::connect_mut(|client| {
         let id = NEXT_ID.with(|statement| statement.write(client, &[]))?.first().get_one::<i64>()?;
-        id.ok_or(Error::NotInstalled)
+        id.ok_or(Error::Malformed)
     })
 }
 
@@ -114,7 +114,7 @@ pub fn insert(id: Option<i64>, call: &NewCall<'_>) -> Result<i64, Error> {
             call.metadata.into(),
         ];
         let id = INSERT.with(|statement| statement.write(client, &args))?.first().get_one::<i64>()?;
-        id.ok_or(Error::NotInstalled)
+        id.ok_or(Error::Malformed)
     })
 }
 
@@ -126,7 +126,7 @@ pub fn claim_key(owner: pg_sys::Oid, key: &str, id: i64, fingerprint: &[u8], win
             return Ok(Claim::Ours(id));
         }
         let row = KEY_OWNER.with(|statement| statement.write(client, &[owner.into(), key.into()]))?.first();
-        let call = row.get::<i64>(1)?.ok_or(Error::NotInstalled)?;
+        let call = row.get::<i64>(1)?.ok_or(Error::Malformed)?;
         Ok(Claim::Theirs { call, fingerprint: row.get::<Vec<u8>>(2)?.unwrap_or_default() })
     })
 }
@@ -163,6 +163,6 @@ pub fn dead_letters(wanted: &DeadLetters<'_>) -> Result<Vec<i64>, Error> {
             wanted.limit.into(),
         ];
         let rows = DEAD_LETTERS.with(|statement| statement.write(client, &args))?;
-        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::NotInstalled)).collect()
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect()
     })
 }

@@ -49,7 +49,7 @@ statements! {
 pub fn standing() -> Result<Standing, Error> {
     Spi::connect(|client| {
         let row = STANDING.with(|statement| statement.read(client, &[]))?.first();
-        let (Some(floor), Some(batch)) = (row.get(1)?, row.get(2)?) else { return Err(Error::NotInstalled) };
+        let (Some(floor), Some(batch)) = (row.get(1)?, row.get(2)?) else { return Err(Error::Malformed) };
         Ok(Standing { floor, batch })
     })
 }
@@ -61,9 +61,9 @@ pub fn interrupted() -> Result<Vec<Interrupted>, Error> {
         rows.map(|row| {
             let count = |ordinal| row.get::<i16>(ordinal).map(|value| u32::from(value.unwrap_or(0).unsigned_abs()));
             Ok(Interrupted {
-                call: CallId(row.get(1)?.ok_or(Error::NotInstalled)?),
-                slot: row.get(2)?.ok_or(Error::NotInstalled)?,
-                owner: row.get(3)?.ok_or(Error::NotInstalled)?,
+                call: CallId(row.get(1)?.ok_or(Error::Malformed)?),
+                slot: row.get(2)?.ok_or(Error::Malformed)?,
+                owner: row.get(3)?.ok_or(Error::Malformed)?,
                 on_complete: row.get(4)?,
                 number: count(5)?,
                 interruptions: count(6)?,

@@ -76,7 +76,7 @@ pub fn ring() -> Result<Ring, Error> {
     Spi::connect(|client| {
         let row = RING.with(|statement| statement.read(client, &[]))?.first();
         let (Some(current), Some(advanced_at)) = (row.get(1)?, row.get::<TimestampWithTimeZone>(2)?) else {
-            return Err(Error::NotInstalled);
+            return Err(Error::Malformed);
         };
         Ok(Ring { current, advanced_at: from_timestamp(advanced_at) })
     })

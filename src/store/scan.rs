@@ -132,7 +132,7 @@ statements! {
 pub fn last_handed_out() -> Result<i64, Error> {
     Spi::connect(|client| {
         let value = LAST_HANDED_OUT.with(|statement| statement.read(client, &[]))?.first().get_one::<i64>()?;
-        value.ok_or(Error::NotInstalled)
+        value.ok_or(Error::Malformed)
     })
 }
 
@@ -140,7 +140,7 @@ pub fn last_handed_out() -> Result<i64, Error> {
 pub fn calls_in(ranges: &[IdRange], care: Care, limit: usize) -> Result<Found, Error> {
     Spi::connect(|client| {
         let now = SNAPSHOT.with(|statement| statement.read(client, &[]))?.first();
-        let bound = |value: Option<i64>| value.map(i64::unsigned_abs).ok_or(Error::NotInstalled);
+        let bound = |value: Option<i64>| value.map(i64::unsigned_abs).ok_or(Error::Malformed);
         let (xmin, xmax) = (bound(now.get(1)?)?, bound(now.get(2)?)?);
         let statement = match care {
             Care::Fresh => &RANGE,
@@ -232,9 +232,9 @@ fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
         (None, None) => Body::None,
     };
     Ok(Queued {
-        id: CallId(row.get(1)?.ok_or(Error::NotInstalled)?),
-        slot: row.get(2)?.ok_or(Error::NotInstalled)?,
-        owner: row.get(3)?.ok_or(Error::NotInstalled)?,
+        id: CallId(row.get(1)?.ok_or(Error::Malformed)?),
+        slot: row.get(2)?.ok_or(Error::Malformed)?,
+        owner: row.get(3)?.ok_or(Error::Malformed)?,
         method: row.get(4)?.unwrap_or_default(),
         url: row.get(5)?.unwrap_or_default(),
         headers: row.get(6)?,

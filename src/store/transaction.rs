@@ -94,7 +94,7 @@ fn relax_this_commit() {
 
 impl Aborted {
     fn from_error(error: Error) -> Self {
-        Self { message: error.to_string(), sqlstate: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR }
+        Self { message: error.to_string(), sqlstate: error.sqlstate() }
     }
 
     fn from_caught(caught: CaughtError) -> Self {

@@ -212,6 +212,10 @@ impl Dispatcher {
             }
         }
         self.stop_engine();
+        // What the engine finished in its last moments.
+        if let Err(aborted) = self.turn(SystemTime::now()) {
+            log!("pg_edge dispatcher, while stopping: {aborted}");
+        }
     }
 
     /// Tells the sessions that wait for these calls.

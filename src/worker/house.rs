@@ -7,9 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::lock::{self, Hold};
-use super::outbox::Outbox;
 use super::turn::Dispatcher;
-use crate::store::progress::Final;
 use crate::store::retention::{self, Advance};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
@@ -89,23 +87,17 @@ impl Dispatcher {
         self.runners.stop();
     }
 
-    /// Ends the engine at once; calls still on the wire are left to the next dispatcher.
+    /// Ends the engine at once, keeping what it had finished. Calls still on the wire are left to the next dispatcher.
     pub(super) fn stop_engine(&mut self) {
         if let Some(engine) = self.engine.take() {
-            let _abandoned = engine.stop(Duration::ZERO);
+            self.reports.extend(engine.stop(Duration::ZERO).reports);
         }
     }
 
-    /// Brings the gauges up to date with what was written.
-    pub(super) fn count(&self, written: &Outbox) {
+    /// Brings the gauges up to date.
+    pub(super) fn show_gauges(&self) {
         let gauges = &self.entry.gauges;
-        let succeeded = written.endings.iter().filter(|ending| ending.state == Final::Succeeded).count();
-        gauges.turns.fetch_add(1, Ordering::Relaxed);
-        gauges.succeeded.fetch_add(succeeded as u64, Ordering::Relaxed);
-        gauges.failed.fetch_add((written.endings.len() - succeeded) as u64, Ordering::Relaxed);
-        gauges.retried.fetch_add(written.failed_tries.len() as u64, Ordering::Relaxed);
         gauges.in_flight.store(u32::try_from(self.ledger.in_flight()).unwrap_or(u32::MAX), Ordering::Relaxed);
-        gauges.waiting.store(u32::try_from(self.backlog.waiting()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 }
 

@@ -43,7 +43,7 @@ impl Dispatcher {
             self.paused = under_snapshot(control::read)?.paused;
             self.wants.control = false;
         }
-        if self.wants.scan && self.backlog.room() > 0 {
+        if self.wants.scan && self.can_scan() {
             self.scan(now)?;
         }
         if self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0 {

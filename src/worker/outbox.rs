@@ -50,13 +50,18 @@ impl Outbox {
         if only_leases { Durability::Relaxed } else { Durability::Full }
     }
 
-    /// Writes all of it in the running transaction.
-    pub fn write(&self) -> Result<(), Error> {
+    /// Writes all of it in the running transaction. `current_slot` is where the ring stands.
+    pub fn write(&self, current_slot: i16) -> Result<(), Error> {
         if !self.undeferred.is_empty() || !self.leased_deferred.is_empty() {
             progress::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
         }
         if !self.endings.is_empty() {
             progress::insert_endings(&self.endings)?;
+        }
+        // Nearly all calls end in the slot they were queued in, and then there is no statement to run.
+        let late: Vec<&Ending> = self.endings.iter().filter(|ending| ending.slot != current_slot).collect();
+        if !late.is_empty() {
+            progress::insert_late(&late)?;
         }
         if !self.failed_tries.is_empty() {
             progress::insert_failed_tries(&self.failed_tries)?;

@@ -28,6 +28,7 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     let Some((database, can_login)) = read_extra(BackgroundWorker::get_extra()) else { return };
     take_signals();
     become_role(database, role, can_login);
+    allow_writing();
     let timeout = Settings::current().callback_timeout;
     let started = Instant::now();
     show(Activity::Busy, "running callbacks");
@@ -61,11 +62,11 @@ fn run_next(role: pg_sys::Oid, timeout: Duration) -> Ran {
             if let Some(response) = response {
                 limit_time(timeout);
                 callbacks::invoke(&invocation, response)?;
-                unlimit_time();
             }
             Ok((Ran::One, Durability::Full))
         })
     });
+    // Only now: the triggers that the callback deferred run at its commit.
     unlimit_time();
     match outcome {
         Ok(ran) => ran,
@@ -108,6 +109,24 @@ fn become_role(database: pg_sys::Oid, role: pg_sys::Oid, can_login: bool) {
     unsafe {
         pg_sys::SetSessionAuthorization(role, false);
         pg_sys::SetUserIdAndSecContext(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    }
+}
+
+/// Each callback's transaction also forgets it, so it must be one that writes and that sees what has just committed,
+/// whatever the role's own defaults are.
+fn allow_writing() {
+    for (name, value) in
+        [(c"default_transaction_read_only", c"off"), (c"default_transaction_isolation", c"read committed")]
+    {
+        // SAFETY: main thread, outside a transaction; both are C strings that live for ever.
+        unsafe {
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+            );
+        }
     }
 }
 

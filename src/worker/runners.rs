@@ -2,6 +2,7 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
@@ -20,17 +21,27 @@ pub struct Runners {
     wanted: Vec<Owner>,
     /// A runner ended: there may be more for its role, and there is room for another.
     look_again: bool,
+    /// What runners were last started for: the role's first callback, and when to start one for it again.
+    started: HashMap<pg_sys::Oid, (i64, SystemTime)>,
     /// A runner could not be started; not before this is it tried again.
     next_try: Option<SystemTime>,
 }
 
-/// How soon a runner is tried again for which there was no background worker slot.
+/// How soon a runner is tried again for which there was no background worker slot, or which ended without having
+/// run the callback it was started for, as one whose role may not connect does.
 const PAUSE: Duration = Duration::from_secs(5);
 
 impl Runners {
     /// No runners yet, and at most `limit` of them.
     pub fn new(limit: usize) -> Self {
-        Self { limit, running: Vec::new(), wanted: Vec::new(), look_again: false, next_try: None }
+        Self {
+            limit,
+            running: Vec::new(),
+            wanted: Vec::new(),
+            look_again: false,
+            started: HashMap::new(),
+            next_try: None,
+        }
     }
 
     /// At most so many from now on.
@@ -42,6 +53,8 @@ impl Runners {
     pub fn find_work(&mut self) -> Result<(), Error> {
         callbacks::forget_orphans()?;
         self.wanted = callbacks::owners()?;
+        let wanted = &self.wanted;
+        self.started.retain(|role, _| wanted.iter().any(|owner| owner.role == *role));
         Ok(())
     }
 
@@ -57,8 +70,18 @@ impl Runners {
             if self.running.len() >= self.limit {
                 break;
             }
+            if let Some((first, again_at)) = self.started.get(&owner.role)
+                && *first == owner.first
+                && *again_at > now
+            {
+                self.next_try = Some(self.next_try.map_or(*again_at, |next| next.min(*again_at)));
+                continue;
+            }
             match start(owner) {
-                Some(worker) => self.running.push((owner.role, worker)),
+                Some(worker) => {
+                    self.running.push((owner.role, worker));
+                    self.started.insert(owner.role, (owner.first, now + PAUSE));
+                }
                 None => {
                     warning!("pg_edge cannot start a runner: raise max_worker_processes");
                     self.next_try = Some(now + PAUSE);
@@ -71,6 +94,11 @@ impl Runners {
     pub fn take_look_again(&mut self, now: SystemTime) -> bool {
         let retry = self.next_try.take_if(|at| *at <= now).is_some();
         std::mem::take(&mut self.look_again) || retry
+    }
+
+    /// Whether a runner has ended that nobody has asked about yet.
+    pub fn looks_again(&self) -> bool {
+        self.look_again
     }
 
     /// When a runner is tried again that could not be started.

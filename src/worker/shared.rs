@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "shared memory is declared to pgrx here, and nowhere else")]
 
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
 
 use pgrx::lwlock::PgLwLock;
 use pgrx::prelude::*;
@@ -57,11 +57,6 @@ pub struct Gauges {
     /// Microseconds since 1970.
     pub started_at: AtomicI64,
     pub in_flight: AtomicU32,
-    pub waiting: AtomicU32,
-    pub turns: AtomicU64,
-    pub succeeded: AtomicU64,
-    pub failed: AtomicU64,
-    pub retried: AtomicU64,
 }
 
 /// The last error of each dispatcher, as text.

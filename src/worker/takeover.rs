@@ -116,7 +116,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let epoch = control::new_epoch()?;
         recovery::clear_leases()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
-        outbox.write()?;
+        outbox.write(ring.current)?;
         Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
 }

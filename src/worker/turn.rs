@@ -132,10 +132,13 @@ impl Dispatcher {
 
     /// How long nothing is to be done unless the latch is set.
     pub fn pause(&self, now: SystemTime) -> Duration {
-        if !self.reports.is_empty() || (self.wants.scan && self.backlog.room() > 0) {
+        let callbacks = self.wants.callbacks || self.runners.looks_again();
+        let scan = self.wants.scan && self.can_scan();
+        if scan || callbacks || self.wants.cancellations || !self.reports.is_empty() {
             return Duration::ZERO;
         }
-        let spill = (self.backlog.waiting() > 0).then_some(self.timers.next_spill);
+        let may_spill = self.backlog.waiting() > 0 && !self.paused;
+        let spill = may_spill.then_some(self.timers.next_spill);
         let moments = [
             self.timers.next_due.filter(|_| self.backlog.room() > 0),
             self.backlog.next_unparking(now),
@@ -151,7 +154,10 @@ impl Dispatcher {
 
     /// Takes the reasons that others left, and those that the clock gives.
     fn note_reasons(&mut self, now: SystemTime) {
-        let reasons = self.entry.wake.swap(0, Ordering::AcqRel);
+        // While the window is full, nothing new can be read. The bit of new calls then stays set, and as long as it
+        // does, the sessions that queue more of them need not wake anybody.
+        let kept = if self.can_scan() { 0 } else { reason::CALLS };
+        let reasons = self.entry.wake.fetch_and(kept, Ordering::AcqRel);
         self.wants.scan |= reasons & reason::CALLS != 0;
         self.wants.control |= reasons & reason::CONTROL != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
@@ -202,9 +208,15 @@ impl Dispatcher {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
         let may_take = !self.paused && !self.stopping;
         let sendable = may_take && (self.backlog.waiting() > 0 || !self.backlog.hungry(now).is_empty());
-        let wants = self.wants.scan || self.wants.control || self.wants.cancellations || self.wants.extension;
+        let scan = self.wants.scan && self.can_scan();
+        let wants = scan || self.wants.control || self.wants.cancellations || self.wants.extension;
         let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
         due || sendable || wants || house || self.wants.callbacks || !self.outbox.is_empty() || !self.taking.is_empty()
+    }
+
+    /// Whether memory has room for more calls.
+    pub(super) fn can_scan(&self) -> bool {
+        self.backlog.room() > 0
     }
 
     fn write(&mut self) -> Result<(), Error> {
@@ -213,7 +225,7 @@ impl Dispatcher {
         if !self.outbox.endings.is_empty() {
             failpoint::hit("before_response_commit");
         }
-        under_snapshot(|| self.outbox.write())
+        under_snapshot(|| self.outbox.write(self.ring.current))
     }
 
     /// How much of this turn must be on disk when it commits. The lease of a call that a predecessor may have had on
@@ -238,7 +250,7 @@ impl Dispatcher {
             }
         }
         self.announce(&outbox.ended());
-        self.count(&outbox);
+        self.show_gauges();
         self.wants.callbacks |= !outbox.callbacks.is_empty();
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
@@ -258,7 +270,7 @@ impl Dispatcher {
             let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
             let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
             let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
-            match attempt(|| Ok((under_snapshot(|| alone.write())?, Durability::Full))) {
+            match attempt(|| Ok((under_snapshot(|| alone.write(self.ring.current))?, Durability::Full))) {
                 Ok(()) => {
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);

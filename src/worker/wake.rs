@@ -70,8 +70,8 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
 
 fn wake(reasons: u32) {
     let Some(entry) = entry_to_wake(reasons) else { return };
-    // Only who finds no reason there has to set the latch: the dispatcher takes all reasons at once.
-    if entry.wake.fetch_or(reasons, Ordering::AcqRel) == 0 {
+    // Only who brings a new reason has to set the latch: the dispatcher takes all that it can act on at once.
+    if reasons & !entry.wake.fetch_or(reasons, Ordering::AcqRel) != 0 {
         set_latch_of(entry.pid.load(Ordering::Acquire));
     }
 }

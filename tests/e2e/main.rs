@@ -5,6 +5,9 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod bad_input;
+mod bad_peers;
+mod callbacks;
 mod calls;
 mod commits;
 mod crashes;
@@ -12,12 +15,18 @@ mod databases;
 mod documentation;
 mod failover;
 mod faults;
+mod idempotency;
+mod identity;
 mod invariants;
 mod pg_net_defects;
+mod privileges;
 mod reading;
+mod replaying;
+mod retention;
 mod retrying;
 mod scene;
 mod shutdown;
 mod signals;
 mod smoke;
+mod steering;
 mod waiting;

@@ -1,0 +1,194 @@
+//! The backlog against a model: no call lost or doubled, no limit passed, no lane starved.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pg_edge::domain::backlog::{Admission, Backlog, Capacity, LaneName, Rest};
+use proptest::prelude::*;
+
+const CAPACITY: Capacity = Capacity { in_flight: 8, per_lane: 4, window: 24 };
+
+#[derive(Clone, Debug)]
+enum Step {
+    Admit(usize),
+    Take(usize),
+    End(usize),
+    Park(usize, u64),
+    Spill,
+    Refill,
+    Remove(u32),
+    Pass(u64),
+}
+
+/// What the dispatcher does around the backlog, with the disk as a list.
+struct World {
+    backlog: Backlog<u32>,
+    now: SystemTime,
+    next: u32,
+    waiting: BTreeMap<u32, usize>,
+    disk: BTreeMap<usize, VecDeque<u32>>,
+    on_wire: Vec<(usize, u32)>,
+    parked: BTreeMap<usize, SystemTime>,
+    done: Vec<u32>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            backlog: Backlog::new(CAPACITY),
+            now: UNIX_EPOCH + Duration::from_secs(1_000_000),
+            next: 0,
+            waiting: BTreeMap::new(),
+            disk: BTreeMap::new(),
+            on_wire: Vec::new(),
+            parked: BTreeMap::new(),
+            done: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Admit(lane) if self.backlog.room() > 0 => {
+                let call = self.next;
+                self.next += 1;
+                match self.backlog.admit(&name(*lane), self.now, call) {
+                    Admission::Waiting => drop(self.waiting.insert(call, *lane)),
+                    Admission::Spilled(call) => self.disk.entry(*lane).or_default().push_back(call),
+                }
+            }
+            Step::Admit(_) => {}
+            Step::Take(limit) => {
+                for (lane, call) in self.backlog.take(self.now, *limit) {
+                    let lane = number(&lane);
+                    assert_eq!(self.waiting.remove(&call), Some(lane), "call {call} was taken twice or from nowhere");
+                    assert!(self.parked.get(&lane).is_none_or(|until| *until <= self.now), "a parked lane sends");
+                    self.on_wire.push((lane, call));
+                    let in_lane = self.on_wire.iter().filter(|(own, _)| *own == lane).count();
+                    assert!(in_lane <= CAPACITY.per_lane && self.on_wire.len() <= CAPACITY.in_flight);
+                }
+            }
+            Step::End(which) if !self.on_wire.is_empty() => {
+                let (lane, call) = self.on_wire.remove(which % self.on_wire.len());
+                self.backlog.ended(&name(lane));
+                self.done.push(call);
+            }
+            Step::End(_) => {}
+            Step::Park(lane, seconds) => {
+                let until = self.now + Duration::from_secs(*seconds);
+                self.backlog.park(&name(*lane), until);
+                let known = self.parked.entry(*lane).or_insert(until);
+                *known = (*known).max(until);
+            }
+            Step::Spill => {
+                for (lane, call) in self.backlog.spill(self.now) {
+                    assert_eq!(self.waiting.remove(&call), Some(number(&lane)));
+                    self.disk.entry(number(&lane)).or_default().push_back(call);
+                }
+            }
+            Step::Refill => {
+                for lane in self.backlog.hungry(self.now) {
+                    let disk = self.disk.entry(number(&lane)).or_default();
+                    let many = disk.len().min(6).min(self.backlog.room());
+                    let calls: Vec<u32> = disk.drain(..many).collect();
+                    let rest = if disk.is_empty() { Rest::None } else { Rest::Some };
+                    self.waiting.extend(calls.iter().map(|call| (*call, number(&lane))));
+                    self.backlog.refill(&lane, self.now, calls, rest);
+                }
+            }
+            Step::Remove(modulus) => {
+                for call in self.backlog.remove(|call| call % modulus == 0) {
+                    assert!(self.waiting.remove(&call).is_some());
+                    self.done.push(call);
+                }
+            }
+            Step::Pass(seconds) => self.now += Duration::from_secs(*seconds),
+        }
+        assert_eq!(self.backlog.waiting(), self.waiting.len(), "after {step:?}");
+        assert_eq!(self.backlog.in_flight(), self.on_wire.len(), "after {step:?}");
+        assert!(self.backlog.waiting() <= CAPACITY.window);
+    }
+}
+
+fn name(lane: usize) -> LaneName {
+    LaneName::from(format!("http://{lane}").as_str())
+}
+
+fn number(lane: &LaneName) -> usize {
+    lane.trim_start_matches("http://").parse().unwrap()
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..4usize).prop_map(Step::Admit),
+        4 => (1..6usize).prop_map(Step::Take),
+        4 => (0..8usize).prop_map(Step::End),
+        1 => ((0..4usize), 0..20u64).prop_map(|(lane, seconds)| Step::Park(lane, seconds)),
+        2 => Just(Step::Spill),
+        2 => Just(Step::Refill),
+        1 => (2..9u32).prop_map(Step::Remove),
+        2 => (0..4u64).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_call_is_done_once_whatever_happens_in_whatever_order(steps in prop::collection::vec(step(), 0..120)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.apply(step);
+        }
+        // With time and an honest peer, everything gets through.
+        for _ in 0..200 {
+            for step in [Step::Pass(10), Step::Refill, Step::Take(8), Step::End(0), Step::End(0), Step::End(0), Step::End(0), Step::End(0)] {
+                world.apply(&step);
+            }
+        }
+        world.done.sort_unstable();
+        prop_assert_eq!(world.done, (0..world.next).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_hanging_lane_leaves_room_for_every_other() {
+    let mut world = World::new();
+    for _ in 0..10 {
+        world.apply(&Step::Admit(0));
+    }
+    world.apply(&Step::Take(usize::MAX));
+    assert_eq!(world.on_wire.len(), CAPACITY.per_lane);
+    for lane in 1..4 {
+        world.apply(&Step::Admit(lane));
+        world.apply(&Step::Take(usize::MAX));
+        assert!(world.on_wire.iter().any(|(own, _)| *own == lane), "lane {lane} waits for a hanging one");
+    }
+}
+
+#[test]
+fn lanes_take_turns() {
+    let mut world = World::new();
+    for lane in [0, 0, 0, 0, 0, 1, 2] {
+        world.apply(&Step::Admit(lane));
+    }
+    world.apply(&Step::Take(4));
+    let lanes: Vec<usize> = world.on_wire.iter().map(|(lane, _)| *lane).collect();
+    assert_eq!(lanes, [0, 1, 2, 0]);
+}
+
+#[test]
+fn a_lane_that_spilled_keeps_its_order() {
+    let mut world = World::new();
+    for _ in 0..10 {
+        world.apply(&Step::Admit(0));
+    }
+    world.apply(&Step::Pass(5));
+    world.apply(&Step::Spill);
+    world.apply(&Step::Admit(0));
+    while world.done.len() < 11 {
+        for step in [Step::Refill, Step::Take(1), Step::End(0)] {
+            world.apply(&step);
+        }
+    }
+    assert!(world.done.is_sorted(), "{:?}", world.done);
+}

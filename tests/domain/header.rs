@@ -1,0 +1,62 @@
+//! Headers: what is refused, and that what is stored reads back the same.
+
+use pg_edge::domain::header::{HeaderError, from_block, parse, to_block};
+use pg_edge::domain::pairs;
+use proptest::prelude::*;
+
+#[test]
+fn an_array_repeats_its_name_and_numbers_keep_their_digits() {
+    let json = r#"{"b": [1, "two", true, 1.10], "a": 123456789012345678901234567890, "none": []}"#;
+    let found = pairs::parse(json).unwrap();
+    let found: Vec<_> = found.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(found, ["a=123456789012345678901234567890", "b=1", "b=two", "b=true", "b=1.10"]);
+}
+
+#[test]
+fn what_is_not_a_flat_object_is_named() {
+    for (json, kind) in
+        [("[1]", "an array"), ("\"x\"", "a string"), ("1", "a number"), ("true", "a boolean"), ("null", "null")]
+    {
+        assert!(pairs::parse(json).unwrap_err().to_string().ends_with(&format!("not {kind}")), "{json}");
+    }
+    for json in [r#"{"a": null}"#, r#"{"a": {}}"#, r#"{"a": [[1]]}"#, r#"{"a": [null]}"#] {
+        assert!(matches!(pairs::parse(json), Err(pairs::PairsError::NotAScalar { .. })), "{json}");
+    }
+}
+
+#[test]
+fn headers_that_could_break_the_message_are_refused() {
+    for name in ["", " ", "a b", "a:", "a\\nb", "ä", "(x)", "a\\u0000"] {
+        let found = parse(&format!("{{\"{name}\": \"v\"}}"));
+        assert!(matches!(found, Err(HeaderError::Name(_))), "{name}: {found:?}");
+    }
+    for value in ["a\\nb", "a\\rb", "a\\r\\nb: c", "a\\u0000", "\\u007f", "\\u001b[2J"] {
+        let found = parse(&format!("{{\"x\": \"{value}\"}}"));
+        assert!(matches!(found, Err(HeaderError::Value(_))), "{value}: {found:?}");
+    }
+    for name in ["Content-Length", "transfer-encoding", "CONNECTION", "Upgrade", "TE", "keep-alive", "Proxy-Connection"]
+    {
+        assert!(matches!(parse(&format!("{{\"{name}\": \"1\"}}")), Err(HeaderError::Reserved(_))), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_checked_reads_back_the_same(
+        given in prop::collection::vec(("[a-z][a-zA-Z0-9-]{0,8}", "[ -~\u{80}-\u{2fff}]{0,20}"), 0..6)
+    ) {
+        let object: serde_json::Map<String, serde_json::Value> =
+            given.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let Ok(headers) = parse(&serde_json::Value::Object(object).to_string()) else { return Ok(()) };
+        let read = to_block(&headers).map_or_else(http::HeaderMap::new, |block| from_block(&block).unwrap());
+        prop_assert_eq!(read, headers);
+    }
+
+    #[test]
+    fn no_text_makes_a_block_of_more_lines_than_headers(value in ".{0,40}") {
+        let json = serde_json::json!({"x": value}).to_string();
+        if let Ok(headers) = parse(&json) {
+            prop_assert_eq!(to_block(&headers).unwrap().matches('\n').count(), 1);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Which outcomes are final, when the next try is made, and what a peer may ask for.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
+use pg_edge::domain::retry::{Charge, LONGEST_RETRY_AFTER, RetryPolicy, Verdict, decide, retry_after};
+use proptest::prelude::*;
+
+const POLICY: RetryPolicy = RetryPolicy {
+    max_attempts: 3,
+    base: Duration::from_secs(1),
+    factor: 2.0,
+    cap: Duration::from_secs(3600),
+    jitter: Duration::from_secs(1),
+};
+
+#[test]
+fn the_default_policy_is_that_of_the_contract() {
+    assert_eq!(RetryPolicy::default(), POLICY);
+}
+
+#[test]
+fn every_status_is_a_success_a_failure_or_tried_again() {
+    for status in 100..1000 {
+        let verdict = decide(&POLICY, 1, &answer(status, &[]), now(), 0.0);
+        let retried =
+            matches!(status, 408 | 425 | 429) || ((500..600).contains(&status) && status != 501 && status != 505);
+        match verdict {
+            Verdict::Succeeded => assert!((200..300).contains(&status), "{status}"),
+            Verdict::Failed => assert!(!retried && !(200..300).contains(&status), "{status}"),
+            Verdict::Retry(retry) => {
+                assert!(retried, "{status}");
+                assert_eq!((retry.charge, retry.parks_endpoint), (Charge::Attempt, None), "{status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
+    use FailureClass as Class;
+    for class in FailureClass::ALL {
+        let verdict = decide(&POLICY, 1, &Outcome::Failure(Failure::new(class, "")), now(), 0.0);
+        let charge = if let Verdict::Retry(retry) = verdict { Some(retry.charge) } else { None };
+        let expected = match class {
+            Class::Dns
+            | Class::Connect
+            | Class::ConnectTimeout
+            | Class::Tls
+            | Class::FirstByteTimeout
+            | Class::Timeout
+            | Class::Protocol
+            | Class::Internal => Some(Charge::Attempt),
+            Class::Interrupted | Class::Exhausted => Some(Charge::Nothing),
+            Class::ResponseTooLarge | Class::InvalidRequest | Class::Cancelled | Class::HttpStatus => None,
+        };
+        assert_eq!(charge, expected, "{class:?}");
+    }
+}
+
+#[test]
+fn the_last_attempt_is_the_last() {
+    for (charged, again) in [(1, true), (2, true), (3, false), (4, false)] {
+        let verdict = decide(&POLICY, charged, &answer(503, &[]), now(), 0.5);
+        assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "after {charged} attempts");
+    }
+    // What was our own fault is made good, however often the peer was tried.
+    let exhausted = Outcome::Failure(Failure::new(FailureClass::Exhausted, ""));
+    assert!(matches!(decide(&POLICY, 9, &exhausted, now(), 0.5), Verdict::Retry(_)));
+}
+
+#[test]
+fn retry_after_is_read_in_all_its_forms() {
+    let day = LONGEST_RETRY_AFTER.as_secs();
+    let table: [(&str, Option<u64>); 17] = [
+        ("0", Some(0)),
+        ("120", Some(120)),
+        (" 120 ", Some(120)),
+        ("86400", Some(day)),
+        ("86401", Some(day)),
+        ("99999999999999999999999999", Some(day)),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("soon", None),
+        ("1e3", None),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+        ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)),
+        ("Tuesday, 14-Nov-23 22:14:20 GMT", Some(60)),
+        ("Tue Nov 14 22:14:20 2023", Some(60)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", Some(day)),
+        ("Tue, 14 Nov 2023", None),
+    ];
+    for (value, seconds) in table {
+        let head = Head { status: 503, headers: vec![("Retry-After".into(), Bytes::from(value))] };
+        let expected = seconds.map(|seconds| now() + Duration::from_secs(seconds));
+        assert_eq!(retry_after(&head, now()), expected, "{value:?}");
+    }
+    let broken = Head { status: 503, headers: vec![("retry-after".into(), Bytes::from_static(b"\xff"))] };
+    assert_eq!(retry_after(&broken, now()), None);
+}
+
+proptest! {
+    #[test]
+    fn a_wait_lies_between_the_backoff_and_the_backoff_with_its_jitter(failed in 1u32..2000, random in 0.0..=1.0f64) {
+        let backoff = if failed > 12 { POLICY.cap } else { POLICY.cap.min(Duration::from_secs(1 << (failed - 1))) };
+        let wait = POLICY.wait(failed, random);
+        prop_assert!(wait >= backoff && wait <= backoff + POLICY.jitter, "{wait:?} after {failed}");
+    }
+
+    #[test]
+    fn what_the_peer_asks_for_is_a_lower_bound_and_parks_the_endpoint(seconds in 0u64..200_000, random in 0.0..=1.0f64) {
+        let verdict = decide(&POLICY, 1, &answer(429, &[("retry-after", &seconds.to_string())]), now(), random);
+        let Verdict::Retry(retry) = verdict else { panic!("429 is tried again") };
+        let asked = now() + Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER);
+        prop_assert!(retry.at >= asked && retry.at >= now() + POLICY.base);
+        prop_assert_eq!(retry.parks_endpoint, Some(asked));
+    }
+}
+
+/// 2023-11-14 22:13:20 UTC.
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn answer(status: u16, headers: &[(&str, &str)]) -> Outcome {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), Bytes::from((*value).to_owned()))).collect();
+    Outcome::Response(Response { head: Head { status, headers }, body: Bytes::new() })
+}
