@@ -4,8 +4,10 @@
 //! calls of a transaction that commits late. Two facts close the hole without writing a row:
 //!
 //! 1. The queueing function takes its transaction id *before* its call id. So whoever holds an id up to the
-//!    sequence's value has a transaction id below the `xmax` of any snapshot taken after that value was read.
-//! 2. Once a later snapshot's `xmin` has reached that `xmax`, all those transactions have ended. What a scan under
+//!    sequence's value has a transaction id below the one that is handed out next after that value was read. (A
+//!    snapshot's `xmax` will not do: it is one above the last transaction that has *ended*, and running ones with
+//!    higher ids may hold calls.)
+//! 2. Once a later snapshot's `xmin` has reached that next id, all those transactions have ended. What a scan under
 //!    that snapshot does not see will never come.
 //!
 //! The cursor is told what each scan covered and saw; it answers where to look next.
@@ -28,8 +30,8 @@ pub struct Scan<'a> {
     pub covered: i64,
     /// Below this, every transaction had ended when the scan's snapshot was taken.
     pub xmin: u64,
-    /// At or above this, no transaction had begun that the snapshot could see.
-    pub xmax: u64,
+    /// The transaction id that was to be handed out next, read after the sequence's value.
+    pub next_xid: u64,
     /// The ids that were found, in rising order.
     pub seen: &'a [i64],
 }
@@ -92,7 +94,7 @@ impl Cursor {
         }
         if scan.covered >= self.next {
             let fresh = IdRange { first: self.next, last: scan.covered };
-            self.note_unseen(fresh, scan.seen, scan.xmax);
+            self.note_unseen(fresh, scan.seen, scan.next_xid);
             self.next = scan.covered + 1;
         }
     }

@@ -82,8 +82,12 @@ statements! {
 /// Takes the transaction's id before any call id is handed out: the cursor of the dispatcher rests on that order.
 #[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
 fn take_transaction_id() {
-    // SAFETY: main thread, inside a transaction.
-    unsafe { pg_sys::GetTopTransactionId() };
+    // SAFETY: main thread, inside a transaction; the name lives for ever. On a standby, where no transaction id can be
+    // taken at all, the first call raises the error that users know from INSERT.
+    unsafe {
+        pg_sys::PreventCommandIfReadOnly(c"a call of pg_edge".as_ptr());
+        pg_sys::GetTopTransactionId();
+    }
 }
 
 /// Hands out an id for a call that is still to be written.

@@ -51,7 +51,8 @@ pub enum Body {
 pub struct Found {
     pub calls: Vec<Queued>,
     pub xmin: u64,
-    pub xmax: u64,
+    /// The transaction id that is handed out next.
+    pub next_xid: u64,
 }
 
 /// Whether calls that have already ended must be looked out for.
@@ -77,9 +78,7 @@ macro_rules! columns {
 statements! {
     LAST_HANDED_OUT() = "select case when is_called then last_value else last_value - 1 end from edge_store.call_id";
 
-    SNAPSHOT() = "
-        select pg_catalog.pg_snapshot_xmin(now)::text::bigint, pg_catalog.pg_snapshot_xmax(now)::text::bigint
-        from pg_catalog.pg_current_snapshot() as now";
+    XMIN() = "select pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint";
 
     RANGE(INT8OID, INT8OID, INT8OID) = concat!("
         select ", columns!(), ", 0::smallint, 0::smallint
@@ -139,9 +138,9 @@ pub fn last_handed_out() -> Result<i64, Error> {
 /// Reads at most `limit` calls of the ranges, lowest ids first, under the snapshot that is active.
 pub fn calls_in(ranges: &[IdRange], care: Care, limit: usize) -> Result<Found, Error> {
     Spi::connect(|client| {
-        let now = SNAPSHOT.with(|statement| statement.read(client, &[]))?.first();
-        let bound = |value: Option<i64>| value.map(i64::unsigned_abs).ok_or(Error::Malformed);
-        let (xmin, xmax) = (bound(now.get(1)?)?, bound(now.get(2)?)?);
+        let xmin = XMIN.with(|statement| statement.read(client, &[]))?.first().get_one::<i64>()?;
+        let xmin = xmin.ok_or(Error::NotInstalled)?.unsigned_abs();
+        let next_xid = next_transaction_id();
         let statement = match care {
             Care::Fresh => &RANGE,
             Care::Recovering => &RECOVERING_RANGE,
@@ -157,8 +156,15 @@ pub fn calls_in(ranges: &[IdRange], care: Care, limit: usize) -> Result<Found, E
                 calls.push(queued(&row)?);
             }
         }
-        Ok(Found { calls, xmin, xmax })
+        Ok(Found { calls, xmin, next_xid })
     })
+}
+
+/// The transaction id that is handed out next. No SQL function tells it without taking one.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn next_transaction_id() -> u64 {
+    // SAFETY: main thread; reads a counter in shared memory under its lock.
+    unsafe { pg_sys::ReadNextFullTransactionId().value }
 }
 
 /// When the first deferred call after `now` is due.

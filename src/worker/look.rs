@@ -74,7 +74,7 @@ impl Dispatcher {
         let ids: Vec<i64> = found.calls.iter().map(|queued| queued.id.0).collect();
         let stopped_early = ids.len() >= limit;
         let covered = if stopped_early { ids.last().copied().unwrap_or(last) } else { last };
-        self.cursor.observe(&Scan { covered, xmin: found.xmin, xmax: found.xmax, seen: &ids });
+        self.cursor.observe(&Scan { covered, xmin: found.xmin, next_xid: found.next_xid, seen: &ids });
         self.wants.scan = stopped_early;
         for queued in found.calls {
             self.admit(queued, Source::Queue, now);

@@ -19,8 +19,8 @@ use super::wake::{self, reason};
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 
 thread_local! {
-    /// The database that this session wants empty, until its transaction ends.
-    static HELD: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+    /// Whether this session wants a database empty, until its transaction ends. Which ones it says in shared memory.
+    static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
 unsafe extern "C-unwind" {
@@ -102,22 +102,21 @@ unsafe extern "C-unwind" fn prepare(node: *mut pg_sys::Node) {
 
 fn hold(database: pg_sys::Oid) {
     let Some(entry) = shared::database(database) else { return };
-    HELD.set(database);
+    HOLDS.set(true);
     entry.held_by.store(my_pid(), Ordering::Release);
     wake::at_transaction_end();
     set_latch_of(entry.pid.load(Ordering::Acquire));
 }
 
-/// Lets the launcher have the database again that this transaction held, if any. Cannot fail.
+/// Lets the launcher have the databases again that this transaction held, if any. Cannot fail.
 pub fn release() {
-    let database = HELD.replace(pg_sys::InvalidOid);
-    if database == pg_sys::InvalidOid {
+    if !HOLDS.replace(false) {
         return;
     }
-    if let Some(entry) = shared::database(database) {
-        entry.held_by.store(0, Ordering::Release);
-        set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
+    for entry in &shared::shared().databases {
+        let _ = entry.held_by.compare_exchange(my_pid(), 0, Ordering::AcqRel, Ordering::Relaxed);
     }
+    set_latch_of(shared::shared().launcher_pid.load(Ordering::Acquire));
 }
 
 /// The database that a command needs without other sessions, if the user may do such a thing to it at all.

@@ -87,7 +87,7 @@ impl Reader {
         let stopped_early = seen.len() >= limit;
         let covered = if stopped_early { seen.last().copied().unwrap_or(last) } else { last };
         let before = self.cursor.floor();
-        self.cursor.observe(&Scan { covered, xmin: server.xmin(), xmax: server.next_xid, seen: &seen });
+        self.cursor.observe(&Scan { covered, xmin: server.xmin(), next_xid: server.next_xid, seen: &seen });
         assert!(self.cursor.floor() >= before, "the floor went back");
         self.found.extend(&seen);
         !stopped_early
@@ -179,10 +179,10 @@ fn every_order_of_a_few_steps_finds_every_call() {
 #[test]
 fn a_gap_stays_open_until_its_transaction_has_ended() {
     let mut cursor = Cursor::starting_at(1);
-    cursor.observe(&Scan { covered: 3, xmin: 10, xmax: 12, seen: &[2] });
+    cursor.observe(&Scan { covered: 3, xmin: 10, next_xid: 12, seen: &[2] });
     assert_eq!(cursor.floor(), 1);
-    cursor.observe(&Scan { covered: 3, xmin: 11, xmax: 20, seen: &[1] });
+    cursor.observe(&Scan { covered: 3, xmin: 11, next_xid: 20, seen: &[1] });
     assert_eq!((cursor.floor(), cursor.has_gaps()), (3, true));
-    cursor.observe(&Scan { covered: 3, xmin: 12, xmax: 20, seen: &[] });
+    cursor.observe(&Scan { covered: 3, xmin: 12, next_xid: 20, seen: &[] });
     assert_eq!((cursor.floor(), cursor.has_gaps()), (4, false));
 }
