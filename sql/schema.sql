@@ -74,7 +74,9 @@ create table edge_store.attempt (
 create table edge_store.replay (
     call_id         bigint      not null,
     replayed_as     bigint      not null,
-    slot            smallint    not null
+    slot            smallint    not null,
+    -- By edge.replay_dead, which replays a letter once; edge.replay does as often as it is told to.
+    as_dead_letter  boolean     not null
 ) partition by list (slot);
 
 create table edge_store.callback_error (
@@ -102,6 +104,7 @@ $$;
 
 create index on edge_store.attempt (call_id);
 create index on edge_store.replay (call_id);
+create unique index on edge_store.replay (call_id, slot) where as_dead_letter;
 create index on edge_store.callback_error (call_id);
 -- Costs a successful call nothing.
 create index on edge_store.response (call_id) where state = 'f';
@@ -173,6 +176,28 @@ create table edge_store.control (
     paused          boolean     not null
 );
 insert into edge_store.control values (pg_catalog.gen_random_uuid(), 0, false);
+
+-- Not even pg_read_all_data and pg_write_all_data reach into the tables: a row-level policy that nobody has written lets
+-- nobody but their owner in. And where there is no key, a publication FOR ALL TABLES would forbid updates.
+do $$
+declare
+    store record;
+begin
+    for store in
+        select relation.oid::pg_catalog.regclass as name, not exists (
+                   select from pg_catalog.pg_index
+                   where indrelid operator(pg_catalog.=) relation.oid and indisprimary) as has_no_key
+        from pg_catalog.pg_class as relation
+        where relation.relnamespace operator(pg_catalog.=) 'edge_store'::pg_catalog.regnamespace
+          and relation.relkind operator(pg_catalog.=) any ('{r,p}')
+    loop
+        execute pg_catalog.format('alter table %s enable row level security', store.name);
+        if store.has_no_key then
+            execute pg_catalog.format('alter table %s replica identity full', store.name);
+        end if;
+    end loop;
+end
+$$;
 
 create type edge.response as (
     id              bigint,

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::store::calls::{self, Viewer};
 use crate::store::datum::ResponseRow;
 use crate::store::owner;
-use crate::store::queue::{self, DeadLetters};
+use crate::store::queue::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
 use crate::worker::latch::wait_in_session;
 use crate::worker::waiters::Registration;
@@ -19,6 +19,10 @@ use crate::worker::wake::{self, reason};
 
 /// How often a session looks that found no room to be told.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often one looks that will be told. A dispatcher that dies between its commit and telling tells nobody, and on a
+/// standby there is none.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// The call as it stands now.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -69,7 +73,7 @@ fn wait_for_end(id: i64, patience: Duration) -> Result<(), Error> {
         if left.is_zero() {
             return Ok(());
         }
-        wait_in_session(if registration.is_some() { left } else { left.min(LOOK) });
+        wait_in_session(left.min(if registration.is_some() { LOOK_ANYWAY } else { LOOK }));
     }
 }
 
@@ -94,7 +98,7 @@ fn replay(id: Option<i64>) -> Result<i64, ErrorReport> {
     if !is_final(&glance.state) {
         return Err(Error::NotEnded(id).into());
     }
-    let copy = owner::acting(|| queue::replay(id, glance.owner))?;
+    let copy = owner::acting(|| queue::replay(id, glance.owner, Replay::Asked))?.ok_or(Error::NoSuchCall(id))?;
     wake::at_commit(reason::CALLS);
     Ok(copy)
 }
@@ -114,17 +118,17 @@ fn replay_dead(
     let limit = max_calls.map(i64::from);
     let wanted = DeadLetters { viewer: viewer.role, sees_all: viewer.sees_all, endpoint, since, limit };
     let replayed = owner::acting(|| {
-        let letters = queue::dead_letters(&wanted)?;
-        for id in &letters {
-            let owner = calls::glance(*id, viewer)?.map_or(viewer.role, |glance| glance.owner);
-            queue::replay(*id, owner)?;
+        let mut replayed: i64 = 0;
+        for id in queue::dead_letters(&wanted)? {
+            let owner = calls::glance(id, viewer)?.map_or(viewer.role, |glance| glance.owner);
+            replayed += i64::from(queue::replay(id, owner, Replay::DeadLetter)?.is_some());
         }
-        Ok(letters.len())
+        Ok(replayed)
     })?;
     if replayed > 0 {
         wake::at_commit(reason::CALLS);
     }
-    Ok(i64::try_from(replayed).unwrap_or(i64::MAX))
+    Ok(replayed)
 }
 
 fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {

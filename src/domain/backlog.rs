@@ -1,7 +1,8 @@
 //! The calls that wait in memory, one lane an endpoint, so that no endpoint delays another.
 //!
 //! A lane sends at most `per_lane` calls at once, and never more than there are free places left over in all: each
-//! hanging endpoint so takes a shrinking share, and a place for the next endpoint always remains. What a lane cannot
+//! hanging endpoint so takes a shrinking share. Lanes that have not answered lately get half of all places together, and
+//! a further quarter for one call each, so that any number of dead endpoints leaves room for those that answer. What a lane cannot
 //! send soon is spilled (the caller writes it down and forgets it), so that neither memory nor the window
 //! fills with the calls of one slow endpoint.
 
@@ -50,11 +51,16 @@ struct Lane<T> {
     /// Calls that ended since the last [`Backlog::spill`]: the lane's speed.
     ended: usize,
     parked_until: Option<SystemTime>,
+    /// The endpoint has answered, and is trusted to do so again until then.
+    trusted_until: Option<SystemTime>,
     has_spilled: bool,
 }
 
 /// How long a call may wait in memory before its lane is looked at for spilling.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long an endpoint that answered is trusted.
+const TRUST: Duration = Duration::from_secs(60);
 
 /// The same while memory is short. A lane whose calls came in just now has not had the time to show its speed.
 const SHORT_PATIENCE: Duration = Duration::from_millis(200);
@@ -110,9 +116,11 @@ impl<T> Backlog<T> {
 
     /// The lanes that have calls on disk and could send more than waits in memory.
     pub fn hungry(&self, now: SystemTime) -> Vec<LaneName> {
-        let free = self.free();
+        let (free, untrusted) = (self.free(), self.untrusted(now));
         let hungry = |lane: &Lane<T>| {
-            lane.has_spilled && lane.waiting.len() < self.capacity.per_lane && lane.may_send(self.capacity, free, now)
+            lane.has_spilled
+                && lane.waiting.len() < self.capacity.per_lane
+                && lane.may_send(self.capacity, free, untrusted, now)
         };
         self.lanes.iter().filter(|(_, lane)| hungry(lane)).map(|(name, _)| name.clone()).collect()
     }
@@ -121,18 +129,20 @@ impl<T> Backlog<T> {
     pub fn take(&mut self, now: SystemTime, limit: usize) -> Vec<(LaneName, T)> {
         let mut taken = Vec::new();
         let mut passed_over = 0;
+        let mut untrusted = self.untrusted(now);
         while taken.len() < limit && passed_over < self.rotation.len() {
             let Some(name) = self.rotation.pop_front() else { break };
             let (capacity, free) = (self.capacity, self.free());
             // The rotation names only lanes that exist; a name without a lane is dropped.
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
-            if !lane.may_send(capacity, free, now) {
+            if !lane.may_send(capacity, free, untrusted, now) {
                 passed_over += 1;
                 self.rotation.push_back(name);
                 continue;
             }
             let Some((_, call)) = lane.waiting.pop_front() else { continue };
             lane.in_flight += 1;
+            untrusted += usize::from(!lane.is_trusted(now));
             self.in_flight += 1;
             self.waiting -= 1;
             passed_over = 0;
@@ -145,14 +155,14 @@ impl<T> Backlog<T> {
     }
 
     /// A call of this lane is no longer on the wire.
-    pub fn ended(&mut self, lane: &LaneName) {
+    pub fn ended(&mut self, lane: &LaneName, how: Ended, now: SystemTime) {
         let Some(entry) = self.lanes.get_mut(lane) else { return };
+        if how == Ended::Answered {
+            entry.trusted_until = Some(now + TRUST);
+        }
         entry.in_flight = entry.in_flight.saturating_sub(1);
         entry.ended += 1;
         self.in_flight = self.in_flight.saturating_sub(1);
-        if entry.is_idle() {
-            self.lanes.remove(lane);
-        }
     }
 
     /// Sends nothing to this lane before `until`.
@@ -226,16 +236,30 @@ impl<T> Backlog<T> {
         self.lanes.entry(name.clone()).or_insert_with(Lane::new)
     }
 
+    /// How many calls are on the wire to endpoints that have not answered lately.
+    fn untrusted(&self, now: SystemTime) -> usize {
+        self.lanes.values().filter(|lane| !lane.is_trusted(now)).map(|lane| lane.in_flight).sum()
+    }
+
     fn free(&self) -> usize {
         self.capacity.in_flight.saturating_sub(self.in_flight)
     }
 
     /// Forgets lanes that hold nothing, so that a million origins do not stay in memory.
     fn tidy(&mut self, now: SystemTime) {
-        self.lanes.retain(|_, lane| !lane.is_idle() || lane.parked_until.is_some_and(|until| until > now));
+        self.lanes.retain(|_, lane| !lane.is_idle(now));
         let lanes = &self.lanes;
         self.rotation.retain(|name| lanes.get(name).is_some_and(|lane| !lane.waiting.is_empty()));
     }
+}
+
+/// How a call left the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The endpoint answered, with whatever status.
+    Answered,
+    /// It did not.
+    Silent,
 }
 
 /// Whether a lane still has calls on disk.
@@ -249,15 +273,41 @@ pub enum Rest {
 
 impl<T> Lane<T> {
     fn new() -> Self {
-        Self { waiting: VecDeque::new(), in_flight: 0, ended: 0, parked_until: None, has_spilled: false }
+        Self {
+            waiting: VecDeque::new(),
+            in_flight: 0,
+            ended: 0,
+            parked_until: None,
+            trusted_until: None,
+            has_spilled: false,
+        }
     }
 
-    fn may_send(&self, capacity: Capacity, free: usize, now: SystemTime) -> bool {
-        self.in_flight < capacity.per_lane.min(free) && self.parked_until.is_none_or(|until| until <= now)
+    /// `free` places are left in all, and `untrusted` are taken by endpoints that have not answered lately.
+    fn may_send(&self, capacity: Capacity, free: usize, untrusted: usize, now: SystemTime) -> bool {
+        let has_place = self.in_flight < capacity.per_lane.min(free);
+        has_place && !self.is_parked(now) && (self.is_trusted(now) || untrusted < self.share(capacity))
     }
 
-    fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.waiting.is_empty() && !self.has_spilled && self.parked_until.is_none()
+    /// How many places untrusted endpoints may take together for this one to take one more. At least one, so that a
+    /// capacity of a single place still serves.
+    fn share(&self, capacity: Capacity) -> usize {
+        let half = capacity.in_flight.div_ceil(2);
+        if self.in_flight == 0 { half + capacity.in_flight / 4 } else { half }
+    }
+
+    fn is_trusted(&self, now: SystemTime) -> bool {
+        self.trusted_until.is_some_and(|until| until > now)
+    }
+
+    fn is_parked(&self, now: SystemTime) -> bool {
+        self.parked_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether nothing is lost by forgetting the lane.
+    fn is_idle(&self, now: SystemTime) -> bool {
+        let is_empty = self.in_flight == 0 && self.waiting.is_empty() && !self.has_spilled;
+        is_empty && !self.is_parked(now) && !self.is_trusted(now)
     }
 
     fn oldest_wait(&self, now: SystemTime) -> Duration {

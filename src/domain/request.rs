@@ -38,6 +38,9 @@ pub enum RequestError {
     /// Credentials in a URL end up in logs, so they are refused; the URL is not shown for the same reason.
     #[error("the URL holds a user name or password; send them in an Authorization header instead")]
     UserInfo,
+    /// More than a name in the DNS can have.
+    #[error("the URL's host has {0} bytes, more than the 253 of the longest host name")]
+    HostTooLong(usize),
     /// `params` is not a flat object.
     #[error("params are wrong: {0}")]
     Params(#[from] PairsError),
@@ -57,6 +60,9 @@ pub enum RequestError {
     },
 }
 
+/// RFC 1035, section 2.3.4: 255 octets on the wire, of which the length of the first label and the root take two.
+const LONGEST_HOST: usize = 253;
+
 /// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
 pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     let mut parsed =
@@ -66,6 +72,10 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(RequestError::UserInfo);
+    }
+    let host = parsed.host_str().unwrap_or_default().len();
+    if host > LONGEST_HOST {
+        return Err(RequestError::HostTooLong(host));
     }
     if let Some(params) = params {
         append(&mut parsed, &pairs::parse(params)?);

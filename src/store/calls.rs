@@ -19,8 +19,6 @@ pub struct Viewer {
 pub struct Glance {
     pub state: String,
     pub owner: pg_sys::Oid,
-    /// Whether it was queued by the transaction that asks.
-    pub queued_here: bool,
 }
 
 statements! {
@@ -36,9 +34,7 @@ statements! {
         where id = $1 and slot = $2 and (owner = $3 or $4)";
 
     GLANCE(INT8OID, INT2OID, OIDOID, BOOLOID) = "
-        select call.state, call.owner, request.xmin::text::bigint
-        from edge_store.call join edge_store.request on request.id = call.id and request.slot = call.slot
-        where call.id = $1 and call.slot = $2 and (call.owner = $3 or $4)";
+        select state, owner from edge_store.call where id = $1 and slot = $2 and (owner = $3 or $4)";
 
     ORIGIN(INT8OID, OIDOID, BOOLOID) = "
         select xmin::text::bigint from edge_store.request where id = $1 and (owner = $2 or $3)";
@@ -68,7 +64,7 @@ pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
     })
 }
 
-/// State, owner and origin of a call, if the viewer may see it.
+/// State and owner of a call, if the viewer may see it.
 pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
     Spi::connect(|client| {
         let Some(slot) = slot(client, id)? else { return Ok(None) };
@@ -78,10 +74,8 @@ pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
             return Ok(None);
         }
         let row = rows.first();
-        let (Some(state), Some(owner), Some(xmin)) = (row.get(1)?, row.get(2)?, row.get::<i64>(3)?) else {
-            return Ok(None);
-        };
-        Ok(Some(Glance { state, owner, queued_here: is_running_transaction(xmin) }))
+        let (Some(state), Some(owner)) = (row.get(1)?, row.get(2)?) else { return Ok(None) };
+        Ok(Some(Glance { state, owner }))
     })
 }
 

@@ -52,21 +52,20 @@ statements! {
     KEY_OWNER(OIDOID, TEXTOID) = "
         select call_id, fingerprint from edge_store.idempotency where owner = $1 and key = $2";
 
-    REPLAY(INT8OID, OIDOID) = "
-        with copied as (
-            insert into edge_store.request
-                (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
-                 idempotency_key, metadata, replay_of)
-            select pg_catalog.nextval('edge_store.call_id'), pg_catalog.clock_timestamp(),
-                   (select current_slot from edge_store.ring), $2, method, url, headers, body, timeout_ms,
-                   max_attempts, on_complete, idempotency_key, metadata, id
-            from edge_store.request where id = $1
-            returning id
-        ), noted as (
-            insert into edge_store.replay (call_id, replayed_as, slot)
-            select $1, copied.id, request.slot from copied, edge_store.request where request.id = $1
+    REPLAY(INT8OID, OIDOID, BOOLOID) = "
+        with noted as (
+            insert into edge_store.replay (call_id, replayed_as, slot, as_dead_letter)
+            select id, pg_catalog.nextval('edge_store.call_id'), slot, $3 from edge_store.request where id = $1
+            on conflict do nothing
+            returning replayed_as
         )
-        select id from copied";
+        insert into edge_store.request
+            (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
+             idempotency_key, metadata, replay_of)
+        select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
+               url, headers, body, timeout_ms, max_attempts, on_complete, idempotency_key, metadata, id
+        from noted, edge_store.request where id = $1
+        returning id";
 
     DEAD_LETTERS(OIDOID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID) = "
         select id from edge_store.dead_letter
@@ -75,8 +74,6 @@ statements! {
           and ($4 is null or finished_at >= $4)
         order by id
         limit $5";
-
-    LOCK_REPLAYS() = "lock table edge_store.replay in share row exclusive mode";
 }
 
 /// Takes the transaction's id before any call id is handed out: the cursor of the dispatcher rests on that order.
@@ -135,13 +132,25 @@ pub fn claim_key(owner: pg_sys::Oid, key: &str, id: i64, fingerprint: &[u8], win
     })
 }
 
-/// Queues a copy of a call for `owner` and links the two.
-pub fn replay(id: i64, owner: pg_sys::Oid) -> Result<i64, Error> {
+/// Why a call is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// Somebody named it.
+    Asked,
+    /// It is among the dead letters, each of which is replayed once, also when two sessions do it at the same time.
+    DeadLetter,
+}
+
+/// Queues a copy of a call for `owner` and links the two. `None` if it is a dead letter that another session replays.
+pub fn replay(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
     take_transaction_id();
     Spi::connect_mut(|client| {
-        let copy =
-            REPLAY.with(|statement| statement.write(client, &[id.into(), owner.into()]))?.first().get_one::<i64>()?;
-        copy.ok_or(Error::NoSuchCall(id))
+        let args = [id.into(), owner.into(), (why == Replay::DeadLetter).into()];
+        let rows = REPLAY.with(|statement| statement.write(client, &args))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(rows.first().get_one::<i64>()?)
     })
 }
 
@@ -154,11 +163,9 @@ pub struct DeadLetters<'a> {
     pub limit: Option<i64>,
 }
 
-/// The ids of dead letters. Two sessions that replay at once do so one after the other, so that each letter is
-/// replayed once.
+/// The ids of dead letters.
 pub fn dead_letters(wanted: &DeadLetters<'_>) -> Result<Vec<i64>, Error> {
     Spi::connect_mut(|client| {
-        LOCK_REPLAYS.with(|statement| statement.write(client, &[]))?;
         let args = [
             wanted.viewer.into(),
             wanted.sees_all.into(),

@@ -25,6 +25,9 @@ use crate::guc::Settings;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
 
+/// However long the grace that is set, whoever waits for the database empty gives up after five seconds.
+const LONGEST_GRACE_WHEN_SENT_AWAY: Duration = Duration::from_secs(2);
+
 /// File descriptors left to Postgres: the tables that a turn touches, its WAL, and some to spare.
 const DESCRIPTORS_FOR_POSTGRES: usize = 128;
 
@@ -94,7 +97,8 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
     let end = run(&mut dispatcher, entry, signals);
     match end {
         End::Stopped => dispatcher.finish(dispatcher.grace()),
-        End::SentAway | End::ExtensionGone | End::Lost => dispatcher.finish(Duration::ZERO),
+        End::SentAway => dispatcher.finish(dispatcher.grace().min(LONGEST_GRACE_WHEN_SENT_AWAY)),
+        End::ExtensionGone | End::Lost => dispatcher.finish(Duration::ZERO),
     }
     end
 }

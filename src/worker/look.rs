@@ -31,8 +31,8 @@ const HANDFUL: usize = 32;
 #[derive(PartialEq, Eq)]
 enum Cancelled {
     All,
-    /// A call among them is about to be sent.
-    AllButTaken,
+    /// A call among them is about to be sent, or put off.
+    AllButMoving,
 }
 
 impl Dispatcher {
@@ -53,8 +53,8 @@ impl Dispatcher {
             self.refill(&lane, now)?;
         }
         if self.wants.cancellations {
-            // A call that is just being taken can be broken off once it is on the wire.
-            self.wants.cancellations = under_snapshot(|| self.cancel(now))? == Cancelled::AllButTaken;
+            // A call that is just being taken or put off can be reached once that is written.
+            self.wants.cancellations = under_snapshot(|| self.cancel(now))? == Cancelled::AllButMoving;
         }
         if self.wants.callbacks {
             under_snapshot(|| self.runners.find_work())?;
@@ -197,8 +197,9 @@ impl Dispatcher {
         }
         let mut cancelled = Cancelled::All;
         for id in wanted {
-            if self.is_being_taken(CallId(id)) {
-                cancelled = Cancelled::AllButTaken;
+            let put_off = self.outbox.deferrals.iter().any(|deferral| deferral.call.0 == id);
+            if put_off || self.is_being_taken(CallId(id)) {
+                cancelled = Cancelled::AllButMoving;
             } else if self.ledger.is_in_flight(CallId(id)) {
                 if let Some(engine) = &self.engine {
                     engine.cancel(CallId(id));

@@ -17,7 +17,7 @@ use crate::store::owner;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// After this long a runner ends even if there is more, so that other roles get their turn.
-const SHIFT: Duration = Duration::from_secs(10);
+pub const SHIFT: Duration = Duration::from_secs(10);
 
 /// The runner's process.
 #[pg_guard]

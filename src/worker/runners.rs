@@ -16,7 +16,9 @@ use crate::store::callbacks::{self, Owner};
 /// The runners that this dispatcher has started.
 pub struct Runners {
     limit: usize,
-    running: Vec<(pg_sys::Oid, DynamicBackgroundWorker)>,
+    /// How long a callback may take.
+    timeout: Duration,
+    running: Vec<Running>,
     /// Roles with callbacks to be run, as last read.
     wanted: Vec<Owner>,
     /// A runner ended: there may be more for its role, and there is room for another.
@@ -27,15 +29,24 @@ pub struct Runners {
     next_try: Option<SystemTime>,
 }
 
+/// A runner that was started.
+struct Running {
+    role: pg_sys::Oid,
+    worker: DynamicBackgroundWorker,
+    /// By then it has ended by itself, unless its callback evades the timeout.
+    overdue_at: SystemTime,
+}
+
 /// How soon a runner is tried again for which there was no background worker slot, or which ended without having
 /// run the callback it was started for, as one whose role may not connect does.
 const PAUSE: Duration = Duration::from_secs(5);
 
 impl Runners {
     /// No runners yet, and at most `limit` of them.
-    pub fn new(limit: usize) -> Self {
+    pub fn new(limit: usize, timeout: Duration) -> Self {
         Self {
             limit,
+            timeout,
             running: Vec::new(),
             wanted: Vec::new(),
             look_again: false,
@@ -45,8 +56,9 @@ impl Runners {
     }
 
     /// At most so many from now on.
-    pub fn set_limit(&mut self, limit: usize) {
+    pub fn set_limits(&mut self, limit: usize, timeout: Duration) {
         self.limit = limit;
+        self.timeout = timeout;
     }
 
     /// Reads which roles have callbacks waiting. Inside a transaction.
@@ -61,10 +73,13 @@ impl Runners {
     /// Forgets runners that have ended and starts those that are wanted. Outside a transaction.
     pub fn look_after(&mut self, now: SystemTime) {
         let before = self.running.len();
-        self.running.retain(|(_, worker)| !matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped)));
+        self.running.retain(|running| !matches!(running.worker.pid(), Err(BackgroundWorkerStatus::Stopped)));
+        for overdue in self.running.extract_if(.., |running| running.overdue_at <= now) {
+            let _stopping = overdue.worker.terminate();
+        }
         self.look_again |= self.running.len() < before;
         for owner in std::mem::take(&mut self.wanted) {
-            if self.running.iter().any(|(role, _)| *role == owner.role) {
+            if self.running.iter().any(|running| running.role == owner.role) {
                 continue;
             }
             if self.running.len() >= self.limit {
@@ -79,7 +94,8 @@ impl Runners {
             }
             match start(owner) {
                 Some(worker) => {
-                    self.running.push((owner.role, worker));
+                    let overdue_at = now + super::runner::SHIFT + self.timeout + PAUSE;
+                    self.running.push(Running { role: owner.role, worker, overdue_at });
                     self.started.insert(owner.role, (owner.first, now + PAUSE));
                 }
                 None => {
@@ -101,15 +117,16 @@ impl Runners {
         self.look_again
     }
 
-    /// When a runner is tried again that could not be started.
+    /// When a runner is tried again that could not be started, or ended that runs for too long.
     pub fn next_try(&self, now: SystemTime) -> Option<SystemTime> {
-        self.next_try.map(|at| at.max(now))
+        let overdue = self.running.iter().map(|running| running.overdue_at).min();
+        [self.next_try, overdue].into_iter().flatten().min().map(|at| at.max(now))
     }
 
     /// Ends all runners. What they had not finished is run again later.
     pub fn stop(&mut self) {
-        for (_, worker) in self.running.drain(..) {
-            let _stopping = worker.terminate();
+        for running in self.running.drain(..) {
+            let _stopping = running.worker.terminate();
         }
     }
 }

@@ -14,13 +14,16 @@ use crate::guc::Settings;
 use crate::store::transaction::{Aborted, Durability, attempt};
 
 /// What a database's or role's own settings must not change for the dispatcher.
-const FIXED: [(&CStr, &CStr); 9] = [
+const FIXED: [(&CStr, &CStr); 10] = [
     // Nothing a user made may be found by a name of ours.
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),
     // A lock that somebody holds costs a turn, never the dispatcher.
     (c"lock_timeout", c"2s"),
+    // Waiting for a standby that is gone would stop all calls, and could not be ended by stopping the server. What a
+    // fail-over loses by this is sent again.
+    (c"synchronous_commit", c"local"),
     (c"jit", c"off"),
     // The tables are read by key only, and their statistics are always behind.
     (c"enable_seqscan", c"off"),

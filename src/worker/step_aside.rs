@@ -123,9 +123,18 @@ pub fn release() {
 unsafe fn database_wanted_empty(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
     // SAFETY: a node's tag tells its type.
     unsafe {
-        let name = match (*node).type_ {
+        let kind = (*node).type_;
+        // All but renaming are refused in a transaction block, and then nobody is to be disturbed for long.
+        if kind != pg_sys::NodeTag::T_RenameStmt && pg_sys::IsTransactionBlock() {
+            return None;
+        }
+        let name = match kind {
             pg_sys::NodeTag::T_DropdbStmt => (*node.cast::<pg_sys::DropdbStmt>()).dbname,
-            pg_sys::NodeTag::T_AlterDatabaseStmt => (*node.cast::<pg_sys::AlterDatabaseStmt>()).dbname,
+            pg_sys::NodeTag::T_AlterDatabaseStmt => {
+                let alter = node.cast::<pg_sys::AlterDatabaseStmt>();
+                option_of((*alter).options, c"tablespace")?;
+                (*alter).dbname
+            }
             pg_sys::NodeTag::T_RenameStmt => {
                 let rename = node.cast::<pg_sys::RenameStmt>();
                 if (*rename).renameType != pg_sys::ObjectType::OBJECT_DATABASE {
@@ -140,24 +149,34 @@ unsafe fn database_wanted_empty(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> 
             return None;
         }
         let database = pg_sys::get_database_oid(name, true);
-        (database != pg_sys::InvalidOid && may_disturb(database)).then_some(database)
+        let may_disturb = match kind {
+            pg_sys::NodeTag::T_CreatedbStmt => may_copy(database),
+            _ => owns(database),
+        };
+        (database != pg_sys::InvalidOid && may_disturb).then_some(database)
     }
 }
 
 /// The TEMPLATE that a CREATE DATABASE names, or the one that Postgres takes when none is named.
 unsafe fn template_of(create: *mut pg_sys::CreatedbStmt) -> *mut c_char {
     const DEFAULT: &CStr = c"template1";
-    // SAFETY: the options of CREATE DATABASE are a list of DefElem.
+    // SAFETY: the statement is valid; nobody writes through the default's pointer.
     unsafe {
-        let options = (*create).options;
+        match option_of((*create).options, c"template") {
+            Some(option) if !(*option).arg.is_null() => pg_sys::defGetString(option),
+            _ => DEFAULT.as_ptr().cast_mut(),
+        }
+    }
+}
+
+/// The option of a command on databases that has this name.
+unsafe fn option_of(options: *mut pg_sys::List, name: &CStr) -> Option<*mut pg_sys::DefElem> {
+    // SAFETY: the options of these commands are a list of DefElem.
+    unsafe {
         let length = if options.is_null() { 0 } else { usize::try_from((*options).length).unwrap_or(0) };
-        let named = (0..length).find_map(|index| {
-            let option = (*(*options).elements.add(index)).ptr_value.cast::<pg_sys::DefElem>();
-            let is_template = CStr::from_ptr((*option).defname) == c"template" && !(*option).arg.is_null();
-            is_template.then(|| pg_sys::defGetString(option))
-        });
-        // Nobody writes through it.
-        named.unwrap_or(DEFAULT.as_ptr().cast_mut())
+        (0..length)
+            .map(|index| (*(*options).elements.add(index)).ptr_value.cast::<pg_sys::DefElem>())
+            .find(|option| CStr::from_ptr((**option).defname) == name)
     }
 }
 
@@ -169,8 +188,8 @@ unsafe fn drops_extension(node: *mut pg_sys::Node) -> bool {
     }
 }
 
-/// Whether the user owns the database, or may create databases (which reading a template takes).
-unsafe fn may_disturb(database: pg_sys::Oid) -> bool {
+/// Whether the user owns a database.
+unsafe fn owns(database: pg_sys::Oid) -> bool {
     // SAFETY: main thread, inside a transaction.
     unsafe {
         let user = pg_sys::GetUserId();
@@ -178,6 +197,21 @@ unsafe fn may_disturb(database: pg_sys::Oid) -> bool {
         let owns = pg_sys::pg_database_ownercheck(database, user);
         #[cfg(not(any(feature = "pg14", feature = "pg15")))]
         let owns = pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, user);
-        owns || pg_sys::have_createdb_privilege()
+        owns
+    }
+}
+
+/// Whether the user may copy a database, by the rule of CREATE DATABASE.
+unsafe fn may_copy(database: pg_sys::Oid) -> bool {
+    // SAFETY: main thread, inside a transaction; the tuple is read before it is released.
+    unsafe {
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::DATABASEOID as i32, pg_sys::Datum::from(database));
+        if tuple.is_null() {
+            return false;
+        }
+        let is_template = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>()).datistemplate;
+        pg_sys::ReleaseSysCache(tuple);
+        pg_sys::have_createdb_privilege() && (is_template || owns(database))
     }
 }

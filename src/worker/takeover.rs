@@ -53,7 +53,7 @@ impl Dispatcher {
             backlog.note_spilled(&LaneName::from(lane.as_str()));
         }
         Self {
-            runners: Runners::new(settings.max_runners),
+            runners: Runners::new(settings.max_runners, settings.callback_timeout),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,

@@ -18,8 +18,9 @@ use super::shared::Database;
 use super::wake::reason;
 use super::{failpoint, settle};
 use crate::domain::attempt::Report;
-use crate::domain::backlog::{Backlog, Capacity, LaneName};
+use crate::domain::backlog::{Backlog, Capacity, Ended, LaneName};
 use crate::domain::cursor::Cursor;
+use crate::domain::outcome::Outcome;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -196,7 +197,11 @@ impl Dispatcher {
         while self.outbox.bytes() < ANSWER_BUDGET {
             let Some(report) = self.reports.pop_front() else { break };
             let Some(entry) = self.ledger.returns(report.call) else { continue };
-            self.backlog.ended(&entry.lane);
+            let how = match report.outcome {
+                Outcome::Response(_) => Ended::Answered,
+                Outcome::Failure(_) => Ended::Silent,
+            };
+            self.backlog.ended(&entry.lane, how, now);
             let parked = settle::settle(report, &entry, now, fastrand::f64(), &mut self.outbox);
             if let Some(until) = parked {
                 self.backlog.park(&entry.lane, until);
@@ -295,7 +300,7 @@ impl Dispatcher {
         }
         self.backlog.set_capacity(capacity(&settings, self.descriptor_budget));
         self.timers.next_advance = self.ring.due_at(settings.retention);
-        self.runners.set_limit(settings.max_runners);
+        self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.settings = settings;
         self.wants.callbacks = true;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg_edge::domain::backlog::{Admission, Backlog, Capacity, LaneName, Rest};
+use pg_edge::domain::backlog::{Admission, Backlog, Capacity, Ended, LaneName, Rest};
 use proptest::prelude::*;
 
 const CAPACITY: Capacity = Capacity { in_flight: 8, per_lane: 4, window: 24 };
@@ -69,7 +69,8 @@ impl World {
             }
             Step::End(which) if !self.on_wire.is_empty() => {
                 let (lane, call) = self.on_wire.remove(which % self.on_wire.len());
-                self.backlog.ended(&name(lane));
+                let how = if call % 3 == 0 { Ended::Silent } else { Ended::Answered };
+                self.backlog.ended(&name(lane), how, self.now);
                 self.done.push(call);
             }
             Step::End(_) => {}
@@ -191,4 +192,24 @@ fn a_lane_that_spilled_keeps_its_order() {
         }
     }
     assert!(world.done.is_sorted(), "{:?}", world.done);
+}
+
+#[test]
+fn any_number_of_dead_endpoints_leaves_room_for_one_that_answers() {
+    let capacity = Capacity { in_flight: 256, per_lane: 64, window: 4096 };
+    let mut backlog = Backlog::new(capacity);
+    let (now, healthy) = (SystemTime::UNIX_EPOCH, LaneName::from("http://healthy"));
+    backlog.admit(&healthy, now, 0);
+    assert_eq!(backlog.take(now, 1).len(), 1);
+    backlog.ended(&healthy, Ended::Answered, now);
+    for call in 0..1000 {
+        backlog.admit(&LaneName::from(format!("http://dead-{}", call % 300).as_str()), now, call);
+    }
+    let dead = backlog.take(now, usize::MAX).len();
+    assert!((128..256).contains(&dead), "{dead} places are taken by dead endpoints");
+    for call in 0..20 {
+        backlog.admit(&healthy, now, call);
+    }
+    let served = backlog.take(now, usize::MAX);
+    assert_eq!(served.iter().filter(|(lane, _)| *lane == healthy).count(), 20);
 }
