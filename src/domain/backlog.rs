@@ -2,7 +2,7 @@
 //!
 //! A lane sends at most `per_lane` calls at once, and never more than there are free places left over in all: each
 //! hanging endpoint so takes a shrinking share. Lanes that have not answered lately get half of all places together, and
-//! a further quarter for one call each, so that any number of dead endpoints leaves room for those that answer. What a lane cannot
+//! all but an eighth for one call each, so that any number of dead endpoints leaves room for those that answer. What a lane cannot
 //! send soon is spilled (the caller writes it down and forgets it), so that neither memory nor the window
 //! fills with the calls of one slow endpoint.
 
@@ -293,7 +293,7 @@ impl<T> Lane<T> {
     /// capacity of a single place still serves.
     fn share(&self, capacity: Capacity) -> usize {
         let half = capacity.in_flight.div_ceil(2);
-        if self.in_flight == 0 { half + capacity.in_flight / 4 } else { half }
+        if self.in_flight == 0 { capacity.in_flight - capacity.in_flight / 8 } else { half }
     }
 
     fn is_trusted(&self, now: SystemTime) -> bool {
