@@ -207,9 +207,9 @@ fn any_number_of_dead_endpoints_leaves_room_for_one_that_answers() {
     }
     let dead = backlog.take(now, usize::MAX).len();
     assert!((128..256).contains(&dead), "{dead} places are taken by dead endpoints");
-    for call in 0..20 {
+    for call in 0..10 {
         backlog.admit(&healthy, now, call);
     }
     let served = backlog.take(now, usize::MAX);
-    assert_eq!(served.iter().filter(|(lane, _)| *lane == healthy).count(), 20);
+    assert_eq!(served.iter().filter(|(lane, _)| *lane == healthy).count(), 10);
 }
