@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 
 use super::activity::{Activity, flush_statistics, show};
 use super::latch::{self, Waker, Woken};
+use super::report;
 use super::shared::{self, Database, wanted};
 use super::signals::{self, Signals};
 use super::takeover::{self, Found, Takeover};
@@ -75,7 +76,7 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
         Ok(session::Begin::NoExtension) => return End::ExtensionGone,
         Ok(session::Begin::AnotherRuns) => return End::Lost,
         Err(aborted) => {
-            log!("pg_edge dispatcher cannot begin: {aborted}");
+            report::log(&format!("dispatcher cannot begin: {aborted}"));
             return End::Lost;
         }
     }
@@ -85,7 +86,7 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
     let engine = match Engine::start(session::engine_settings(&settings), move || waker.wake()) {
         Ok(engine) => engine,
         Err(error) => {
-            warning!("pg_edge dispatcher cannot start its engine: {error}");
+            report::warn(&format!("dispatcher cannot start its engine: {error}"));
             return End::Lost;
         }
     };
@@ -112,7 +113,7 @@ fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Re
             Ok(Takeover::ExtensionChanging) => PAUSE_FOR_DDL,
             Err(aborted) => {
                 shared::note_error(entry, &aborted.to_string());
-                log!("pg_edge dispatcher cannot take over: {aborted}");
+                report::log(&format!("dispatcher cannot take over: {aborted}"));
                 if !aborted.is_transient() {
                     return Err(End::Lost);
                 }
@@ -160,7 +161,7 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
         match latch::wait(pause) {
             Ok(Woken::Up) => {}
             Ok(Woken::Orphaned) => return End::Lost,
-            Err(aborted) => log!("pg_edge dispatcher: {aborted}"),
+            Err(aborted) => report::log(&format!("dispatcher: {aborted}")),
         }
         if signals.stop() {
             return End::Stopped;
@@ -172,7 +173,7 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
             dispatcher.reconfigure(Settings::current());
         }
         if !dispatcher.engine_lives() {
-            warning!("pg_edge dispatcher lost its engine thread and starts anew");
+            report::warn("dispatcher lost its engine thread and starts anew");
             return End::Lost;
         }
     }
@@ -192,7 +193,7 @@ impl Complaints {
             return;
         }
         shared::note_error(entry, text);
-        log!("pg_edge dispatcher: {text}");
+        report::log(&format!("dispatcher: {text}"));
         self.last = Some((text.to_owned(), now));
     }
 }
@@ -204,7 +205,7 @@ impl Dispatcher {
         self.stop_taking();
         loop {
             if let Err(aborted) = self.turn(SystemTime::now()) {
-                log!("pg_edge dispatcher, while stopping: {aborted}");
+                report::log(&format!("dispatcher, while stopping: {aborted}"));
                 break;
             }
             let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
@@ -218,7 +219,7 @@ impl Dispatcher {
         self.stop_engine();
         // What the engine finished in its last moments.
         if let Err(aborted) = self.turn(SystemTime::now()) {
-            log!("pg_edge dispatcher, while stopping: {aborted}");
+            report::log(&format!("dispatcher, while stopping: {aborted}"));
         }
     }
 

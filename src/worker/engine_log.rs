@@ -2,6 +2,7 @@
 //!
 //! Runs on the main thread of a dispatcher: only it may call `ereport`.
 
+use super::report;
 use crate::engine::Engine;
 
 /// Writes what the engine had to say.
@@ -9,9 +10,9 @@ pub fn pump(engine: &Engine) {
     let mut lines = Vec::new();
     let dropped = engine.drain_log(&mut lines);
     for line in lines {
-        pgrx::log!("pg_edge engine: {} ({})", line.message, line.target);
+        report::log(&format!("engine: {} ({})", line.message, line.target));
     }
     if dropped > 0 {
-        pgrx::log!("pg_edge engine: {dropped} more lines were dropped");
+        report::log(&format!("engine: {dropped} more lines were dropped"));
     }
 }

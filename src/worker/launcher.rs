@@ -16,6 +16,7 @@ use pgrx::prelude::*;
 use super::activity::{Activity, show};
 use super::latch::{self, Woken};
 use super::library;
+use super::report;
 use super::shared::{self, Ask, Database, shared, wanted};
 use super::signals::{self, Signals};
 use crate::store::transaction::{Durability, attempt, under_snapshot};
@@ -57,7 +58,7 @@ pub extern "C-unwind" fn pg_edge_launcher_main(_argument: pg_sys::Datum) {
         match latch::wait(pause) {
             Ok(Woken::Up) => {}
             Ok(Woken::Orphaned) => signals::exit(),
-            Err(aborted) => log!("pg_edge launcher: {aborted}"),
+            Err(aborted) => report::log(&format!("launcher: {aborted}")),
         }
         let _ = signals.reloaded();
         if signals.stop() {
@@ -147,9 +148,7 @@ impl Launcher {
             .set_notify_pid(latch::my_pid())
             .load_dynamic();
         if worker.is_err() {
-            warning!(
-                "pg_edge cannot start a dispatcher: no background worker slot is free; raise max_worker_processes"
-            );
+            report::warn("cannot start a dispatcher: no background worker slot is free; raise max_worker_processes");
         }
         self.runs.insert(database, Run { worker: worker.ok(), started: Instant::now(), pause });
     }
@@ -170,7 +169,7 @@ impl Run {
 /// The databases that can be connected to, or none if even that cannot be read.
 fn databases() -> Vec<pg_sys::Oid> {
     attempt(|| Ok((under_snapshot(connectable), Durability::Full))).unwrap_or_else(|aborted| {
-        warning!("pg_edge cannot list the databases: {aborted}");
+        report::warn(&format!("cannot list the databases: {aborted}"));
         Vec::new()
     })
 }

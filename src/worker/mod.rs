@@ -15,6 +15,7 @@ mod library;
 mod lock;
 mod look;
 mod outbox;
+mod report;
 mod runner;
 mod runners;
 mod session;

@@ -10,6 +10,7 @@ use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
 use super::activity::{Activity, flush_statistics, show};
+use super::report;
 use crate::guc::Settings;
 use crate::store::callbacks::{self, Taken};
 use crate::store::calls::{self, Viewer};
@@ -73,7 +74,7 @@ fn run_next(role: pg_sys::Oid, timeout: Duration) -> Ran {
         Err(aborted) => match current {
             Some(taken) => record(role, &taken, &aborted),
             None => {
-                log!("pg_edge runner: {aborted}");
+                report::log(&format!("runner: {aborted}"));
                 Ran::None
             }
         },
@@ -89,7 +90,7 @@ fn record(role: pg_sys::Oid, taken: &Taken, aborted: &Aborted) -> Ran {
     match noted {
         Ok(()) => Ran::One,
         Err(failed) => {
-            log!("pg_edge runner cannot record the error of a callback: {failed}");
+            report::log(&format!("runner cannot record the error of a callback: {failed}"));
             Ran::None
         }
     }

@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 
 use super::latch::{my_database, my_pid};
 use super::library;
+use super::report;
 use crate::error::Error;
 use crate::store::callbacks::{self, Owner};
 
@@ -99,7 +100,7 @@ impl Runners {
                     self.started.insert(owner.role, (owner.first, now + PAUSE));
                 }
                 None => {
-                    warning!("pg_edge cannot start a runner: raise max_worker_processes");
+                    report::warn("cannot start a runner: raise max_worker_processes");
                     self.next_try = Some(now + PAUSE);
                 }
             }

@@ -5,6 +5,8 @@
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::prelude::*;
 
+use crate::store::transaction::guarded;
+
 /// What has been asked of the worker by signal. Asked to stop once, it stays asked.
 #[derive(Debug, Default)]
 pub struct Signals {
@@ -38,11 +40,14 @@ impl Signals {
 }
 
 fn reload() {
-    // SAFETY: main thread, outside a transaction.
-    unsafe {
-        pg_sys::ConfigReloadPending = 0;
-        pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-    }
+    // It may log a line, and logging may raise a pending cancel.
+    let _cancelled = guarded(|| {
+        // SAFETY: main thread, outside a transaction.
+        unsafe {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    });
 }
 
 /// Ends the process so that Postgres, or the launcher, starts it again if it should.

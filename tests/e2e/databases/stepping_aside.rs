@@ -3,16 +3,19 @@
 use crate::faults::{SOON, all_ended, dispatcher, find_worker, queue, queue_one};
 use crate::harness::{Cluster, Db, Peer, Reply, eventually};
 
-/// A database `app` with the extension, and calls of it that hang.
-async fn hanging(cluster: &Cluster) -> (Db, Peer) {
+/// A database `app` with the extension, calls of it that hang, and a healthy peer: at the endpoint of the hanging ones
+/// another call would rightly wait.
+async fn hanging(cluster: &Cluster) -> (Db, Peer, Peer) {
     cluster.create_database("app").await;
     let app = cluster.create_extension("app").await;
     let peer = Peer::start().await;
-    peer.on("/", Reply::hang()).on("/ok", Reply::status(204));
+    peer.on("/", Reply::hang());
+    let healthy = Peer::start().await;
+    healthy.on("/ok", Reply::status(204));
     queue(&app, &peer.url("/"), 100).await;
     eventually("calls hang", SOON, || async { peer.in_flight() == 64 }).await;
     drop(app);
-    (cluster.connect().await, peer)
+    (cluster.connect().await, peer, healthy)
 }
 
 /// The database's calls go out.
@@ -26,9 +29,9 @@ async fn works(cluster: &Cluster, database: &str, peer: &Peer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_can_be_dropped_while_its_calls_hang() {
     let cluster = Cluster::start();
-    let (db, peer) = hanging(&cluster).await;
+    let (db, hanging_peer, peer) = hanging(&cluster).await;
     db.exec("drop database app").await;
-    eventually("its connections are closed", SOON, || async { peer.in_flight() == 0 }).await;
+    eventually("its connections are closed", SOON, || async { hanging_peer.in_flight() == 0 }).await;
     assert_eq!(find_worker(&cluster, "dispatcher", "app").await, None);
     // Another one of its name is another database.
     cluster.create_database("app").await;
@@ -39,7 +42,7 @@ async fn a_database_can_be_dropped_while_its_calls_hang() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_can_be_renamed_and_copied_while_its_calls_hang() {
     let cluster = Cluster::start();
-    let (db, peer) = hanging(&cluster).await;
+    let (db, hanging_peer, peer) = hanging(&cluster).await;
     db.exec("alter database app rename to renamed").await;
     works(&cluster, "renamed", &peer).await;
     db.exec("create database copy template renamed").await;
@@ -50,7 +53,7 @@ async fn a_database_can_be_renamed_and_copied_while_its_calls_hang() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dispatcher_comes_back_when_the_command_fails_or_is_rolled_back() {
     let cluster = Cluster::start();
-    let (db, peer) = hanging(&cluster).await;
+    let (db, hanging_peer, peer) = hanging(&cluster).await;
     let worker = dispatcher(&cluster, "app").await;
     db.exec("begin; alter database app rename to other").await;
     eventually("the dispatcher has left", SOON, || async {
