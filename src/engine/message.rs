@@ -9,7 +9,7 @@ use crate::domain::call::CallId;
 use super::log::LogLine;
 
 /// What holds for every attempt alike.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// From the start of name resolution to a usable connection, TLS handshake included.
     pub connect_timeout: Duration,

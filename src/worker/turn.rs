@@ -295,8 +295,12 @@ impl Dispatcher {
 
     /// Reads the settings anew.
     pub fn reconfigure(&mut self, settings: Settings) {
-        if let Some(engine) = &self.engine {
-            engine.reconfigure(super::session::engine_settings(&settings));
+        let for_engine = super::session::engine_settings(&settings);
+        // A new client reads the trust roots and loses the open connections; a reload for another reason spares that.
+        if let Some(engine) = &self.engine
+            && for_engine != super::session::engine_settings(&self.settings)
+        {
+            engine.reconfigure(for_engine);
         }
         self.backlog.set_capacity(capacity(&settings, self.descriptor_budget));
         self.timers.next_advance = self.ring.due_at(settings.retention);

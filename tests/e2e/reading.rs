@@ -35,6 +35,7 @@ async fn every_field_of_a_response_is_filled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_text_and_json_only_where_it_is() {
     let scene = Scene::start().await;
+    #[allow(clippy::type_complexity, reason = "a table: content type, bytes, text, JSON")]
     let table: [(&str, &[u8], Option<&str>, Option<Value>); 15] = [
         ("application/json", b"{\"a\": [1, null]}", Some("{\"a\": [1, null]}"), Some(json!({"a": [1, null]}))),
         ("text/plain", b"{\"a\": 1}", Some("{\"a\": 1}"), Some(json!({"a": 1}))),

@@ -44,7 +44,6 @@ async fn storms_against_single_engine_threads_harm_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "its calls do not come to an end; whether the test or the dispatcher is to blame is still to be found out"]
 async fn storms_against_the_processes_harm_nobody() {
     let (cluster, db) = ready().await;
     let peer = Peer::start().await;

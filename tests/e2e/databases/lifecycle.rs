@@ -70,7 +70,7 @@ async fn a_rolled_back_create_or_drop_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_extension_can_be_dropped_and_created_under_load() {
-    let (cluster, db) = ready().await;
+    let (_cluster, db) = ready().await;
     let (hanging, peer) = (Peer::start().await, Peer::start().await);
     hanging.on("/", Reply::hang());
     peer.on("/", Reply::status(204));

@@ -42,7 +42,7 @@ async fn a_database_can_be_dropped_while_its_calls_hang() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_can_be_renamed_and_copied_while_its_calls_hang() {
     let cluster = Cluster::start();
-    let (db, hanging_peer, peer) = hanging(&cluster).await;
+    let (db, _hanging, peer) = hanging(&cluster).await;
     db.exec("alter database app rename to renamed").await;
     works(&cluster, "renamed", &peer).await;
     db.exec("create database copy template renamed").await;
@@ -53,7 +53,7 @@ async fn a_database_can_be_renamed_and_copied_while_its_calls_hang() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dispatcher_comes_back_when_the_command_fails_or_is_rolled_back() {
     let cluster = Cluster::start();
-    let (db, hanging_peer, peer) = hanging(&cluster).await;
+    let (db, _hanging, peer) = hanging(&cluster).await;
     let worker = dispatcher(&cluster, "app").await;
     db.exec("begin; alter database app rename to other").await;
     eventually("the dispatcher has left", SOON, || async {
