@@ -31,5 +31,11 @@ mod worker;
 #[cfg(feature = "pg")]
 ::pgrx::pg_module_magic!(name, version);
 
+/// For Rust's own allocations only; Postgres keeps its memory contexts. Answers are made on the engine's thread and
+/// dropped on the main thread, which is what the C library's allocator is slowest at.
+#[cfg(feature = "pg")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[cfg(all(feature = "pg", not(panic = "unwind")))]
 compile_error!("Postgres errors travel through Rust frames as unwinding panics: build with panic = \"unwind\"");

@@ -47,7 +47,7 @@ async fn one_at_a_time(report: &mut Report, name: &'static str, world: &World) {
     let (request, commit) = (median(&requests), median(&commits));
     let fsync = if name == DISK { "on" } else { "off" };
     let what = format!(
-        "p50 from the statement that queues to the response in edge.wait(), fsync={fsync}; \
+        "p50 from the commit to the response in edge.wait(), fsync={fsync}; \
          a bare request ({request:.0}) and three one-row transactions ({commit:.0} each)"
     );
     report.row(name, what, "us", median(&ours), request + 3.0 * commit, Budget::AtMost(1.5));

@@ -47,11 +47,11 @@ fn wait(
 ) -> Result<Option<ResponseRow>, ErrorReport> {
     let (id, viewer) = (required(id, "id")?, viewer());
     let patience = patience(timeout)?;
-    let queued_here = owner::acting(|| under_snapshot(|| calls::queued_here(id, viewer)))?;
+    let queued_here = owner::reading(|| under_snapshot(|| calls::queued_here(id, viewer)))?;
     if queued_here.ok_or(Error::NoSuchCall(id))? {
         return Err(Error::QueuedHere(id).into());
     }
-    if !owner::acting(|| under_snapshot(|| calls::is_final(id)))? {
+    if !owner::reading(|| under_snapshot(|| calls::is_final(id)))? {
         if sees_only_its_first_snapshot() {
             return Err(Error::FrozenSnapshot.into());
         }
@@ -66,7 +66,7 @@ fn wait_for_end(id: i64, patience: Duration) -> Result<(), Error> {
     // Registered before the first look, so that an end between the two is not missed.
     let registration = Registration::new(id);
     loop {
-        if owner::acting(|| under_snapshot(|| calls::is_final(id)))? {
+        if owner::reading(|| under_snapshot(|| calls::is_final(id)))? {
             return Ok(());
         }
         let left = patience.saturating_sub(started.elapsed());
@@ -132,11 +132,11 @@ fn replay_dead(
 }
 
 fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
-    owner::acting(|| under_snapshot(|| calls::response(id, viewer)))
+    owner::reading(|| under_snapshot(|| calls::response(id, viewer)))
 }
 
 fn glance(id: i64, viewer: Viewer) -> Result<Option<calls::Glance>, Error> {
-    owner::acting(|| under_snapshot(|| calls::glance(id, viewer)))
+    owner::reading(|| under_snapshot(|| calls::glance(id, viewer)))
 }
 
 fn is_final(state: &str) -> bool {

@@ -33,9 +33,6 @@ pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         let nest_level = pg_sys::NewGUCNestLevel();
         // Operators and functions of our statements are then Postgres' own, whatever the session's path says.
         set_for_these_statements(c"search_path", c"pg_catalog, pg_temp");
-        // Planning takes many times as long as running statements that read by key, and the planner never finds that
-        // out by itself: with partitions, a plan made for the very values always looks cheaper.
-        set_for_these_statements(c"plan_cache_mode", c"force_generic_plan");
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
         nest_level
     };
@@ -46,6 +43,19 @@ pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         pg_sys::AtEOXact_GUC(true, nest_level);
     }
     result
+}
+
+/// The same for statements that read a call by its key.
+///
+/// Planning takes many times as long as running them, and the planner never finds that out by itself: with partitions, a
+/// plan made for the very values always looks cheaper.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn reading<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    acting(|| {
+        // SAFETY: main thread, inside the GUC nest level of `acting`, which also undoes it.
+        unsafe { set_for_these_statements(c"plan_cache_mode", c"force_generic_plan") };
+        body()
+    })
 }
 
 /// Changes a setting until the caller's GUC nest level ends.

@@ -100,13 +100,16 @@ pub struct Leased {
 }
 
 statements! {
+    // One unnest a column, and not one of all: that would first write each array into a tuple store of its own.
     INSERT_RESPONSES(INT8ARRAYOID, INT2ARRAYOID, CHARARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
                      INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
                      TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTARRAYOID) = "
         insert into edge_store.response
             (call_id, slot, state, attempts, started_at, finished_at, dns_us, connect_us, tls_us, first_byte_us,
              total_us, remote, status_code, headers, body, error_class, error)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        select unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8),
+               unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), unnest($15), unnest($16),
+               unnest($17)";
 
     INSERT_ATTEMPTS(INT8ARRAYOID, INT2ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
                     INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT2ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID) = "
