@@ -172,10 +172,14 @@ create index on edge_store.callback (owner, call_id);
 -- One row: who this database is, and what its dispatcher is told.
 create table edge_store.control (
     database_id     uuid        not null,
+    -- Where it is another one, this database is a copy: CREATE DATABASE … TEMPLATE copies the queue as well.
+    database_oid    oid         not null,
     epoch           integer     not null,
     paused          boolean     not null
 );
-insert into edge_store.control values (pg_catalog.gen_random_uuid(), 0, false);
+insert into edge_store.control
+select pg_catalog.gen_random_uuid(), oid, 0, false
+from pg_catalog.pg_database where datname operator(pg_catalog.=) pg_catalog.current_database();
 
 -- Not even pg_read_all_data and pg_write_all_data reach into the tables: a row-level policy that nobody has written lets
 -- nobody but their owner in. And where there is no key, a publication FOR ALL TABLES would forbid updates.

@@ -18,17 +18,26 @@ pub enum HeaderError {
     /// The value could break out of its line.
     #[error("the value of header \"{0}\" holds a carriage return, line feed, NUL or another control character")]
     Value(String),
-    /// The header belongs to the connection, not to the request.
-    #[error("header \"{0}\" is set by the connection itself and cannot be given")]
+    /// The header belongs to the connection or the attempt, not to the request.
+    #[error("header \"{0}\" is set by pg_edge itself and cannot be given")]
     Reserved(String),
     /// A stored block that this version cannot read.
     #[error("the stored headers cannot be read")]
     Block,
 }
 
-/// Headers that frame the message on the wire: a second, differing one is how requests are smuggled.
-const RESERVED: [&str; 7] =
-    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+/// Headers that frame the message on the wire, where a second, differing one is how requests are smuggled, and the one
+/// that numbers attempts.
+const RESERVED: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "x-edge-attempt",
+];
 
 /// Reads and checks the `headers` argument, a flat JSON object.
 pub fn parse(json: &str) -> Result<HeaderMap, HeaderError> {

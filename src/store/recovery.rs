@@ -42,6 +42,27 @@ statements! {
           and not exists (select from edge_store.deferred where deferred.call_id = request.id)
         order by request.id, entry.number desc";
 
+    BECOME_A_DATABASE_OF_ITS_OWN(OIDOID) = "
+        update edge_store.control set database_id = pg_catalog.gen_random_uuid(), database_oid = $1
+        where database_oid <> $1
+        returning true";
+
+    // Rows older than the database's own came along with the copy; younger ones were queued here.
+    LEAVE_CALLS_TO_THE_ORIGINAL(OIDOID) = "
+        with birth as (select pg_catalog.age(xmin) as age from pg_catalog.pg_database where oid = $1),
+             waiting as (delete from edge_store.deferred),
+             noted as (delete from edge_store.callback),
+             taken as (delete from edge_store.lease),
+             wanted as (
+                 delete from edge_store.cancellation using birth where pg_catalog.age(cancellation.xmin) > birth.age)
+        insert into edge_store.response (call_id, slot, state, attempts, finished_at, error_class, error)
+        select id, slot, 'c', 0, pg_catalog.clock_timestamp(), 'cancelled',
+               'this database is a copy of another one, which makes the call'
+        from edge_store.request, birth
+        where pg_catalog.age(request.xmin) > birth.age
+          and not exists (select from edge_store.response
+                          where response.call_id = request.id and response.slot = request.slot)";
+
     CLEAR_LEASES() = "delete from edge_store.lease";
 }
 
@@ -70,6 +91,19 @@ pub fn interrupted() -> Result<Vec<Interrupted>, Error> {
             })
         })
         .collect()
+    })
+}
+
+/// If this database is a copy of another one, which still makes the calls of the copied queue, ends them here and takes
+/// another name for the idempotency keys of its own.
+pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let is_copy =
+            !BECOME_A_DATABASE_OF_ITS_OWN.with(|statement| statement.write(client, &[database.into()]))?.is_empty();
+        if is_copy {
+            LEAVE_CALLS_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
+        }
+        Ok(())
     })
 }
 

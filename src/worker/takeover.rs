@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::latch;
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
@@ -103,6 +104,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
 }
 
 fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
+    under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();

@@ -69,10 +69,10 @@ async fn bad_arguments_are_refused_each_with_its_reason() {
         (
             r#"headers => '{"Host": "a", "Content-Length": "1"}'"#,
             "22023",
-            "header \"Content-Length\" is set by the connection itself",
+            "header \"Content-Length\" is set by pg_edge itself",
         ),
-        (r#"headers => '{"transfer-encoding": "chunked"}'"#, "22023", "is set by the connection itself"),
-        (r#"headers => '{"Connection": "close"}'"#, "22023", "is set by the connection itself"),
+        (r#"headers => '{"transfer-encoding": "chunked"}'"#, "22023", "is set by pg_edge itself"),
+        (r#"headers => '{"Connection": "close"}'"#, "22023", "is set by pg_edge itself"),
         (r#"params => '[1]'"#, "22023", "params are wrong: it must be a JSON object of names and values, not an array"),
         (r#"params => '{"a": {"b": 1}}'"#, "22023", "the value of \"a\" must be"),
         (r#"params => '{"a": null}'"#, "22023", "not null"),

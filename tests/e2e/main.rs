@@ -20,6 +20,7 @@ mod identity;
 mod invariants;
 mod pg_net_defects;
 mod privileges;
+mod psql;
 mod reading;
 mod replaying;
 mod retention;

@@ -89,3 +89,28 @@ async fn databases_can_be_created_while_template1_has_the_extension() {
     works(&cluster, "later", &peer).await;
     all_ended(&cluster, "born").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_leaves_the_calls_of_its_queue_to_the_original() {
+    let cluster = Cluster::start();
+    cluster.create_database("app").await;
+    let app = cluster.create_extension("app").await;
+    let peer = Peer::start().await;
+    peer.on("/ok", Reply::status(204));
+    app.exec("select edge.pause()").await;
+    let call = queue_one(&app, &peer.url("/ok")).await;
+    drop(app);
+    cluster.connect().await.exec("create database copy template app").await;
+    let copy = cluster.connect_as("postgres", "copy").await;
+    // The copy is paused as its original is, and is told of by the first thing done in it.
+    copy.exec("select edge.resume()").await;
+    works(&cluster, "copy", &peer).await;
+    assert_eq!(copy.one::<String>(&format!("select (edge.wait({call})).state")).await, "cancelled");
+    let app = cluster.connect_as("postgres", "app").await;
+    app.exec("select edge.resume()").await;
+    assert_eq!(app.one::<String>(&format!("select (edge.wait({call})).state")).await, "succeeded");
+    let keys: Vec<_> =
+        peer.requests().iter().map(|request| request.header("idempotency-key").unwrap().to_owned()).collect();
+    assert_eq!(keys.len(), 2);
+    assert_ne!(keys[0].rsplit_once('-').unwrap().0, keys[1].rsplit_once('-').unwrap().0);
+}
