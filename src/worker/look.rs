@@ -1,39 +1,24 @@
-//! Looking for work: what a dispatcher reads in a turn, and which calls it chooses to send.
+//! Looking for work: what a dispatcher reads in a turn.
 //!
 //! Runs on the main thread of a dispatcher, inside the turn's transaction and before anything is written in it.
 
 use std::time::SystemTime;
 
-use super::ledger::{InFlight, Source, Waiting};
+use super::cancel::Cancelled;
+use super::ledger::{Source, Waiting};
 use super::settle;
 use super::turn::{Dispatcher, care};
-use crate::domain::attempt::{Attempt, Limits};
 use crate::domain::backlog::{Admission, LaneName, Rest};
-use crate::domain::call::CallId;
 use crate::domain::cursor::Scan;
-use crate::domain::{header, request};
+use crate::domain::request;
 use crate::error::Error;
-use crate::store::progress::{Deferral, Lease, Leased, Until};
+use crate::store::control;
+use crate::store::progress::{Deferral, Until};
 use crate::store::scan::{self, Body, Queued};
 use crate::store::transaction::under_snapshot;
-use crate::store::{calls, control};
 
 /// Calls read in one scan.
 const SCAN: usize = 1024;
-
-/// Bytes of request bodies put on the wire in one turn.
-const BODY_BUDGET: usize = 64 * 1024 * 1024;
-
-/// Calls taken at once while the byte budget lasts.
-const HANDFUL: usize = 32;
-
-/// How far cancelling came.
-#[derive(PartialEq, Eq)]
-enum Cancelled {
-    All,
-    /// A call among them is about to be sent, or put off.
-    AllButMoving,
-}
 
 impl Dispatcher {
     /// Reads whatever there is a reason to read.
@@ -164,147 +149,6 @@ impl Dispatcher {
                 }
                 None
             }
-        }
-    }
-
-    /// Ends a cancelled call that is not on the wire.
-    fn end_unsent(&mut self, queued: &Queued, source: Source, now: SystemTime) {
-        settle::cancel(queued.id, queued.slot, queued.tries, now, &mut self.outbox);
-        settle::note_callback(queued.id, queued.slot, queued.owner, queued.on_complete, &mut self.outbox);
-        self.outbox.settled_cancellations.push(queued.id.0);
-        if source == Source::Deferred {
-            self.outbox.undeferred.push(queued.id.0);
-        }
-    }
-
-    /// Does what was asked for in the table of cancellations. One for a call that no scan has seen yet stays
-    /// there; the scan will see both.
-    fn cancel(&mut self, now: SystemTime) -> Result<Cancelled, Error> {
-        let wanted = scan::cancellations()?;
-        let is_wanted = |waiting: &Waiting| wanted.contains(&waiting.queued.id.0);
-        for waiting in self.backlog.remove(is_wanted) {
-            self.ledger.stops_waiting(waiting.queued.id);
-            self.end_unsent(&waiting.queued, waiting.source, now);
-        }
-        let ended = self.outbox.ended();
-        for queued in scan::cancelled_deferred()? {
-            // One that was about to be put off again must not be: it ends here.
-            self.outbox.deferrals.retain(|deferral| deferral.call != queued.id);
-            if !ended.contains(&queued.id.0) && !self.ledger.is_in_flight(queued.id) && !self.is_being_taken(queued.id)
-            {
-                self.end_unsent(&queued, Source::Deferred, now);
-            }
-        }
-        let mut cancelled = Cancelled::All;
-        for id in wanted {
-            let put_off = self.outbox.deferrals.iter().any(|deferral| deferral.call.0 == id);
-            if put_off || self.is_being_taken(CallId(id)) {
-                cancelled = Cancelled::AllButMoving;
-            } else if self.ledger.is_in_flight(CallId(id)) {
-                if let Some(engine) = &self.engine {
-                    engine.cancel(CallId(id));
-                }
-            } else if calls::is_final(id)? {
-                self.outbox.settled_cancellations.push(id);
-            }
-        }
-        Ok(cancelled)
-    }
-
-    fn is_being_taken(&self, call: CallId) -> bool {
-        self.taking.iter().any(|(_, waiting)| waiting.queued.id == call)
-    }
-
-    /// Chooses calls to send, and prepares their lease.
-    pub(super) fn choose(&mut self, now: SystemTime) -> Result<(), Error> {
-        if !self.paused && !self.stopping {
-            let mut bytes = 0;
-            while bytes < BODY_BUDGET {
-                let handful = self.backlog.take(now, HANDFUL);
-                if handful.is_empty() {
-                    break;
-                }
-                bytes += handful.iter().map(|(_, waiting)| waiting.stored_bytes()).sum::<usize>();
-                self.taking.extend(handful);
-            }
-        }
-        for (_, waiting) in &mut self.taking {
-            if waiting.stored_bytes() > 0 && waiting.request.body.is_none() {
-                waiting.request.body = under_snapshot(|| scan::body(waiting.queued.id, waiting.queued.slot))?;
-            }
-        }
-        if self.taking.is_empty() {
-            return Ok(());
-        }
-        let taken = |(_, waiting): &(LaneName, Waiting)| Leased {
-            call: waiting.queued.id,
-            number: waiting.queued.tries + 1,
-            interruptions: waiting.queued.interruptions,
-        };
-        let calls: Vec<Leased> = self.taking.iter().map(taken).collect();
-        let deferred = self.taking.iter().filter(|(_, waiting)| waiting.source == Source::Deferred);
-        self.outbox.leased_deferred = deferred.map(|(_, waiting)| waiting.queued.id.0).collect();
-        let floor = self.floor();
-        self.outbox.lease = Some(Lease { batch: self.newest_batch + 1, epoch: self.epoch, floor, calls });
-        Ok(())
-    }
-
-    /// Below this id, every call is done, deferred or leased once the outbox is written.
-    pub(super) fn floor(&self) -> i64 {
-        let taken = |id: &i64| self.is_being_taken(CallId(*id));
-        let waiting = self.ledger.fresh().find(|id| !taken(id));
-        waiting.unwrap_or(i64::MAX).min(self.cursor.floor())
-    }
-
-    /// Hands the calls of a lease that has committed to the engine.
-    pub(super) fn send(&mut self, lease: Option<&Lease>) {
-        let Some(lease) = lease else { return };
-        for (lane, waiting) in std::mem::take(&mut self.taking) {
-            let Waiting { queued, request, .. } = waiting;
-            self.ledger.stops_waiting(queued.id);
-            let entry = InFlight {
-                lane,
-                batch: lease.batch,
-                slot: queued.slot,
-                owner: queued.owner,
-                on_complete: queued.on_complete,
-                max_attempts: queued.max_attempts,
-                number: queued.tries + 1,
-                interruptions: queued.interruptions,
-            };
-            self.ledger.departs(queued.id, entry);
-            let attempt = self.attempt(&queued, request);
-            if let Some(engine) = &self.engine {
-                engine.send(attempt);
-            }
-        }
-        super::failpoint::hit("after_send");
-    }
-
-    fn attempt(&self, queued: &Queued, mut request: request::Request) -> Attempt {
-        let made_up;
-        let key = match &queued.idempotency_key {
-            Some(key) => key.as_str(),
-            None => {
-                made_up = format!("{}-{}", self.database_id, queued.id);
-                made_up.as_str()
-            }
-        };
-        // A user's own header wins, and a key that was checked when it was queued is a valid value.
-        if let (false, Ok(key)) =
-            (request.headers.contains_key("idempotency-key"), header::value("idempotency-key", key))
-        {
-            request.headers.insert("idempotency-key", key);
-        }
-        Attempt {
-            call: queued.id,
-            number: queued.tries + 1,
-            request,
-            limits: Limits {
-                total: queued.timeout.unwrap_or(self.settings.request_timeout),
-                first_byte: self.settings.first_byte_timeout,
-                max_response_bytes: self.settings.max_response_bytes,
-            },
         }
     }
 }

@@ -4,6 +4,7 @@
 //! dispatcher sends that database's calls. Runners, started by dispatchers, run users' callbacks.
 
 mod activity;
+mod cancel;
 mod dispatcher;
 mod engine_log;
 mod failpoint;
@@ -18,6 +19,7 @@ mod outbox;
 mod report;
 mod runner;
 mod runners;
+mod send;
 mod session;
 mod settle;
 pub mod shared;

@@ -1,0 +1,71 @@
+//! Cancelling calls, wherever they are: in memory, put off, or on the wire.
+//!
+//! Runs on the main thread of a dispatcher, inside the turn's transaction and before anything is written in it.
+
+use std::time::SystemTime;
+
+use super::ledger::{Source, Waiting};
+use super::settle;
+use super::turn::Dispatcher;
+use crate::domain::call::CallId;
+use crate::error::Error;
+use crate::store::calls;
+use crate::store::scan::{self, Queued};
+
+/// How far cancelling came.
+#[derive(PartialEq, Eq)]
+pub enum Cancelled {
+    All,
+    /// A call among them is about to be sent, or put off.
+    AllButMoving,
+}
+
+impl Dispatcher {
+    /// Ends a cancelled call that is not on the wire.
+    pub(super) fn end_unsent(&mut self, queued: &Queued, source: Source, now: SystemTime) {
+        settle::cancel(queued.id, queued.slot, queued.tries, now, &mut self.outbox);
+        settle::note_callback(queued.id, queued.slot, queued.owner, queued.on_complete, &mut self.outbox);
+        self.outbox.settled_cancellations.push(queued.id.0);
+        if source == Source::Deferred {
+            self.outbox.undeferred.push(queued.id.0);
+        }
+    }
+
+    /// Does what was asked for in the table of cancellations. One for a call that no scan has seen yet stays
+    /// there; the scan will see both.
+    pub(super) fn cancel(&mut self, now: SystemTime) -> Result<Cancelled, Error> {
+        let wanted = scan::cancellations()?;
+        let is_wanted = |waiting: &Waiting| wanted.contains(&waiting.queued.id.0);
+        for waiting in self.backlog.remove(is_wanted) {
+            self.ledger.stops_waiting(waiting.queued.id);
+            self.end_unsent(&waiting.queued, waiting.source, now);
+        }
+        let ended = self.outbox.ended();
+        for queued in scan::cancelled_deferred()? {
+            // One that was about to be put off again must not be: it ends here.
+            self.outbox.deferrals.retain(|deferral| deferral.call != queued.id);
+            if !ended.contains(&queued.id.0) && !self.ledger.is_in_flight(queued.id) && !self.is_being_taken(queued.id)
+            {
+                self.end_unsent(&queued, Source::Deferred, now);
+            }
+        }
+        let mut cancelled = Cancelled::All;
+        for id in wanted {
+            let put_off = self.outbox.deferrals.iter().any(|deferral| deferral.call.0 == id);
+            if put_off || self.is_being_taken(CallId(id)) {
+                cancelled = Cancelled::AllButMoving;
+            } else if self.ledger.is_in_flight(CallId(id)) {
+                if let Some(engine) = &self.engine {
+                    engine.cancel(CallId(id));
+                }
+            } else if calls::is_final(id)? {
+                self.outbox.settled_cancellations.push(id);
+            }
+        }
+        Ok(cancelled)
+    }
+
+    pub(super) fn is_being_taken(&self, call: CallId) -> bool {
+        self.taking.iter().any(|(_, waiting)| waiting.queued.id == call)
+    }
+}
