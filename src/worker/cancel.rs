@@ -5,12 +5,12 @@
 use std::time::SystemTime;
 
 use super::ledger::{Source, Waiting};
-use super::settle;
+use super::settle::{self, Unsent};
 use super::turn::Dispatcher;
 use crate::domain::call::CallId;
 use crate::error::Error;
 use crate::store::calls;
-use crate::store::scan::{self, Queued};
+use crate::store::scan;
 
 /// How far cancelling came.
 #[derive(PartialEq, Eq)]
@@ -21,16 +21,6 @@ pub enum Cancelled {
 }
 
 impl Dispatcher {
-    /// Ends a cancelled call that is not on the wire.
-    pub(super) fn end_unsent(&mut self, queued: &Queued, source: Source, now: SystemTime) {
-        settle::cancel(queued.id, queued.slot, queued.tries, now, &mut self.outbox);
-        settle::note_callback(queued.id, queued.slot, queued.owner, queued.on_complete, &mut self.outbox);
-        self.outbox.settled_cancellations.push(queued.id.0);
-        if source == Source::Deferred {
-            self.outbox.undeferred.push(queued.id.0);
-        }
-    }
-
     /// Does what was asked for in the table of cancellations. One for a call that no scan has seen yet stays
     /// there; the scan will see both.
     pub(super) fn cancel(&mut self, now: SystemTime) -> Result<Cancelled, Error> {
@@ -38,7 +28,7 @@ impl Dispatcher {
         let is_wanted = |waiting: &Waiting| wanted.contains(&waiting.queued.id.0);
         for waiting in self.backlog.remove(is_wanted) {
             self.ledger.stops_waiting(waiting.queued.id);
-            self.end_unsent(&waiting.queued, waiting.source, now);
+            settle::end_unsent(&waiting.queued, waiting.source, Unsent::Cancelled, now, &mut self.outbox);
         }
         let ended = self.outbox.ended();
         for queued in scan::cancelled_deferred()? {
@@ -46,7 +36,7 @@ impl Dispatcher {
             self.outbox.deferrals.retain(|deferral| deferral.call != queued.id);
             if !ended.contains(&queued.id.0) && !self.ledger.is_in_flight(queued.id) && !self.is_being_taken(queued.id)
             {
-                self.end_unsent(&queued, Source::Deferred, now);
+                settle::end_unsent(&queued, Source::Deferred, Unsent::Cancelled, now, &mut self.outbox);
             }
         }
         let mut cancelled = Cancelled::All;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::cancel::Cancelled;
 use super::ledger::{Source, Waiting};
-use super::settle;
+use super::settle::{self, Unsent};
 use super::turn::{Dispatcher, care};
 use crate::domain::backlog::{Admission, LaneName, Rest};
 use crate::domain::cursor::Scan;
@@ -127,9 +127,8 @@ impl Dispatcher {
 
     /// Makes a request of a row; ends the call where that cannot be done or is not wanted.
     fn prepare(&mut self, queued: Queued, source: Source, now: SystemTime) -> Option<(LaneName, Waiting)> {
-        let (id, slot, tries) = (queued.id, queued.slot, queued.tries);
         if queued.cancelled {
-            self.end_unsent(&queued, source, now);
+            settle::end_unsent(&queued, source, Unsent::Cancelled, now, &mut self.outbox);
             return None;
         }
         let body = match &queued.body {
@@ -142,11 +141,8 @@ impl Dispatcher {
                 Some((lane, Waiting { queued, request, source }))
             }
             Err(error) => {
-                settle::refuse(id, slot, tries, &error.to_string(), now, &mut self.outbox);
-                settle::note_callback(id, slot, queued.owner, queued.on_complete, &mut self.outbox);
-                if source == Source::Deferred {
-                    self.outbox.undeferred.push(id.0);
-                }
+                let why = Unsent::Refused(error.to_string());
+                settle::end_unsent(&queued, source, why, now, &mut self.outbox);
                 None
             }
         }

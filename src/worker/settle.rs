@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use super::ledger::InFlight;
+use super::ledger::{InFlight, Source};
 use super::outbox::Outbox;
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
@@ -12,6 +12,7 @@ use crate::domain::outcome::{FailureClass, Head, Outcome};
 use crate::domain::retry::{Charge, Retry, RetryPolicy, Verdict, decide};
 use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, Trace, Until};
 use crate::store::recovery::Interrupted;
+use crate::store::scan::Queued;
 
 /// Adds to the outbox what follows from a report; tells until when the peer wants to be left alone.
 pub fn settle(
@@ -67,44 +68,30 @@ fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: 
     note_callback(call, slot, entry.owner, entry.on_complete, outbox);
 }
 
-/// Ends a call that is not on the wire because its user cancelled it.
-pub fn cancel(call: CallId, slot: i16, tries: u32, now: SystemTime, outbox: &mut Outbox) {
-    let trace = Trace {
-        error_class: Some(FailureClass::Cancelled.name()),
-        error: Some("the call was cancelled before it was sent".to_owned()),
-        ..Trace::default()
-    };
-    let state = Final::Cancelled;
-    outbox.endings.push(Ending {
-        call,
-        slot,
-        state,
-        attempts: tries,
-        finished_at: now,
-        trace,
-        headers: None,
-        body: None,
-    });
+/// Why a call ends that is not on the wire.
+pub enum Unsent {
+    /// Its user cancelled it.
+    Cancelled,
+    /// Its row cannot be turned into a request; says why.
+    Refused(String),
 }
 
-/// Ends a call whose row cannot be turned into a request.
-pub fn refuse(call: CallId, slot: i16, tries: u32, reason: &str, now: SystemTime, outbox: &mut Outbox) {
-    let trace = Trace {
-        error_class: Some(FailureClass::InvalidRequest.name()),
-        error: Some(reason.to_owned()),
-        ..Trace::default()
+/// Ends a call that is not on the wire.
+pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime, outbox: &mut Outbox) {
+    let (call, slot, attempts) = (queued.id, queued.slot, queued.tries);
+    let (state, class, error) = match why {
+        Unsent::Cancelled => {
+            outbox.settled_cancellations.push(call.0);
+            (Final::Cancelled, FailureClass::Cancelled, "the call was cancelled before it was sent".to_owned())
+        }
+        Unsent::Refused(reason) => (Final::Failed, FailureClass::InvalidRequest, reason),
     };
-    let state = Final::Failed;
-    outbox.endings.push(Ending {
-        call,
-        slot,
-        state,
-        attempts: tries,
-        finished_at: now,
-        trace,
-        headers: None,
-        body: None,
-    });
+    let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
+    outbox.endings.push(Ending { call, slot, state, attempts, finished_at: now, trace, headers: None, body: None });
+    note_callback(call, slot, queued.owner, queued.on_complete, outbox);
+    if source == Source::Deferred {
+        outbox.undeferred.push(call.0);
+    }
 }
 
 /// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often.
@@ -129,7 +116,7 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
 }
 
 /// Notes the callback of a call that has ended, if it has one.
-pub fn note_callback(
+fn note_callback(
     call: CallId,
     slot: i16,
     owner: pgrx::pg_sys::Oid,
