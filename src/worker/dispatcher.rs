@@ -120,8 +120,9 @@ fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Re
                 PAUSE_AFTER_ERROR
             }
         };
-        if !matches!(latch::wait(pause), Ok(Woken::Up)) || signals.stop() {
-            return Err(End::Lost);
+        rest(pause)?;
+        if signals.stop() {
+            return Err(End::Stopped);
         }
         if entry.held_by.load(Ordering::Acquire) != 0 {
             return Err(End::SentAway);
@@ -132,10 +133,10 @@ fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Re
 fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Signals) -> End {
     let mut idle = false;
     let mut complaints = Complaints::default();
-    let mut rest: Option<SystemTime> = None;
+    let mut resting_until: Option<SystemTime> = None;
     loop {
         let now = SystemTime::now();
-        let pause = match rest.filter(|until| now < *until) {
+        let pause = match resting_until.filter(|until| now < *until) {
             // After an error the latch is no reason to try again at once: every finished attempt sets it.
             Some(until) => until.duration_since(now).unwrap_or_default(),
             None => match dispatcher.turn(now) {
@@ -144,7 +145,7 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
                 Ok(Turn::ExtensionGone) => return End::ExtensionGone,
                 Err(aborted) => {
                     complaints.make(entry, &aborted.to_string());
-                    rest = Some(now + PAUSE_AFTER_ERROR);
+                    resting_until = Some(now + PAUSE_AFTER_ERROR);
                     PAUSE_AFTER_ERROR
                 }
             },
@@ -158,10 +159,8 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
             flush_statistics(activity);
             idle = now_idle;
         }
-        match latch::wait(pause) {
-            Ok(Woken::Up) => {}
-            Ok(Woken::Orphaned) => return End::Lost,
-            Err(aborted) => report::log(&format!("dispatcher: {aborted}")),
+        if let Err(end) = rest(pause) {
+            return end;
         }
         if signals.stop() {
             return End::Stopped;
@@ -175,6 +174,18 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
         if !dispatcher.engine_lives() {
             report::warn("dispatcher lost its engine thread and starts anew");
             return End::Lost;
+        }
+    }
+}
+
+/// Waits until there may be something to do. Somebody's cancel ends the wait and nothing else.
+fn rest(pause: Duration) -> Result<(), End> {
+    match latch::wait(pause) {
+        Ok(Woken::Up) => Ok(()),
+        Ok(Woken::Orphaned) => Err(End::Lost),
+        Err(aborted) => {
+            report::log(&format!("dispatcher: {aborted}"));
+            Ok(())
         }
     }
 }
@@ -212,7 +223,7 @@ impl Dispatcher {
             if left.is_zero() || self.nothing_in_flight() {
                 break;
             }
-            if !matches!(latch::wait(left), Ok(Woken::Up)) {
+            if rest(left).is_err() {
                 break;
             }
         }

@@ -50,9 +50,12 @@ async fn cancelling_workers_disturbs_nothing() {
     let (cluster, db) = ready().await;
     let peer = Peer::start().await;
     peer.on("/", Reply::delay(std::time::Duration::from_millis(20)));
+    // A worker that is still starting may be cancelled out of it; the launcher then starts another.
+    let mut calls = queue(&db, &peer.url("/"), 1).await;
+    all_ended(&cluster, "postgres").await;
     let worker = dispatcher(&cluster, "postgres").await;
     let launcher = eventually("a launcher runs", SOON, || find_worker(&cluster, "launcher", "")).await;
-    let calls = queue(&db, &peer.url("/"), 500).await;
+    calls.extend(queue(&db, &peer.url("/"), 500).await);
     for _ in 0..100 {
         db.exec(&format!("select pg_cancel_backend({worker}), pg_cancel_backend({launcher})")).await;
     }
@@ -60,4 +63,26 @@ async fn cancelling_workers_disturbs_nothing() {
     assert_sent_once(&peer, &calls);
     assert_eq!(dispatcher(&cluster, "postgres").await, worker);
     assert_eq!(find_worker(&cluster, "launcher", "").await, Some(launcher));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_a_dispatcher_that_waits_to_take_over_disturbs_nothing() {
+    let (cluster, db) = ready().await;
+    let peer = Peer::start().await;
+    queue(&db, &peer.url("/"), 1).await;
+    all_ended(&cluster, "postgres").await;
+    let first = dispatcher(&cluster, "postgres").await;
+    let dropping = cluster.connect().await;
+    dropping.exec("begin; drop extension pg_edge").await;
+    db.exec(&format!("select pg_terminate_backend({first})")).await;
+    let worker = successor(&cluster, "dispatcher", "postgres", first).await;
+    let left = format!("select count(*) from pg_stat_activity where pid = {worker} and wait_event_type = 'Extension'");
+    eventually("it waits for the lock", SOON, || async { db.one::<i64>(&left).await == 1 }).await;
+    for _ in 0..20 {
+        db.exec(&format!("select pg_cancel_backend({worker})")).await;
+    }
+    dropping.exec("rollback").await;
+    queue(&db, &peer.url("/"), 1).await;
+    all_ended(&cluster, "postgres").await;
+    assert_eq!(dispatcher(&cluster, "postgres").await, worker);
 }
