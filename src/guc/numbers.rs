@@ -1,7 +1,6 @@
-//! The one table of settings. From it come their registration and the plain [`Settings`] that the rest reads.
+//! The settings that are numbers.
 
 use std::ffi::CStr;
-use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
@@ -17,7 +16,7 @@ struct Setting {
 
 macro_rules! settings {
     ($($static:ident = $default:literal in $range:expr, $unit:expr, $name:literal, $summary:literal, $detail:literal;)*) => {
-        $(static $static: GucSetting<i32> = GucSetting::<i32>::new($default);)*
+        $(pub(super) static $static: GucSetting<i32> = GucSetting::<i32>::new($default);)*
         const TABLE: &[Setting] = &[$(Setting {
             name: $name, summary: $summary, detail: $detail, value: &$static, range: $range, unit: $unit,
         },)*];
@@ -69,57 +68,8 @@ settings! {
         c"A longer one is cancelled and its error recorded.";
 }
 
-/// The settings as plain values, taken on the main thread and free to go anywhere.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub max_in_flight: usize,
-    pub max_concurrency: usize,
-    pub request_timeout: Duration,
-    pub connect_timeout: Duration,
-    pub first_byte_timeout: Option<Duration>,
-    pub max_request_bytes: usize,
-    pub max_response_bytes: usize,
-    pub retention: Duration,
-    pub idempotency_window: Duration,
-    pub max_interruptions: u32,
-    pub shutdown_grace: Duration,
-    pub max_runners: usize,
-    pub callback_timeout: Duration,
-}
-
-impl Settings {
-    /// What is set now.
-    pub fn current() -> Self {
-        let first_byte = millis(&FIRST_BYTE_TIMEOUT);
-        Self {
-            max_in_flight: count(&MAX_IN_FLIGHT),
-            max_concurrency: count(&MAX_CONCURRENCY),
-            request_timeout: millis(&REQUEST_TIMEOUT),
-            connect_timeout: millis(&CONNECT_TIMEOUT),
-            first_byte_timeout: (!first_byte.is_zero()).then_some(first_byte),
-            max_request_bytes: count(&MAX_REQUEST_BYTES),
-            max_response_bytes: count(&MAX_RESPONSE_BYTES),
-            retention: Duration::from_secs(count(&RETENTION) as u64),
-            idempotency_window: Duration::from_secs(count(&IDEMPOTENCY_WINDOW) as u64),
-            max_interruptions: MAX_INTERRUPTIONS.get().unsigned_abs(),
-            shutdown_grace: millis(&SHUTDOWN_GRACE),
-            max_runners: count(&MAX_RUNNERS),
-            callback_timeout: millis(&CALLBACK_TIMEOUT),
-        }
-    }
-}
-
-fn count(setting: &GucSetting<i32>) -> usize {
-    // No setting of the table has a negative minimum.
-    setting.get().unsigned_abs() as usize
-}
-
-fn millis(setting: &GucSetting<i32>) -> Duration {
-    Duration::from_millis(count(setting) as u64)
-}
-
-/// Makes the settings known to Postgres and refuses unknown ones under our prefix.
-pub fn register() {
+/// Makes them known to Postgres.
+pub(super) fn register() {
     for setting in TABLE {
         GucRegistry::define_int_guc(
             setting.name,
@@ -131,17 +81,5 @@ pub fn register() {
             GucContext::Sighup,
             setting.unit,
         );
-    }
-    reserve_prefix();
-}
-
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn reserve_prefix() {
-    // SAFETY: called from _PG_init on the main thread with a C string that lives for ever.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"pg_edge".as_ptr());
-        #[cfg(not(feature = "pg14"))]
-        pgrx::pg_sys::MarkGUCPrefixReserved(c"pg_edge".as_ptr());
     }
 }

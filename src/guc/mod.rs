@@ -1,0 +1,77 @@
+//! The settings: two tables, and the plain [`Settings`] that the rest reads.
+
+mod numbers;
+mod texts;
+
+use std::time::Duration;
+
+use pgrx::guc::GucSetting;
+
+use self::numbers as set;
+
+/// The settings as plain values, taken on the main thread and free to go anywhere.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub max_in_flight: usize,
+    pub max_concurrency: usize,
+    pub request_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub first_byte_timeout: Option<Duration>,
+    pub max_request_bytes: usize,
+    pub max_response_bytes: usize,
+    pub retention: Duration,
+    pub idempotency_window: Duration,
+    pub max_interruptions: u32,
+    pub shutdown_grace: Duration,
+    pub max_runners: usize,
+    pub callback_timeout: Duration,
+}
+
+impl Settings {
+    /// What is set now.
+    pub fn current() -> Self {
+        let first_byte = millis(&set::FIRST_BYTE_TIMEOUT);
+        Self {
+            max_in_flight: count(&set::MAX_IN_FLIGHT),
+            max_concurrency: count(&set::MAX_CONCURRENCY),
+            request_timeout: millis(&set::REQUEST_TIMEOUT),
+            connect_timeout: millis(&set::CONNECT_TIMEOUT),
+            first_byte_timeout: (!first_byte.is_zero()).then_some(first_byte),
+            max_request_bytes: count(&set::MAX_REQUEST_BYTES),
+            max_response_bytes: count(&set::MAX_RESPONSE_BYTES),
+            retention: Duration::from_secs(count(&set::RETENTION) as u64),
+            idempotency_window: Duration::from_secs(count(&set::IDEMPOTENCY_WINDOW) as u64),
+            max_interruptions: set::MAX_INTERRUPTIONS.get().unsigned_abs(),
+            shutdown_grace: millis(&set::SHUTDOWN_GRACE),
+            max_runners: count(&set::MAX_RUNNERS),
+            callback_timeout: millis(&set::CALLBACK_TIMEOUT),
+        }
+    }
+}
+
+fn count(setting: &GucSetting<i32>) -> usize {
+    // No setting of the table has a negative minimum.
+    setting.get().unsigned_abs() as usize
+}
+
+fn millis(setting: &GucSetting<i32>) -> Duration {
+    Duration::from_millis(count(setting) as u64)
+}
+
+/// Makes the settings known to Postgres and refuses unknown ones under our prefix.
+pub fn register() {
+    numbers::register();
+    texts::register();
+    reserve_prefix();
+}
+
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn reserve_prefix() {
+    // SAFETY: called from _PG_init on the main thread with a C string that lives for ever.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"pg_edge".as_ptr());
+        #[cfg(not(feature = "pg14"))]
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"pg_edge".as_ptr());
+    }
+}

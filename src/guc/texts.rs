@@ -1,0 +1,81 @@
+//! The settings that are texts. What they hold is checked when it is set, so that a typing error is told there and then.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
+
+/// One text setting, and what may stand in it.
+struct Setting {
+    name: &'static CStr,
+    summary: &'static CStr,
+    detail: &'static CStr,
+    value: &'static GucSetting<Option<CString>>,
+    check: pg_sys::GucStringCheckHook,
+}
+
+/// What may stand in a setting.
+trait Check {
+    /// Why the text cannot be used.
+    fn check(text: &str) -> Result<(), String>;
+}
+
+macro_rules! settings {
+    ($($static:ident: $check:ty = $default:literal, $name:literal, $summary:literal, $detail:literal;)*) => {
+        $(pub(super) static $static: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some($default));)*
+        const TABLE: &[Setting] = &[$(Setting {
+            name: $name, summary: $summary, detail: $detail, value: &$static, check: Some(hook::<$check>),
+        },)*];
+    };
+}
+
+settings! {}
+
+/// Makes them known to Postgres.
+#[allow(unsafe_code, reason = "a check hook is a C function")]
+pub(super) fn register() {
+    for setting in TABLE {
+        // SAFETY: called from _PG_init on the main thread; the hook raises nothing and catches its panics.
+        unsafe {
+            GucRegistry::define_string_guc_with_hooks(
+                setting.name,
+                setting.summary,
+                setting.detail,
+                setting.value,
+                GucContext::Sighup,
+                GucFlags::SUPERUSER_ONLY,
+                setting.check,
+                None,
+                None,
+            );
+        }
+    }
+}
+
+/// The text of a setting; empty where none is set.
+pub(super) fn read(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Postgres' question whether a new value will do.
+#[allow(unsafe_code, reason = "a check hook is a C function")]
+#[allow(clippy::disallowed_methods, reason = "nothing of Postgres runs inside, so there is no error of its to catch")]
+unsafe extern "C-unwind" fn hook<C: Check>(
+    new: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres passes a valid pointer to a string, or to a null where nothing is set.
+    let text = unsafe { (*new).as_ref().map(|first| CStr::from_ptr(first).to_string_lossy().into_owned()) };
+    let checked = std::panic::catch_unwind(|| C::check(&text.unwrap_or_default()));
+    let reason = match checked {
+        Ok(Ok(())) => return true,
+        Ok(Err(reason)) => CString::new(reason).unwrap_or_default(),
+        Err(_panic) => CString::default(),
+    };
+    // SAFETY: main thread; this is what the macro GUC_check_errdetail does. The copy lives until the error is reported.
+    unsafe {
+        pg_sys::GUC_check_errdetail_string = pg_sys::MemoryContextStrdup(pg_sys::ErrorContext, reason.as_ptr());
+    }
+    false
+}
