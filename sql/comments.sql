@@ -12,6 +12,15 @@ comment on function edge.http_get_async is 'Queues a GET. As edge.http_post_asyn
 comment on function edge.http_delete_async is 'Queues a DELETE, with a JSON body where one is given. As edge.http_post_async.';
 comment on function edge.http_async is 'Queues a call with any method, any bytes as its body and any content type (application/octet-stream where none is given). As edge.http_post_async.';
 
+comment on function edge.invoke is 'Queues a call of a function of an endpoint, as the platforms'' own clients make it: a JSON string is sent as text/plain, any other body as application/json, none without a content type; a region goes into the header x-region and the parameter forceFunctionRegion. The function''s URL is the endpoint''s base at the time of sending.';
+
+comment on function edge.create_endpoint is 'Makes a named endpoint: a base URL, headers that every call gets (values may hold ${secret:NAME}, ${file:NAME}, ${vault:NAME}), a profile (generic, supabase-free, supabase-pro, cloudflare, deno) whose limits hold where none is given, a retry policy (edge.retry_policy() or the name of a preset), limits of time, size in bytes, concurrency and calls per second, and secrets that sign. Errors: 22023, 42710 where the name is taken.';
+comment on function edge.alter_endpoint is 'Changes an endpoint; what is null stays as it is. Calls that wait are sent to it as it is then. Errors: 22023, 42704.';
+comment on function edge.drop_endpoint is 'Removes an endpoint. Where it has calls that have not ended this is an error (55006), unless it is forced: they then fail, and can be replayed once there is an endpoint of that name again.';
+comment on function edge.enable_endpoint is 'Sends the calls of an endpoint again.';
+comment on function edge.disable_endpoint is 'Lets the calls of an endpoint wait until it is enabled. The note is shown in edge.endpoints.';
+comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoint; durations in seconds. The wait before retry i (from 0) is base * factor^i, at most cap, plus up to jitter at random. retry_on replaces what is tried again: statuses (503), classes of statuses (5xx), and dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout. A call older than max_age is given up.';
+
 comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
 comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';
 comment on function edge.status is 'The state of a call: pending, running, retrying, or at its end succeeded, failed, cancelled. Null where there is no such call of yours.';
@@ -29,6 +38,12 @@ comment on view edge.attempts is 'Every try of your calls, with the durations of
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callback_errors is 'Errors of on_complete functions. They do not change the call.';
 
+comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
+comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until opens_at), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
+
+comment on function edge_store.endpoint_stats is 'The endpoints of this database, as its dispatcher last saw them.';
+comment on function edge_store.redacted_headers is 'An endpoint''s headers with credentials hidden.';
+comment on table edge_store.endpoint is 'Named endpoints. Part of a dump.';
 comment on function edge_store.origin is 'The endpoint that a URL belongs to: its scheme, host and port (RFC 6454).';
 comment on function edge_store.redacted_url is 'A URL with the values of parameters that look like credentials hidden.';
 comment on function edge_store.current_role_oid is 'The role that the present statement runs as.';

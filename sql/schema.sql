@@ -21,7 +21,9 @@ create table edge_store.request (
     slot            smallint    not null,
     max_attempts    smallint,
     method          text        not null,
+    -- Of a call to a named endpoint it may be a path, which follows the endpoint's base.
     url             text        not null,
+    endpoint        text,
     headers         text,
     body            bytea,
     idempotency_key text,
@@ -107,7 +109,7 @@ create index on edge_store.replay (call_id);
 create unique index on edge_store.replay (call_id, slot) where as_dead_letter;
 create index on edge_store.callback_error (call_id);
 -- Costs a successful call nothing.
-create index on edge_store.response (call_id) where state = 'f';
+create index on edge_store.response (call_id) where state in ('f', 'e');
 
 -- Where the ring stands. One row, updated once a slot.
 create table edge_store.ring (
@@ -126,7 +128,7 @@ create table edge_store.deferred (
     parked_on       text
 );
 create index on edge_store.deferred (due_at) where parked_on is null;
-create index on edge_store.deferred (parked_on, call_id) where parked_on is not null;
+create index on edge_store.deferred (parked_on, (tries > 0), call_id) where parked_on is not null;
 
 -- The calls that a dispatcher has on the wire, one row a batch. The newest row carries the cursor's floor.
 create table edge_store.lease (
@@ -168,6 +170,32 @@ create table edge_store.callback (
     slot            smallint    not null
 );
 create index on edge_store.callback (owner, call_id);
+
+-- Named endpoints. What is null is left to the profile, and then to the settings.
+create table edge_store.endpoint (
+    name                text        primary key,
+    base_url            text        not null,
+    headers             text,
+    profile             text        not null,
+    retry               jsonb,
+    timeout_ms          integer,
+    connect_timeout_ms  integer,
+    max_concurrency     integer,
+    max_rate            double precision,
+    max_request_bytes   integer,
+    max_response_bytes  integer,
+    signing_secrets     text[],
+    monthly_quota       bigint,
+    quota_action        text        not null,
+    max_redirects       smallint    not null,
+    client_certificate  text,
+    client_key          text,
+    enabled             boolean     not null default true,
+    note                text,
+    created_at          timestamptz not null,
+    updated_at          timestamptz not null
+);
+select pg_catalog.pg_extension_config_dump('edge_store.endpoint', '');
 
 -- One row: who this database is, and what its dispatcher is told.
 create table edge_store.control (

@@ -8,6 +8,8 @@ select
     request.owner,
     request.method,
     request.url,
+    coalesce(request.endpoint, edge_store.origin(request.url)) as endpoint,
+    endpoint.base_url,
     request.queued_at,
     request.run_at,
     request.metadata,
@@ -44,6 +46,7 @@ select
 from edge_store.request
 left join edge_store.response on response.call_id = request.id and response.slot = request.slot
 left join edge_store.deferred on deferred.call_id = request.id
+left join edge_store.endpoint on endpoint.name = request.endpoint
 left join (
     select entry.call_id, max(entry.number) as number
     from edge_store.lease, unnest(lease.call_ids, lease.numbers) as entry (call_id, number)
@@ -54,9 +57,9 @@ create view edge.calls with (security_barrier) as
 select
     call.id,
     pg_catalog.pg_get_userbyid(call.owner) as owner,
-    edge_store.origin(call.url) as endpoint,
+    call.endpoint,
     call.method,
-    edge_store.redacted_url(call.url) as url,
+    edge_store.redacted_url(call.url, call.base_url) as url,
     call.state,
     call.attempts,
     call.status_code,
@@ -116,6 +119,8 @@ create view edge_store.dead_letter as
 select
     request.id,
     request.owner,
+    coalesce(request.endpoint, edge_store.origin(request.url)) as endpoint,
+    endpoint.base_url,
     request.method,
     request.url,
     response.attempts::integer as attempts,
@@ -127,16 +132,17 @@ select
     request.metadata
 from edge_store.response
 join edge_store.request on request.id = response.call_id and request.slot = response.slot
-where response.state = 'f'
+left join edge_store.endpoint on endpoint.name = request.endpoint
+where response.state in ('f', 'e')
   and not exists (select from edge_store.replay where replay.call_id = response.call_id);
 
 create view edge.dead_letters with (security_barrier) as
 select
     dead_letter.id,
     pg_catalog.pg_get_userbyid(dead_letter.owner) as owner,
-    edge_store.origin(dead_letter.url) as endpoint,
+    dead_letter.endpoint,
     dead_letter.method,
-    edge_store.redacted_url(dead_letter.url) as url,
+    edge_store.redacted_url(dead_letter.url, dead_letter.base_url) as url,
     dead_letter.attempts,
     dead_letter.status_code,
     dead_letter.error_class,
@@ -159,3 +165,34 @@ select
 from edge_store.callback_error
 where callback_error.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
+
+create view edge.endpoints as
+select
+    endpoint.name,
+    endpoint.base_url,
+    endpoint.enabled,
+    endpoint.note,
+    endpoint.profile,
+    edge_store.redacted_headers(endpoint.headers) as headers,
+    endpoint.retry,
+    endpoint.timeout_ms * interval '1 millisecond' as timeout,
+    endpoint.connect_timeout_ms * interval '1 millisecond' as connect_timeout,
+    endpoint.max_concurrency,
+    endpoint.max_rate,
+    endpoint.max_request_bytes,
+    endpoint.max_response_bytes,
+    coalesce(pg_catalog.cardinality(endpoint.signing_secrets), 0) as signing_secrets,
+    endpoint.monthly_quota,
+    endpoint.quota_action,
+    endpoint.max_redirects::integer as max_redirects,
+    endpoint.client_certificate is not null as has_client_certificate,
+    endpoint.created_at,
+    endpoint.updated_at
+from edge_store.endpoint;
+
+-- The origins that others call are their own business.
+create view edge.stat_endpoints as
+select stats.*
+from edge_store.endpoint_stats() as stats
+where pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage')
+   or exists (select from edge_store.endpoint where endpoint.name = stats.endpoint);

@@ -3,9 +3,12 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use crate::domain::endpoint::EndpointError;
 use crate::domain::header::HeaderError;
 use crate::domain::pairs::PairsError;
+use crate::domain::profile::UnknownProfile;
 use crate::domain::request::RequestError;
+use crate::domain::retry_policy::PolicyError;
 
 /// What SQL users are told.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,16 @@ pub enum Error {
     Request(#[from] RequestError),
     #[error(transparent)]
     Header(#[from] HeaderError),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Profile(#[from] UnknownProfile),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("endpoint \"{0}\" exists already")]
+    EndpointExists(String),
+    #[error("endpoint \"{0}\" has calls that have not ended")]
+    EndpointInUse(String),
     #[error("call {0} does not exist")]
     NoSuchCall(i64),
     #[error("call {0} was queued by this transaction and is sent only after its commit")]
@@ -64,9 +77,15 @@ impl Error {
             Self::NotPreloaded | Self::NotInstalled => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::Encoding(_) | Self::NotYet(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::NullArgument(_) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            Self::OutOfRange { .. } | Self::Request(_) | Self::Header(_) | Self::KeyTaken { .. } => {
-                Code::ERRCODE_INVALID_PARAMETER_VALUE
-            }
+            Self::OutOfRange { .. }
+            | Self::Request(_)
+            | Self::Header(_)
+            | Self::Endpoint(_)
+            | Self::Profile(_)
+            | Self::Policy(_)
+            | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
+            Self::EndpointInUse(_) => Code::ERRCODE_OBJECT_IN_USE,
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::QueuedHere(_) | Self::FrozenSnapshot => Code::ERRCODE_INVALID_TRANSACTION_STATE,
@@ -89,6 +108,12 @@ impl Error {
             Self::KeyTaken { .. } => {
                 Some("Use one key for one request, or wait until pg_edge.idempotency_window is over.")
             }
+            Self::NoSuchEndpoint(_) => {
+                Some("edge.endpoints lists those that there are; edge.create_endpoint makes one.")
+            }
+            Self::EndpointInUse(_) => Some(
+                "Wait for them, or give force => true: they then fail, and can be replayed once there is an endpoint of that name.",
+            ),
             Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
             _ => None,
         }

@@ -15,7 +15,13 @@ pgrx::extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 pgrx::extension_sql_file!(
     "../sql/views.sql",
     name = "views",
-    requires = [api::views::origin, api::views::redacted_url, api::views::current_role_oid]
+    requires = [
+        api::views::origin,
+        api::views::redacted_url,
+        api::views::redacted_headers,
+        api::views::current_role_oid,
+        api::stats::endpoint_stats
+    ]
 );
 pgrx::extension_sql_file!(
     "../sql/access.sql",
@@ -26,18 +32,25 @@ pgrx::extension_sql_file!(
         api::control::resume,
         api::control::register_database,
         api::control::worker_status,
+        api::endpoints::alter_endpoint,
+        api::endpoints::create_endpoint,
+        api::endpoints::disable_endpoint,
+        api::endpoints::drop_endpoint,
+        api::endpoints::enable_endpoint,
         api::http::http_async,
         api::http::http_delete_async,
         api::http::http_get_async,
         api::http::http_patch_async,
         api::http::http_post_async,
         api::http::http_put_async,
+        api::invoke::invoke,
         api::outcome::cancel,
         api::outcome::replay,
         api::outcome::replay_dead,
         api::outcome::result,
         api::outcome::status,
         api::outcome::wait,
+        api::retry_policy::retry_policy,
         api::views::body_json,
         api::views::body_text,
         api::views::content_type,

@@ -23,12 +23,17 @@ pub fn required<T>(argument: Option<T>, name: &'static str) -> Result<T, Error> 
 
 /// A timeout in milliseconds.
 pub fn timeout(argument: Option<Interval>) -> Result<Option<i32>, Error> {
+    named_timeout("timeout", argument)
+}
+
+/// The same under another name.
+pub fn named_timeout(name: &'static str, argument: Option<Interval>) -> Result<Option<i32>, Error> {
     let Some(interval) = argument else { return Ok(None) };
     let millis = interval.as_micros() / 1000;
     match i32::try_from(millis) {
         Ok(whole) if whole > 0 && millis <= LONGEST_TIMEOUT_MS => Ok(Some(whole)),
         _ => Err(Error::OutOfRange {
-            argument: "timeout",
+            argument: name,
             wanted: "at least one millisecond and at most one day",
             given: in_seconds(millis),
         }),

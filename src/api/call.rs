@@ -7,18 +7,19 @@ use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::arguments;
+use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::{header, request};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
 use crate::store::queue::{self, Claim, NewCall};
-use crate::store::{calls, owner};
+use crate::store::{calls, endpoints, owner};
 use crate::worker::wake::{self, reason};
 
 /// What a user asked for, unchecked.
 pub struct Asked<'a> {
     pub method: &'a str,
-    pub url: Option<Text>,
+    pub target: Target,
     pub body: Body,
     pub params: Option<Jsonb>,
     pub headers: Option<Jsonb>,
@@ -32,11 +33,24 @@ pub struct Asked<'a> {
     pub metadata: Option<Jsonb>,
 }
 
+/// Where a call goes.
+pub enum Target {
+    /// A URL, or with an endpoint a path.
+    Url(Option<Text>),
+    /// A function of the endpoint, to be run in a region if one is named.
+    Function { path: String, region: Option<String> },
+}
+
 /// The body of a request, by kind.
 pub enum Body {
     None,
     Json(Option<Jsonb>),
-    Bytes { bytes: Option<Vec<u8>>, content_type: Option<Text> },
+    /// What the platforms' own clients make of a value: a string is sent as text, everything else as JSON.
+    Value(Option<Jsonb>),
+    Bytes {
+        bytes: Option<Vec<u8>>,
+        content_type: Option<Text>,
+    },
 }
 
 /// Checks a call and queues it in the running transaction.
@@ -44,27 +58,30 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
     if asked.stream.is_some() {
         return Err(Error::NotYet("stream"));
     }
-    if let Some(endpoint) = asked.endpoint {
-        return Err(Error::NoSuchEndpoint(endpoint.read("endpoint")?));
-    }
     let owner = owner::current_role();
-    let url = arguments::required(asked.url, "url")?.read("url")?;
+    let endpoint = asked.endpoint.map(find).transpose()?;
     let params = asked.params.map(|given| given.read("params")).transpose()?;
-    let url = request::target(&url, params.as_deref())?;
+    let url = url(&asked.target, endpoint.as_ref(), params.as_deref())?;
     let method = request::method(asked.method)?;
     let mut headers = match asked.headers {
         Some(given) => header::parse(&given.read("headers")?)?,
         None => HeaderMap::new(),
     };
+    if let Target::Function { region: Some(region), .. } = &asked.target {
+        headers.insert("x-region", header::value("region", region)?);
+    }
     let body = body(asked.body, &mut headers)?;
-    request::within_limit(body.as_deref().unwrap_or_default(), Settings::current().max_request_bytes)?;
+    let largest = Settings::current().max_request_bytes;
+    let largest = endpoint.as_ref().map_or(largest, |endpoint| endpoint.max_request_bytes(largest));
+    request::within_limit(body.as_deref().unwrap_or_default(), largest)?;
     let headers = header::to_block(&headers);
     let on_complete = asked.on_complete.map(|function| callback(owner, function)).transpose()?;
     let idempotency_key = asked.idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let call = NewCall {
         owner,
         method: method.as_str(),
-        url: url.as_str(),
+        url: &url,
+        endpoint: endpoint.as_ref().map(|endpoint| &*endpoint.name),
         headers: headers.as_deref(),
         body: body.as_deref(),
         timeout_ms: arguments::timeout(asked.timeout)?,
@@ -93,10 +110,31 @@ fn write(call: &NewCall<'_>) -> Result<i64, Error> {
     }
 }
 
+/// The URL to keep: whole, or as a path where the call goes to a named endpoint.
+fn url(target: &Target, endpoint: Option<&Endpoint>, params: Option<&str>) -> Result<String, Error> {
+    let url = match target {
+        Target::Url(url) => arguments::required(*url, "url")?.read("url")?,
+        // A region counts in the query too, since some proxies drop the header.
+        Target::Function { path, region: Some(region) } => format!("{path}?forceFunctionRegion={region}"),
+        Target::Function { path, region: None } => path.clone(),
+    };
+    match endpoint {
+        Some(endpoint) => Ok(endpoint::stored(&endpoint.base, &url, params)?),
+        None => Ok(request::target(&url, params)?.into()),
+    }
+}
+
+/// The endpoint that is named.
+fn find(name: Text) -> Result<Endpoint, Error> {
+    let name = name.read("endpoint")?;
+    owner::acting(|| endpoints::find(&name))?.ok_or(Error::NoSuchEndpoint(name))
+}
+
 /// What makes two requests the same: everything that is sent.
 fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
     let mut digest = Sha256::new();
-    for part in [call.method.as_bytes(), call.url.as_bytes(), call.headers.unwrap_or("").as_bytes()] {
+    let endpoint = call.endpoint.unwrap_or("");
+    for part in [call.method, endpoint, call.url, call.headers.unwrap_or("")].map(str::as_bytes) {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
@@ -112,6 +150,13 @@ fn body(body: Body, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Error> {
             json.map(|json| json.read("body")).transpose()?.map(String::into_bytes),
             HeaderValue::from_static("application/json"),
         ),
+        Body::Value(value) => {
+            let json = value.map(|value| value.read("body")).transpose()?;
+            match json.as_deref().map(serde_json::from_str::<String>) {
+                Some(Ok(text)) => (Some(text.into_bytes()), HeaderValue::from_static("text/plain")),
+                _ => (json.map(String::into_bytes), HeaderValue::from_static("application/json")),
+            }
+        }
         Body::Bytes { bytes, content_type: Some(text) } => {
             (bytes, header::value("Content-Type", &text.read("content_type")?)?)
         }

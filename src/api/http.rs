@@ -5,7 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, Body, queue};
+use super::call::{Asked, Body, Target, queue};
 use crate::store::datum::{Jsonb, RegProc, Text};
 
 /// Queues a POST with a JSON body.
@@ -27,7 +27,7 @@ fn http_post_async(
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
         method: "POST",
-        url,
+        target: Target::Url(url),
         body: Body::Json(body),
         params,
         headers,
@@ -62,7 +62,7 @@ fn http_put_async(
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
         method: "PUT",
-        url,
+        target: Target::Url(url),
         body: Body::Json(body),
         params,
         headers,
@@ -97,7 +97,7 @@ fn http_patch_async(
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
         method: "PATCH",
-        url,
+        target: Target::Url(url),
         body: Body::Json(body),
         params,
         headers,
@@ -131,7 +131,7 @@ fn http_get_async(
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
         method: "GET",
-        url,
+        target: Target::Url(url),
         body: Body::None,
         params,
         headers,
@@ -166,7 +166,7 @@ fn http_delete_async(
 ) -> Result<i64, ErrorReport> {
     let asked = Asked {
         method: "DELETE",
-        url,
+        target: Target::Url(url),
         body: Body::Json(body),
         params,
         headers,
@@ -204,7 +204,7 @@ fn http_async(
     let method = arguments::required(method, "method")?.read("method")?;
     let asked = Asked {
         method: &method,
-        url,
+        target: Target::Url(url),
         body: Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type },
         params,
         headers,

@@ -7,6 +7,11 @@
 mod arguments;
 mod call;
 mod control;
+mod endpoint_arguments;
+mod endpoints;
 mod http;
+mod invoke;
 mod outcome;
+mod retry_policy;
+mod stats;
 pub mod views;

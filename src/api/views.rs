@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use crate::domain::{redact, request, text};
+use crate::domain::{endpoint, redact, request, text};
 use crate::store::datum::Jsonb;
 use crate::store::owner;
 
@@ -12,10 +12,21 @@ pub fn origin(url: &str) -> Option<String> {
     request::target(url, None).ok().map(|url| request::origin(&url))
 }
 
-/// A URL as it may be shown.
+/// A URL as it may be shown. What is kept of a call to a named endpoint is shown below the endpoint's base.
+#[pg_extern(schema = "edge_store", immutable, parallel_safe)]
+pub fn redacted_url(url: Option<&str>, base: default!(Option<&str>, "NULL")) -> Option<String> {
+    let base = base.and_then(|base| endpoint::base_url(base).ok());
+    match base.and_then(|base| endpoint::resolve(&base, url?).ok()) {
+        Some(whole) => Some(redact::url(whole.as_str())),
+        None => url.map(redact::url),
+    }
+}
+
+/// An endpoint's headers as they may be shown.
 #[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
-pub fn redacted_url(url: &str) -> String {
-    redact::url(url)
+pub fn redacted_headers(headers: &str) -> Option<Jsonb> {
+    let shown = lines(headers).map(|(name, value)| format!("{name}: {}\n", redact::header(name, value)));
+    headers_json(&shown.collect::<String>())
 }
 
 /// The role that the present statement runs as.

@@ -5,12 +5,18 @@
 
 pub mod attempt;
 pub mod backlog;
+pub mod breaker;
 pub mod call;
 pub mod cursor;
+pub mod endpoint;
 pub mod header;
+pub mod lane;
 pub mod outcome;
 pub mod pairs;
+pub mod profile;
+pub mod rate;
 pub mod redact;
 pub mod request;
 pub mod retry;
+pub mod retry_policy;
 pub mod text;

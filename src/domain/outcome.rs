@@ -74,6 +74,8 @@ pub enum FailureClass {
     Internal,
     /// The peer answered with a status that is not a success.
     HttpStatus,
+    /// The call grew too old before it could be sent.
+    Expired,
 }
 
 /// What a failure means for the call it belongs to.
@@ -89,7 +91,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Dns,
         Self::Connect,
         Self::ConnectTimeout,
@@ -104,6 +106,7 @@ impl FailureClass {
         Self::Exhausted,
         Self::Internal,
         Self::HttpStatus,
+        Self::Expired,
     ];
 
     /// The class's name in SQL.
@@ -123,6 +126,7 @@ impl FailureClass {
             Self::Exhausted => "exhausted",
             Self::Internal => "internal",
             Self::HttpStatus => "http",
+            Self::Expired => "expired",
         }
     }
 
@@ -139,7 +143,9 @@ impl FailureClass {
             | Self::Timeout
             | Self::Protocol
             | Self::Internal => Retryability::Retry,
-            Self::ResponseTooLarge | Self::InvalidRequest | Self::Cancelled | Self::HttpStatus => Retryability::Final,
+            Self::ResponseTooLarge | Self::InvalidRequest | Self::Cancelled | Self::HttpStatus | Self::Expired => {
+                Retryability::Final
+            }
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,
         }
     }

@@ -8,9 +8,9 @@ const SECRET_WORDS: [&str; 10] =
 
 /// The URL with the values of parameters that look like credentials replaced by `***`.
 ///
-/// What is not a URL is hidden whole, since nothing is known of its parts.
+/// What is neither a URL nor a path is hidden whole, since nothing is known of its parts.
 pub fn url(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
+    let Ok(mut url) = Url::parse(text) else { return path(text) };
     if !url.username().is_empty() || url.password().is_some() {
         // Neither setter can fail on a URL that has user information.
         let _ = url.set_username("***");
@@ -28,6 +28,22 @@ pub fn url(text: &str) -> String {
         .collect();
     url.query_pairs_mut().clear().extend_pairs(shown);
     url.into()
+}
+
+/// What is kept of a call to a named endpoint that is gone: a path. Nothing is known of its query, so that is hidden.
+fn path(text: &str) -> String {
+    match text.split_once('?') {
+        _ if text.contains([':', '@', ' ']) => "***".to_owned(),
+        Some((path, _)) => format!("{path}?***"),
+        None => text.to_owned(),
+    }
+}
+
+/// The value of a header as it may be shown: hidden where the name says that it is a credential, unless it only names a
+/// secret that is kept elsewhere.
+pub fn header<'a>(name: &str, value: &'a str) -> &'a str {
+    let is_credential = is_secret(name) || matches!(name, "cookie" | "authorization" | "proxy-authorization");
+    if is_credential && !value.contains("${") { "***" } else { value }
 }
 
 fn is_secret(name: &str) -> bool {

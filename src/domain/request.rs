@@ -77,12 +77,17 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     if host > LONGEST_HOST {
         return Err(RequestError::HostTooLong(host));
     }
-    if let Some(params) = params {
-        append(&mut parsed, &pairs::parse(params)?);
-    }
     // A fragment is never sent; keeping it would make two equal requests look different.
     parsed.set_fragment(None);
-    Ok(parsed)
+    with_params(parsed, params)
+}
+
+/// Appends `params` to a checked URL.
+pub fn with_params(mut url: Url, params: Option<&str>) -> Result<Url, RequestError> {
+    if let Some(params) = params {
+        append(&mut url, &pairs::parse(params)?);
+    }
+    Ok(url)
 }
 
 /// What may be shown of a URL that cannot be parsed: neither what may be user information nor the query.
@@ -130,17 +135,13 @@ pub fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Reads back what was stored of a checked request.
+/// Reads back what was stored of a checked request, but for its URL.
 pub fn restore(
     method_name: &str,
-    url: &str,
+    url: Url,
     headers: Option<&str>,
     body: Option<Bytes>,
 ) -> Result<Request, RequestError> {
-    Ok(Request {
-        method: method(method_name)?,
-        url: target(url, None)?,
-        headers: headers.map(header::from_block).transpose()?.unwrap_or_default(),
-        body,
-    })
+    let headers = headers.map(header::from_block).transpose()?.unwrap_or_default();
+    Ok(Request { method: method(method_name)?, url, headers, body })
 }

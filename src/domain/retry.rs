@@ -2,22 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::outcome::{Head, Outcome, Retryability};
-
-/// How often and how soon a call is tried again.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RetryPolicy {
-    /// Attempts in all, the first included.
-    pub max_attempts: u32,
-    /// Wait before the first retry.
-    pub base: Duration,
-    /// Each further wait is this many times the one before.
-    pub factor: f64,
-    /// No wait is longer, except one that the peer asked for.
-    pub cap: Duration,
-    /// Up to this much is added at random, so that callers that failed together do not return together.
-    pub jitter: Duration,
-}
+use super::breaker::Health;
+use super::outcome::{FailureClass, Head, Outcome, Retryability};
+use super::retry_policy::RetryPolicy;
 
 /// A peer may ask us to stay away for a day and no longer.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -56,63 +43,84 @@ pub enum Charge {
     Nothing,
 }
 
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            base: Duration::from_secs(1),
-            factor: 2.0,
-            cap: Duration::from_secs(60 * 60),
-            jitter: Duration::from_secs(1),
-        }
-    }
+/// A call and its history, as far as they count here.
+#[derive(Clone, Copy, Debug)]
+pub struct History {
+    /// Attempts that count, the latest included.
+    pub charged: u32,
+    /// Attempts that the call itself was given; `None` leaves it to the policy.
+    pub max_attempts: Option<u32>,
+    /// When it was queued.
+    pub queued_at: SystemTime,
 }
 
-impl RetryPolicy {
-    /// The wait after `failed` charged attempts (1 or more): `base * factor^(failed - 1)`, capped, plus jitter.
-    ///
-    /// `random` lies in 0..=1.
-    pub fn wait(&self, failed: u32, random: f64) -> Duration {
-        let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
-        let backoff = self.base.as_secs_f64() * self.factor.powi(exponent);
-        let backoff = backoff.min(self.cap.as_secs_f64());
-        let jitter = self.jitter.as_secs_f64() * random.clamp(0.0, 1.0);
-        Duration::try_from_secs_f64(backoff + jitter).unwrap_or(self.cap)
+/// Decides what follows from the latest attempt. `random` lies in 0..=1.
+pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: SystemTime, random: f64) -> Verdict {
+    let charge = match after(policy, outcome) {
+        After::Success => return Verdict::Succeeded,
+        After::Final => return Verdict::Failed,
+        After::Retry(charge) => charge,
+    };
+    if charge == Charge::Nothing {
+        return Verdict::Retry(Retry { at: now + UNCHARGED_PAUSE, charge, parks_endpoint: None });
     }
+    if history.charged >= history.max_attempts.unwrap_or(policy.max_attempts) {
+        return Verdict::Failed;
+    }
+    let asked = outcome.head().and_then(|head| retry_after(head, now));
+    let planned = now + policy.wait(history.charged, random);
+    let at = asked.map_or(planned, |asked| asked.max(planned));
+    if is_too_old(policy, history.queued_at, at) {
+        return Verdict::Failed;
+    }
+    Verdict::Retry(Retry { at, charge, parks_endpoint: asked })
 }
 
-/// Decides what follows from the latest attempt.
-///
-/// `charged` is the number of attempts that count, the latest included.
-pub fn decide(policy: &RetryPolicy, charged: u32, outcome: &Outcome, now: SystemTime, random: f64) -> Verdict {
-    match retryability(outcome) {
-        None => Verdict::Succeeded,
-        Some(Retryability::Final) => Verdict::Failed,
-        Some(Retryability::Uncharged) => {
-            Verdict::Retry(Retry { at: now + UNCHARGED_PAUSE, charge: Charge::Nothing, parks_endpoint: None })
-        }
-        Some(Retryability::Retry) if charged >= policy.max_attempts => Verdict::Failed,
-        Some(Retryability::Retry) => {
-            let asked = outcome.head().and_then(|head| retry_after(head, now));
-            let planned = now + policy.wait(charged, random);
-            let at = asked.map_or(planned, |asked| asked.max(planned));
-            Verdict::Retry(Retry { at, charge: Charge::Attempt, parks_endpoint: asked })
-        }
-    }
+/// Whether a call would be older than its policy allows at `at`.
+pub fn is_too_old(policy: &RetryPolicy, queued_at: SystemTime, at: SystemTime) -> bool {
+    policy.max_age.is_some_and(|age| queued_at + age < at)
 }
 
-/// `None` for a success.
-fn retryability(outcome: &Outcome) -> Option<Retryability> {
+/// What an outcome says of the endpoint.
+pub fn health(outcome: &Outcome) -> Health {
+    use FailureClass as Class;
     match outcome {
-        Outcome::Failure(failure) => Some(failure.class.retryability()),
         Outcome::Response(response) => match response.head.status {
-            200..=299 => None,
-            408 | 425 | 429 => Some(Retryability::Retry),
-            501 | 505 => Some(Retryability::Final),
-            500..=599 => Some(Retryability::Retry),
-            _ => Some(Retryability::Final),
+            501 | 505 => Health::Well,
+            500..=599 => Health::Ill,
+            _ => Health::Well,
+        },
+        Outcome::Failure(failure) => match failure.class {
+            Class::Dns
+            | Class::Connect
+            | Class::ConnectTimeout
+            | Class::Tls
+            | Class::FirstByteTimeout
+            | Class::Timeout
+            | Class::Protocol => Health::Ill,
+            Class::ResponseTooLarge => Health::Well,
+            _ => Health::Unknown,
         },
     }
+}
+
+/// What an outcome means, before it is counted how often the call was tried.
+enum After {
+    Success,
+    Final,
+    Retry(Charge),
+}
+
+fn after(policy: &RetryPolicy, outcome: &Outcome) -> After {
+    let again = match outcome {
+        Outcome::Response(response) if matches!(response.head.status, 200..=299) => return After::Success,
+        Outcome::Response(response) => policy.retry_on.hold_for_status(response.head.status),
+        Outcome::Failure(failure) if failure.class.retryability() == Retryability::Uncharged => {
+            return After::Retry(Charge::Nothing);
+        }
+        Outcome::Failure(failure) => policy.retry_on.hold_for_class(failure.class),
+    };
+    if again { After::Retry(Charge::Attempt) } else { After::Final }
 }
 
 /// When the peer wants to be asked again (RFC 9110, section 10.2.3): seconds, or any of the three HTTP dates.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pgrx::guc::GucSetting;
 
 use self::numbers as set;
+use crate::domain::breaker::BreakerRules;
 
 /// The settings as plain values, taken on the main thread and free to go anywhere.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     pub max_runners: usize,
     pub callback_timeout: Duration,
+    pub breaker: BreakerRules,
 }
 
 impl Settings {
@@ -45,6 +47,10 @@ impl Settings {
             shutdown_grace: millis(&set::SHUTDOWN_GRACE),
             max_runners: count(&set::MAX_RUNNERS),
             callback_timeout: millis(&set::CALLBACK_TIMEOUT),
+            breaker: BreakerRules {
+                failures: set::BREAKER_FAILURES.get().unsigned_abs(),
+                first_pause: millis(&set::BREAKER_PAUSE),
+            },
         }
     }
 }

@@ -63,6 +63,12 @@ settings! {
     MAX_RUNNERS = 4 in 0..=64, COUNT, c"pg_edge.max_runners",
         c"Processes that run callbacks at once, per database.",
         c"Each is a background worker and counts towards max_worker_processes.";
+    BREAKER_FAILURES = 5 in 0..=10_000, COUNT, c"pg_edge.breaker_failures",
+        c"Failures in a row after which an endpoint is not called for a while.",
+        c"Its calls wait and lose no attempt. Zero goes on calling it.";
+    BREAKER_PAUSE = 30_000 in 100..=600_000, GucFlags::UNIT_MS, c"pg_edge.breaker_pause",
+        c"How long such an endpoint is left alone before one call is sent as a probe.",
+        c"Doubled each time the probe fails, up to 10 minutes.";
     CALLBACK_TIMEOUT = 30_000 in 1..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.callback_timeout",
         c"How long an on_complete function may take.",
         c"A longer one is cancelled and its error recorded.";

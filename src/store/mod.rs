@@ -6,6 +6,7 @@ pub mod callbacks;
 pub mod calls;
 pub mod control;
 pub mod datum;
+pub mod endpoints;
 pub mod owner;
 pub mod progress;
 pub mod queue;

@@ -17,6 +17,8 @@ pub enum Final {
     Succeeded,
     Failed,
     Cancelled,
+    /// Too old before it could be sent.
+    Expired,
 }
 
 /// What is written of the wire's side of a try.
@@ -292,6 +294,7 @@ impl Final {
             Self::Succeeded => b's' as i8,
             Self::Failed => b'f' as i8,
             Self::Cancelled => b'c' as i8,
+            Self::Expired => b'e' as i8,
         }
     }
 }

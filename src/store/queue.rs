@@ -12,6 +12,8 @@ pub struct NewCall<'a> {
     pub owner: pg_sys::Oid,
     pub method: &'a str,
     pub url: &'a str,
+    /// A named endpoint; without one, the call belongs to the origin of its URL.
+    pub endpoint: Option<&'a str>,
     pub headers: Option<&'a str>,
     pub body: Option<&'a [u8]>,
     pub timeout_ms: Option<i32>,
@@ -33,12 +35,13 @@ pub enum Claim {
 statements! {
     NEXT_ID() = "select pg_catalog.nextval('edge_store.call_id')";
 
-    INSERT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT2OID, TIMESTAMPTZOID, OIDOID, TEXTOID, JSONBOID) = "
+    INSERT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT2OID, TIMESTAMPTZOID, OIDOID, TEXTOID, JSONBOID,
+           TEXTOID) = "
         insert into edge_store.request
             (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, run_at, on_complete,
-             idempotency_key, metadata)
+             idempotency_key, metadata, endpoint)
         values (coalesce($1, pg_catalog.nextval('edge_store.call_id')), pg_catalog.clock_timestamp(),
-                (select current_slot from edge_store.ring), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                (select current_slot from edge_store.ring), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         returning id";
 
     CLAIM_KEY(OIDOID, TEXTOID, INT8OID, BYTEAOID, INTERVALOID) = "
@@ -61,16 +64,17 @@ statements! {
         )
         insert into edge_store.request
             (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
-             idempotency_key, metadata, replay_of)
+             idempotency_key, metadata, endpoint, replay_of)
         select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
-               url, headers, body, timeout_ms, max_attempts, on_complete, idempotency_key, metadata, id
+               url, headers, body, timeout_ms, max_attempts, on_complete, idempotency_key, metadata,
+               endpoint, id
         from noted, edge_store.request where id = $1
         returning id";
 
     DEAD_LETTERS(OIDOID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID) = "
         select id from edge_store.dead_letter
         where (owner = $1 or $2)
-          and ($3 is null or edge_store.origin(url) = $3)
+          and ($3 is null or endpoint = $3)
           and ($4 is null or finished_at >= $4)
         order by id
         limit $5";
@@ -113,6 +117,7 @@ pub fn insert(id: Option<i64>, call: &NewCall<'_>) -> Result<i64, Error> {
             call.on_complete.into(),
             call.idempotency_key.into(),
             call.metadata.into(),
+            call.endpoint.into(),
         ];
         let id = INSERT.with(|statement| statement.write(client, &args))?.first().get_one::<i64>()?;
         id.ok_or(Error::Malformed)

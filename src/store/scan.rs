@@ -10,6 +10,7 @@ use super::statement::statements;
 use super::time::{from_timestamp, to_timestamp};
 use crate::domain::call::CallId;
 use crate::domain::cursor::IdRange;
+use crate::domain::lane::Kind;
 use crate::error::Error;
 
 /// A call as it stands in the queue.
@@ -20,6 +21,8 @@ pub struct Queued {
     pub owner: pg_sys::Oid,
     pub method: String,
     pub url: String,
+    pub endpoint: Option<String>,
+    pub queued_at: SystemTime,
     pub headers: Option<String>,
     pub body: Body,
     pub timeout: Option<Duration>,
@@ -33,6 +36,13 @@ pub struct Queued {
     pub tries: u32,
     /// How many of the tries were interrupted.
     pub interruptions: u32,
+}
+
+impl Queued {
+    /// Whether it was tried before.
+    pub fn kind(&self) -> Kind {
+        if self.tries > 0 { Kind::Retry } else { Kind::Fresh }
+    }
 }
 
 /// Where a body is.
@@ -71,7 +81,7 @@ macro_rules! columns {
         "request.id, request.slot, request.owner, request.method, request.url, request.headers,
          case when octet_length(request.body) <= 16384 then request.body end, octet_length(request.body),
          request.timeout_ms, request.max_attempts, request.on_complete, request.idempotency_key, request.run_at,
-         exists (select from edge_store.cancellation where cancellation.call_id = request.id)"
+         exists (select from edge_store.cancellation where cancellation.call_id = request.id), request.endpoint, request.queued_at"
     };
 }
 
@@ -106,13 +116,20 @@ statements! {
         join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot
         order by waiting.due_at");
 
-    PARKED(TEXTOID, INT8ARRAYOID, INT8OID) = concat!("
+    PARKED(TEXTOID, BOOLOID, INT8ARRAYOID, INT8OID) = concat!("
         select ", columns!(), ", waiting.tries, waiting.interruptions
         from (select * from edge_store.deferred
-              where parked_on = $1 and call_id <> all ($2)
-              order by call_id limit $3) as waiting
+              where parked_on = $1 and (tries > 0) = $2 and call_id <> all ($3)
+              order by call_id limit $4) as waiting
         join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot
         order by waiting.call_id");
+
+    DEFERRED_TO(TEXTOID, INT8ARRAYOID, INT8OID) = concat!("
+        select ", columns!(), ", waiting.tries, waiting.interruptions
+        from edge_store.deferred as waiting
+        join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot
+        where request.endpoint = $1 and waiting.call_id <> all ($2)
+        limit $3");
 
     PARKED_LANES() = "select distinct parked_on from edge_store.deferred where parked_on is not null";
 
@@ -187,10 +204,18 @@ pub fn due(now: SystemTime, in_memory: Vec<i64>, limit: usize) -> Result<Vec<Que
 }
 
 /// Calls that wait for room at their endpoint, except those already in memory.
-pub fn parked(lane: &str, in_memory: Vec<i64>, limit: usize) -> Result<Vec<Queued>, Error> {
+pub fn parked(lane: &str, kind: Kind, in_memory: Vec<i64>, limit: usize) -> Result<Vec<Queued>, Error> {
     Spi::connect(|client| {
-        let args = [lane.into(), in_memory.into(), (limit as i64).into()];
+        let args = [lane.into(), (kind == Kind::Retry).into(), in_memory.into(), (limit as i64).into()];
         PARKED.with(|statement| statement.read(client, &args))?.map(|row| queued(&row)).collect()
+    })
+}
+
+/// Deferred calls to a named endpoint, whatever they wait for, except those already in memory.
+pub fn deferred_to(endpoint: &str, in_memory: Vec<i64>, limit: usize) -> Result<Vec<Queued>, Error> {
+    Spi::connect(|client| {
+        let args = [endpoint.into(), in_memory.into(), (limit as i64).into()];
+        DEFERRED_TO.with(|statement| statement.read(client, &args))?.map(|row| queued(&row)).collect()
     })
 }
 
@@ -251,7 +276,9 @@ fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
         idempotency_key: row.get(12)?,
         run_at: row.get::<TimestampWithTimeZone>(13)?.map(from_timestamp),
         cancelled: row.get(14)?.unwrap_or(false),
-        tries: count(15)?,
-        interruptions: count(16)?,
+        endpoint: row.get(15)?,
+        queued_at: row.get::<TimestampWithTimeZone>(16)?.map(from_timestamp).ok_or(Error::Malformed)?,
+        tries: count(17)?,
+        interruptions: count(18)?,
     })
 }

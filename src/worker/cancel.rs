@@ -56,6 +56,7 @@ impl Dispatcher {
     }
 
     pub(super) fn is_being_taken(&self, call: CallId) -> bool {
-        self.taking.iter().any(|(_, waiting)| waiting.queued.id == call)
+        let chosen = self.chosen.iter().any(|(_, waiting)| waiting.queued.id == call);
+        chosen || self.taking.iter().any(|departure| departure.queued.id == call)
     }
 }

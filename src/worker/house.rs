@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::lock::{self, Hold};
 use super::turn::Dispatcher;
+use super::{latch, stats};
 use crate::store::retention::{self, Advance};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
@@ -17,7 +18,8 @@ const PINNED_RETRY: Duration = Duration::from_secs(60);
 impl Dispatcher {
     /// Does the chores that are due. One that fails waits for its next time; it never stops the turn.
     pub(super) fn keep_house(&mut self, now: SystemTime) -> Result<(), Aborted> {
-        if now >= self.timers.next_advance && self.outbox.is_empty() && self.taking.is_empty() {
+        if now >= self.timers.next_advance && self.outbox.is_empty() && self.taking.is_empty() && self.chosen.is_empty()
+        {
             self.advance_ring(now);
         }
         if now >= self.timers.next_key_sweep {
@@ -94,8 +96,11 @@ impl Dispatcher {
         }
     }
 
-    /// Brings the gauges up to date.
-    pub(super) fn show_gauges(&self) {
+    /// Brings the gauges up to date, and the statistics of the endpoints at which something happened.
+    pub(super) fn show_gauges(&mut self, now: SystemTime) {
+        for status in self.backlog.take_news(now) {
+            stats::note(latch::my_database(), &status, now);
+        }
         let gauges = &self.entry.gauges;
         gauges.in_flight.store(u32::try_from(self.ledger.in_flight()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }

@@ -4,10 +4,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use std::time::SystemTime;
+
 use pgrx::pg_sys;
 
 use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
+use crate::domain::lane::Kind;
 use crate::domain::request::Request;
 use crate::store::scan::{Body, Queued};
 
@@ -38,6 +41,9 @@ pub struct InFlight {
     pub owner: pg_sys::Oid,
     pub on_complete: Option<pg_sys::Oid>,
     pub max_attempts: Option<u32>,
+    pub queued_at: SystemTime,
+    /// Whether it had been tried before.
+    pub kind: Kind,
     /// The number of this try.
     pub number: u32,
     pub interruptions: u32,

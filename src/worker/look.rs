@@ -2,15 +2,19 @@
 //!
 //! Runs on the main thread of a dispatcher, inside the turn's transaction and before anything is written in it.
 
+use std::fmt::Display;
 use std::time::SystemTime;
 
 use super::cancel::Cancelled;
+use super::endpoints;
 use super::ledger::{Source, Waiting};
 use super::settle::{self, Unsent};
 use super::turn::{Dispatcher, care};
 use crate::domain::backlog::{Admission, LaneName, Rest};
 use crate::domain::cursor::Scan;
-use crate::domain::request;
+use crate::domain::endpoint;
+use crate::domain::lane::Kind;
+use crate::domain::request::{self, Request};
 use crate::error::Error;
 use crate::store::control;
 use crate::store::progress::{Deferral, Until};
@@ -28,6 +32,11 @@ impl Dispatcher {
             self.paused = under_snapshot(control::read)?.paused;
             self.wants.control = false;
         }
+        if self.wants.endpoints {
+            self.read_endpoints(now)?;
+            self.wants.endpoints = false;
+        }
+        self.end_calls_of_dropped(now)?;
         if self.wants.scan && self.can_scan() {
             self.scan(now)?;
         }
@@ -79,18 +88,24 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Reads calls of a lane that had no room in memory: of those never tried, and of those that were, as many each.
     fn refill(&mut self, lane: &LaneName, now: SystemTime) -> Result<(), Error> {
-        let limit = (self.settings.max_concurrency * 2).min(self.backlog.room());
+        let limit = self.settings.max_concurrency.min(self.backlog.room() / 2);
         if limit == 0 {
             return Ok(());
         }
-        let found = under_snapshot(|| scan::parked(lane, self.deferred_in_hand(), limit))?;
-        let rest = if found.len() < limit { Rest::None } else { Rest::Some };
-        let mut calls = Vec::with_capacity(found.len());
-        for queued in found {
-            if let Some((_, waiting)) = self.prepare(queued, Source::Deferred, now) {
-                self.ledger.begins_to_wait(waiting.queued.id, Source::Deferred);
-                calls.push(waiting);
+        let mut rest = Rest::None;
+        let mut calls = Vec::new();
+        for kind in [Kind::Fresh, Kind::Retry] {
+            let found = under_snapshot(|| scan::parked(lane, kind, self.deferred_in_hand(), limit))?;
+            if found.len() == limit {
+                rest = Rest::Some;
+            }
+            for queued in found {
+                if let Some((_, waiting)) = self.prepare(queued, Source::Deferred, now) {
+                    self.ledger.begins_to_wait(waiting.queued.id, Source::Deferred);
+                    calls.push((kind, waiting));
+                }
             }
         }
         self.backlog.refill(lane, now, calls, rest);
@@ -99,7 +114,7 @@ impl Dispatcher {
 
     /// The calls whose row in the table of deferred calls says nothing any more: they wait in memory, or what became
     /// of them is about to be written. Reading such a row would send its call twice.
-    fn deferred_in_hand(&self) -> Vec<i64> {
+    pub(super) fn deferred_in_hand(&self) -> Vec<i64> {
         let mut ids = self.ledger.deferred_in_memory();
         ids.extend(self.outbox.deferrals.iter().map(|deferral| deferral.call.0));
         ids.extend(&self.outbox.undeferred);
@@ -117,7 +132,7 @@ impl Dispatcher {
         }
         let Some((lane, waiting)) = self.prepare(queued, source, now) else { return };
         let id = waiting.queued.id;
-        match self.backlog.admit(&lane, now, waiting) {
+        match self.backlog.admit(&lane, waiting.queued.kind(), now, waiting) {
             Admission::Waiting => self.ledger.begins_to_wait(id, source),
             Admission::Spilled(waiting) => {
                 self.outbox.deferrals.push(waiting.queued.deferral(Until::Room(lane.to_string())));
@@ -131,21 +146,35 @@ impl Dispatcher {
             settle::end_unsent(&queued, source, Unsent::Cancelled, now, &mut self.outbox);
             return None;
         }
-        let body = match &queued.body {
-            Body::Inline(body) => Some(body.clone()),
-            Body::None | Body::Stored(_) => None,
-        };
-        match request::restore(&queued.method, &queued.url, queued.headers.as_deref(), body) {
-            Ok(request) => {
-                let lane = LaneName::from(request::origin(&request.url));
-                Some((lane, Waiting { queued, request, source }))
-            }
-            Err(error) => {
-                let why = Unsent::Refused(error.to_string());
+        match self.restore(&queued) {
+            Ok((lane, request)) => Some((lane, Waiting { queued, request, source })),
+            Err(why) => {
                 settle::end_unsent(&queued, source, why, now, &mut self.outbox);
                 None
             }
         }
+    }
+
+    /// The request that a row means now, and whose lane it waits in.
+    fn restore(&self, queued: &Queued) -> Result<(LaneName, Request), Unsent> {
+        let refused = |error: &dyn Display| Unsent::Refused(error.to_string());
+        let body = match &queued.body {
+            Body::Inline(body) => Some(body.clone()),
+            Body::None | Body::Stored(_) => None,
+        };
+        let (lane, url) = match &queued.endpoint {
+            None => {
+                let url = request::target(&queued.url, None).map_err(|error| refused(&error))?;
+                (LaneName::from(request::origin(&url)), url)
+            }
+            Some(name) => {
+                let endpoint = self.endpoints.find(name).ok_or_else(|| endpoints::gone(name))?;
+                let url = endpoint::resolve(&endpoint.base, &queued.url).map_err(|error| refused(&error))?;
+                (endpoint.name.clone(), url)
+            }
+        };
+        let request = request::restore(&queued.method, url, queued.headers.as_deref(), body);
+        Ok((lane, request.map_err(|error| refused(&error))?))
     }
 }
 

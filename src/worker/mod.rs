@@ -6,6 +6,7 @@
 mod activity;
 mod cancel;
 mod dispatcher;
+mod endpoints;
 mod engine_log;
 mod failpoint;
 mod house;
@@ -24,6 +25,7 @@ mod session;
 mod settle;
 pub mod shared;
 mod signals;
+pub mod stats;
 mod step_aside;
 mod takeover;
 mod turn;
@@ -33,6 +35,7 @@ pub mod wake;
 /// Called from `_PG_init` while the server starts.
 pub fn register() {
     shared::register();
+    stats::register();
     step_aside::register();
     launcher::register();
 }

@@ -6,10 +6,16 @@ use std::collections::HashSet;
 use std::time::SystemTime;
 
 use super::ledger::{InFlight, Source, Waiting};
+use super::settle::{self, Unsent};
 use super::turn::Dispatcher;
 use crate::domain::attempt::{Attempt, Limits};
 use crate::domain::backlog::LaneName;
-use crate::domain::{header, request};
+use crate::domain::breaker::Health;
+use crate::domain::endpoint::{self, Endpoint};
+use crate::domain::header;
+use crate::domain::lane::{CallEnd, Ended, Reach};
+use crate::domain::request::Request;
+use crate::domain::retry::is_too_old;
 use crate::error::Error;
 use crate::store::progress::{Lease, Leased};
 use crate::store::scan::{self, Queued};
@@ -21,44 +27,77 @@ const BODY_BUDGET: usize = 64 * 1024 * 1024;
 /// Calls taken at once while the byte budget lasts.
 const HANDFUL: usize = 32;
 
+/// A call that goes on the wire as soon as its lease has committed.
+#[derive(Debug)]
+pub struct Departure {
+    pub lane: LaneName,
+    pub queued: Queued,
+    pub source: Source,
+    pub attempt: Attempt,
+}
+
 impl Dispatcher {
     /// Chooses calls to send, and prepares their lease.
     pub(super) fn choose(&mut self, now: SystemTime) -> Result<(), Error> {
         if !self.paused && !self.stopping {
-            let mut bytes = 0;
-            while bytes < BODY_BUDGET {
-                let handful = self.backlog.take(now, HANDFUL);
-                if handful.is_empty() {
-                    break;
-                }
-                bytes += handful.iter().map(|(_, waiting)| waiting.stored_bytes()).sum::<usize>();
-                self.taking.extend(handful);
-            }
-        }
-        for (_, waiting) in &mut self.taking {
-            if waiting.stored_bytes() > 0 && waiting.request.body.is_none() {
-                waiting.request.body = under_snapshot(|| scan::body(waiting.queued.id, waiting.queued.slot))?;
-            }
+            self.take(now)?;
         }
         if self.taking.is_empty() {
             return Ok(());
         }
-        let taken = |(_, waiting): &(LaneName, Waiting)| Leased {
-            call: waiting.queued.id,
-            number: waiting.queued.tries + 1,
-            interruptions: waiting.queued.interruptions,
+        let leased = |departure: &Departure| Leased {
+            call: departure.queued.id,
+            number: departure.queued.tries + 1,
+            interruptions: departure.queued.interruptions,
         };
-        let calls: Vec<Leased> = self.taking.iter().map(taken).collect();
-        let deferred = self.taking.iter().filter(|(_, waiting)| waiting.source == Source::Deferred);
-        self.outbox.leased_deferred = deferred.map(|(_, waiting)| waiting.queued.id.0).collect();
+        let calls: Vec<Leased> = self.taking.iter().map(leased).collect();
+        let deferred = self.taking.iter().filter(|departure| departure.source == Source::Deferred);
+        self.outbox.leased_deferred = deferred.map(|departure| departure.queued.id.0).collect();
         let floor = self.floor();
         self.outbox.lease = Some(Lease { batch: self.newest_batch + 1, epoch: self.epoch, floor, calls });
         Ok(())
     }
 
+    /// Takes calls out of the backlog. One whose body cannot be read stays in `chosen`, and is tried in the next turn.
+    fn take(&mut self, now: SystemTime) -> Result<(), Error> {
+        let mut bytes = 0;
+        while bytes < BODY_BUDGET {
+            let handful = self.backlog.take(now, HANDFUL);
+            self.chosen.extend(handful);
+            if self.chosen.is_empty() {
+                break;
+            }
+            while let Some((_, waiting)) = self.chosen.front_mut() {
+                if waiting.stored_bytes() > 0 {
+                    bytes += waiting.stored_bytes();
+                    waiting.request.body = under_snapshot(|| scan::body(waiting.queued.id, waiting.queued.slot))?;
+                }
+                if let Some((lane, waiting)) = self.chosen.pop_front() {
+                    self.depart(lane, waiting, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a call its place among those that are leased; or ends it, where it cannot be sent as things are now.
+    fn depart(&mut self, lane: LaneName, waiting: Waiting, now: SystemTime) {
+        let Waiting { queued, request, source } = waiting;
+        match self.attempt(&lane, &queued, request, now) {
+            Ok(attempt) => self.taking.push(Departure { lane, queued, source, attempt }),
+            Err(why) => {
+                let ended =
+                    Ended { kind: queued.kind(), reach: Reach::Silent, health: Health::Unknown, call: CallEnd::Failed };
+                self.backlog.ended(&lane, ended, now);
+                self.ledger.stops_waiting(queued.id);
+                settle::end_unsent(&queued, source, why, now, &mut self.outbox);
+            }
+        }
+    }
+
     /// Below this id, every call is done, deferred or leased once the outbox is written.
     pub(super) fn floor(&self) -> i64 {
-        let taken: HashSet<i64> = self.taking.iter().map(|(_, waiting)| waiting.queued.id.0).collect();
+        let taken: HashSet<i64> = self.taking.iter().map(|departure| departure.queued.id.0).collect();
         let waiting = self.ledger.fresh().find(|id| !taken.contains(id));
         waiting.unwrap_or(i64::MAX).min(self.cursor.floor())
     }
@@ -66,8 +105,8 @@ impl Dispatcher {
     /// Hands the calls of a lease that has committed to the engine.
     pub(super) fn send(&mut self, lease: Option<&Lease>) {
         let Some(lease) = lease else { return };
-        for (lane, waiting) in std::mem::take(&mut self.taking) {
-            let Waiting { queued, request, .. } = waiting;
+        for departure in std::mem::take(&mut self.taking) {
+            let Departure { lane, queued, attempt, .. } = departure;
             self.ledger.stops_waiting(queued.id);
             let entry = InFlight {
                 lane,
@@ -76,11 +115,12 @@ impl Dispatcher {
                 owner: queued.owner,
                 on_complete: queued.on_complete,
                 max_attempts: queued.max_attempts,
+                queued_at: queued.queued_at,
+                kind: queued.kind(),
                 number: queued.tries + 1,
                 interruptions: queued.interruptions,
             };
             self.ledger.departs(queued.id, entry);
-            let attempt = self.attempt(&queued, request);
             if let Some(engine) = &self.engine {
                 engine.send(attempt);
             }
@@ -88,7 +128,41 @@ impl Dispatcher {
         super::failpoint::hit("after_send");
     }
 
-    fn attempt(&self, queued: &Queued, mut request: request::Request) -> Attempt {
+    /// The next attempt of a call, as its endpoint is now.
+    fn attempt(
+        &self,
+        lane: &LaneName,
+        queued: &Queued,
+        mut request: Request,
+        now: SystemTime,
+    ) -> Result<Attempt, Unsent> {
+        if is_too_old(self.endpoints.retry(lane), queued.queued_at, now) {
+            return Err(Unsent::Expired);
+        }
+        let endpoint = match &queued.endpoint {
+            Some(name) => Some(self.endpoints.find(name).ok_or_else(|| super::endpoints::gone(name))?),
+            None => None,
+        };
+        if let Some(endpoint) = endpoint {
+            // The base may have changed while the call waited.
+            request.url =
+                endpoint::resolve(&endpoint.base, &queued.url).map_err(|error| Unsent::Refused(error.to_string()))?;
+            endpoint.complete(&mut request.headers);
+        }
+        self.add_key(queued, &mut request);
+        Ok(Attempt {
+            call: queued.id,
+            number: queued.tries + 1,
+            request,
+            limits: self.limits(queued, endpoint.map(AsRef::as_ref)),
+        })
+    }
+
+    /// Adds the idempotency key. A user's own header wins, and a key that was checked when it was queued is a valid value.
+    fn add_key(&self, queued: &Queued, request: &mut Request) {
+        if request.headers.contains_key("idempotency-key") {
+            return;
+        }
         let made_up;
         let key = match &queued.idempotency_key {
             Some(key) => key.as_str(),
@@ -97,21 +171,22 @@ impl Dispatcher {
                 made_up.as_str()
             }
         };
-        // A user's own header wins, and a key that was checked when it was queued is a valid value.
-        if let (false, Ok(key)) =
-            (request.headers.contains_key("idempotency-key"), header::value("idempotency-key", key))
-        {
+        if let Ok(key) = header::value("idempotency-key", key) {
             request.headers.insert("idempotency-key", key);
         }
-        Attempt {
-            call: queued.id,
-            number: queued.tries + 1,
-            request,
-            limits: Limits {
-                total: queued.timeout.unwrap_or(self.settings.request_timeout),
-                first_byte: self.settings.first_byte_timeout,
-                max_response_bytes: self.settings.max_response_bytes,
-            },
+    }
+
+    fn limits(&self, queued: &Queued, endpoint: Option<&Endpoint>) -> Limits {
+        let settings = &self.settings;
+        let (total, first_byte) = (settings.request_timeout, settings.first_byte_timeout);
+        let max_response_bytes = settings.max_response_bytes;
+        let Some(endpoint) = endpoint else {
+            return Limits { total: queued.timeout.unwrap_or(total), first_byte, max_response_bytes };
+        };
+        Limits {
+            total: queued.timeout.unwrap_or_else(|| endpoint.timeout(total)),
+            first_byte: endpoint.first_byte(first_byte),
+            max_response_bytes: endpoint.limits.max_response_bytes.unwrap_or(max_response_bytes),
         }
     }
 }

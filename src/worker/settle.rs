@@ -8,37 +8,53 @@ use super::ledger::{InFlight, Source};
 use super::outbox::Outbox;
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
+use crate::domain::lane::{CallEnd, Ended, Reach};
 use crate::domain::outcome::{FailureClass, Head, Outcome};
-use crate::domain::retry::{Charge, Retry, RetryPolicy, Verdict, decide};
+use crate::domain::retry::{Charge, History, Retry, Verdict, decide, health};
+use crate::domain::retry_policy::RetryPolicy;
 use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, Trace, Until};
 use crate::store::recovery::Interrupted;
 use crate::store::scan::Queued;
 
-/// Adds to the outbox what follows from a report; tells until when the peer wants to be left alone.
+/// What an attempt means for its endpoint.
+pub struct Settled {
+    pub ended: Ended,
+    /// The peer wants to be left alone until then.
+    pub parks_endpoint: Option<SystemTime>,
+}
+
+/// Adds to the outbox what follows from a report.
 pub fn settle(
     report: Report,
     entry: &InFlight,
+    policy: &RetryPolicy,
     now: SystemTime,
     random: f64,
     outbox: &mut Outbox,
-) -> Option<SystemTime> {
-    let policy = RetryPolicy { max_attempts: entry.max_attempts.unwrap_or(3), ..RetryPolicy::default() };
+) -> Settled {
     let charged = entry.number.saturating_sub(entry.interruptions);
-    match decide(&policy, charged, &report.outcome, now, random) {
+    let history = History { charged, max_attempts: entry.max_attempts, queued_at: entry.queued_at };
+    let reach = match report.outcome {
+        Outcome::Response(_) => Reach::Answered,
+        Outcome::Failure(_) => Reach::Silent,
+    };
+    let health = health(&report.outcome);
+    let (call, parks_endpoint) = match decide(policy, &history, &report.outcome, now, random) {
         Verdict::Retry(retry) => {
             put_off(report, entry, retry, outbox);
-            retry.parks_endpoint
+            (CallEnd::Retried, retry.parks_endpoint)
         }
         Verdict::Succeeded => {
             end(report, entry, Final::Succeeded, now, outbox);
-            None
+            (CallEnd::Succeeded, None)
         }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
             end(report, entry, state, now, outbox);
-            None
+            (CallEnd::Failed, None)
         }
-    }
+    };
+    Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
 }
 
 fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) {
@@ -74,6 +90,8 @@ pub enum Unsent {
     Cancelled,
     /// Its row cannot be turned into a request; says why.
     Refused(String),
+    /// It is older than its endpoint's policy allows.
+    Expired,
 }
 
 /// Ends a call that is not on the wire.
@@ -85,6 +103,9 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
             (Final::Cancelled, FailureClass::Cancelled, "the call was cancelled before it was sent".to_owned())
         }
         Unsent::Refused(reason) => (Final::Failed, FailureClass::InvalidRequest, reason),
+        Unsent::Expired => {
+            (Final::Expired, FailureClass::Expired, "the call grew older than its retry policy's max_age".to_owned())
+        }
     };
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
     outbox.endings.push(Ending { call, slot, state, attempts, finished_at: now, trace, headers: None, body: None });

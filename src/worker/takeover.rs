@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::endpoints::Endpoints;
 use super::latch;
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
@@ -49,7 +50,7 @@ impl Dispatcher {
         entry: &'static Database,
     ) -> Self {
         let now = SystemTime::now();
-        let mut backlog = Backlog::new(capacity(&settings, descriptor_budget));
+        let mut backlog = Backlog::new(capacity(&settings, descriptor_budget), settings.breaker);
         for lane in &found.parked {
             backlog.note_spilled(&LaneName::from(lane.as_str()));
         }
@@ -77,8 +78,17 @@ impl Dispatcher {
             ledger: Ledger::default(),
             reports: VecDeque::new(),
             outbox: Outbox::default(),
+            chosen: VecDeque::new(),
             taking: Vec::new(),
-            wants: Wants { scan: true, control: true, cancellations: true, extension: false, callbacks: true },
+            wants: Wants {
+                scan: true,
+                control: true,
+                endpoints: true,
+                cancellations: true,
+                extension: false,
+                callbacks: true,
+            },
+            endpoints: Endpoints::default(),
             paused: found.control.paused,
             stopping: false,
         }

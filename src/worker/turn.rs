@@ -10,17 +10,19 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::endpoints::Endpoints;
 use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::{Outbox, without_answer};
 use super::runners::Runners;
+use super::send::Departure;
 use super::shared::Database;
 use super::wake::reason;
 use super::{failpoint, settle};
 use crate::domain::attempt::Report;
-use crate::domain::backlog::{Backlog, Capacity, Ended, LaneName};
+use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
-use crate::domain::outcome::Outcome;
+use crate::domain::lane::Capacity;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -64,8 +66,11 @@ pub struct Dispatcher {
     pub(super) ledger: Ledger,
     pub(super) reports: VecDeque<Report>,
     pub(super) outbox: Outbox,
+    pub(super) endpoints: Endpoints,
+    /// Taken out of the backlog, and not ready yet.
+    pub(super) chosen: VecDeque<(LaneName, Waiting)>,
     /// Chosen to be sent, as soon as their lease has committed.
-    pub(super) taking: Vec<(LaneName, Waiting)>,
+    pub(super) taking: Vec<Departure>,
     pub(super) runners: Runners,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
@@ -78,6 +83,7 @@ pub struct Dispatcher {
 pub(super) struct Wants {
     pub scan: bool,
     pub control: bool,
+    pub endpoints: bool,
     pub cancellations: bool,
     pub extension: bool,
     pub callbacks: bool,
@@ -135,14 +141,15 @@ impl Dispatcher {
     pub fn pause(&self, now: SystemTime) -> Duration {
         let callbacks = self.wants.callbacks || self.runners.looks_again();
         let scan = self.wants.scan && self.can_scan();
-        if scan || callbacks || self.wants.cancellations || !self.reports.is_empty() {
+        let dropped = self.endpoints.has_dropped();
+        if scan || callbacks || dropped || self.wants.cancellations || !self.reports.is_empty() {
             return Duration::ZERO;
         }
         let may_spill = self.backlog.waiting() > 0 && !self.paused;
         let spill = may_spill.then_some(self.timers.next_spill);
         let moments = [
             self.timers.next_due.filter(|_| self.backlog.room() > 0),
-            self.backlog.next_unparking(now),
+            self.backlog.next_opening(now),
             spill,
             Some(self.timers.next_poll),
             Some(self.timers.next_advance),
@@ -161,6 +168,7 @@ impl Dispatcher {
         let reasons = self.entry.wake.fetch_and(kept, Ordering::AcqRel);
         self.wants.scan |= reasons & reason::CALLS != 0;
         self.wants.control |= reasons & reason::CONTROL != 0;
+        self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
         if now >= self.timers.next_poll {
@@ -197,13 +205,10 @@ impl Dispatcher {
         while self.outbox.bytes() < ANSWER_BUDGET {
             let Some(report) = self.reports.pop_front() else { break };
             let Some(entry) = self.ledger.returns(report.call) else { continue };
-            let how = match report.outcome {
-                Outcome::Response(_) => Ended::Answered,
-                Outcome::Failure(_) => Ended::Silent,
-            };
-            self.backlog.ended(&entry.lane, how, now);
-            let parked = settle::settle(report, &entry, now, fastrand::f64(), &mut self.outbox);
-            if let Some(until) = parked {
+            let policy = self.endpoints.retry(&entry.lane);
+            let settled = settle::settle(report, &entry, policy, now, fastrand::f64(), &mut self.outbox);
+            self.backlog.ended(&entry.lane, settled.ended, now);
+            if let Some(until) = settled.parks_endpoint {
                 self.backlog.park(&entry.lane, until);
             }
         }
@@ -212,11 +217,18 @@ impl Dispatcher {
     fn has_work(&self, now: SystemTime) -> bool {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
         let may_take = !self.paused && !self.stopping;
-        let sendable = may_take && (self.backlog.waiting() > 0 || !self.backlog.hungry(now).is_empty());
+        let sendable = may_take && (self.backlog.can_send(now) || !self.backlog.hungry(now).is_empty());
         let scan = self.wants.scan && self.can_scan();
-        let wants = scan || self.wants.control || self.wants.cancellations || self.wants.extension;
+        let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
+        let wants = scan || config || self.wants.cancellations || self.wants.extension;
         let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
-        due || sendable || wants || house || self.wants.callbacks || !self.outbox.is_empty() || !self.taking.is_empty()
+        due || sendable
+            || wants
+            || house
+            || self.wants.callbacks
+            || !self.outbox.is_empty()
+            || !self.taking.is_empty()
+            || !self.chosen.is_empty()
     }
 
     /// Whether memory has room for more calls.
@@ -255,7 +267,7 @@ impl Dispatcher {
             }
         }
         self.announce(&outbox.ended());
-        self.show_gauges();
+        self.show_gauges(now);
         self.wants.callbacks |= !outbox.callbacks.is_empty();
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
@@ -302,7 +314,7 @@ impl Dispatcher {
         {
             engine.reconfigure(for_engine);
         }
-        self.backlog.set_capacity(capacity(&settings, self.descriptor_budget));
+        self.backlog.set_limits(capacity(&settings, self.descriptor_budget), settings.breaker);
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.settings = settings;

@@ -24,6 +24,8 @@ pub mod reason {
     pub const CANCEL: u32 = 4;
     /// The extension was dropped.
     pub const LOOK: u32 = 8;
+    /// Endpoints were made, changed or dropped.
+    pub const ENDPOINTS: u32 = 32;
     /// The extension was created: not for a dispatcher, but for the launcher.
     pub const CREATED: u32 = 16;
 }

@@ -1,10 +1,15 @@
 //! The backlog against a model: no call lost or doubled, no limit passed, no lane starved.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg_edge::domain::backlog::{Admission, Backlog, Capacity, Ended, LaneName, Rest};
+use pg_edge::domain::backlog::{Admission, Backlog, LaneName, Rest};
+use pg_edge::domain::breaker::{BreakerRules, Health};
+use pg_edge::domain::lane::{CallEnd, Capacity, Ended, Gate, Kind, LanePolicy, Reach};
+use pg_edge::domain::rate::Rate;
 use proptest::prelude::*;
+
+const WELL: Ended = Ended { kind: Kind::Fresh, reach: Reach::Answered, health: Health::Well, call: CallEnd::Succeeded };
 
 const CAPACITY: Capacity = Capacity { in_flight: 8, per_lane: 4, window: 24 };
 
@@ -14,6 +19,8 @@ enum Step {
     Take(usize),
     End(usize),
     Park(usize, u64),
+    Configure(usize, Option<usize>, Option<u32>),
+    Close(usize),
     Spill,
     Refill,
     Remove(u32),
@@ -29,19 +36,23 @@ struct World {
     disk: BTreeMap<usize, VecDeque<u32>>,
     on_wire: Vec<(usize, u32)>,
     parked: BTreeMap<usize, SystemTime>,
+    most: BTreeMap<usize, usize>,
+    closed: BTreeSet<usize>,
     done: Vec<u32>,
 }
 
 impl World {
     fn new() -> Self {
         Self {
-            backlog: Backlog::new(CAPACITY),
+            backlog: Backlog::new(CAPACITY, BreakerRules::default()),
             now: UNIX_EPOCH + Duration::from_secs(1_000_000),
             next: 0,
             waiting: BTreeMap::new(),
             disk: BTreeMap::new(),
             on_wire: Vec::new(),
             parked: BTreeMap::new(),
+            most: BTreeMap::new(),
+            closed: BTreeSet::new(),
             done: Vec::new(),
         }
     }
@@ -51,7 +62,7 @@ impl World {
             Step::Admit(lane) if self.backlog.room() > 0 => {
                 let call = self.next;
                 self.next += 1;
-                match self.backlog.admit(&name(*lane), self.now, call) {
+                match self.backlog.admit(&name(*lane), kind(call), self.now, call) {
                     Admission::Waiting => drop(self.waiting.insert(call, *lane)),
                     Admission::Spilled(call) => self.disk.entry(*lane).or_default().push_back(call),
                 }
@@ -64,13 +75,20 @@ impl World {
                     assert!(self.parked.get(&lane).is_none_or(|until| *until <= self.now), "a parked lane sends");
                     self.on_wire.push((lane, call));
                     let in_lane = self.on_wire.iter().filter(|(own, _)| *own == lane).count();
-                    assert!(in_lane <= CAPACITY.per_lane && self.on_wire.len() <= CAPACITY.in_flight);
+                    let most = self.most.get(&lane).copied().unwrap_or(CAPACITY.per_lane);
+                    assert!(in_lane <= most && self.on_wire.len() <= CAPACITY.in_flight);
+                    assert!(!self.closed.contains(&lane), "a disabled lane sends");
                 }
             }
             Step::End(which) if !self.on_wire.is_empty() => {
                 let (lane, call) = self.on_wire.remove(which % self.on_wire.len());
-                let how = if call % 3 == 0 { Ended::Silent } else { Ended::Answered };
-                self.backlog.ended(&name(lane), how, self.now);
+                let (reach, health, end) = match call % 3 {
+                    0 => (Reach::Silent, Health::Ill, CallEnd::Retried),
+                    1 => (Reach::Answered, Health::Well, CallEnd::Succeeded),
+                    _ => (Reach::Silent, Health::Unknown, CallEnd::Failed),
+                };
+                let ended = Ended { kind: kind(call), reach, health, call: end };
+                self.backlog.ended(&name(lane), ended, self.now);
                 self.done.push(call);
             }
             Step::End(_) => {}
@@ -79,6 +97,22 @@ impl World {
                 self.backlog.park(&name(*lane), until);
                 let known = self.parked.entry(*lane).or_insert(until);
                 *known = (*known).max(until);
+            }
+            Step::Configure(lane, most, rate) => {
+                // A lower limit does not call back what is on the wire already.
+                let running = self.on_wire.iter().filter(|(own, _)| own == lane).count();
+                let most = most.filter(|most| *most >= running);
+                let rate = rate.and_then(|rate| Rate::new(f64::from(rate)));
+                let policy = LanePolicy { max_concurrency: most, rate, gate: Gate::Open };
+                self.backlog.configure(&name(*lane), Some(policy), self.now);
+                self.closed.remove(lane);
+                self.most.insert(*lane, most.unwrap_or(CAPACITY.per_lane));
+            }
+            Step::Close(lane) => {
+                let policy = LanePolicy { gate: Gate::Closed, ..LanePolicy::default() };
+                self.backlog.configure(&name(*lane), Some(policy), self.now);
+                self.closed.insert(*lane);
+                self.most.remove(lane);
             }
             Step::Spill => {
                 for (lane, call) in self.backlog.spill(self.now) {
@@ -93,6 +127,7 @@ impl World {
                     let calls: Vec<u32> = disk.drain(..many).collect();
                     let rest = if disk.is_empty() { Rest::None } else { Rest::Some };
                     self.waiting.extend(calls.iter().map(|call| (*call, number(&lane))));
+                    let calls = calls.into_iter().map(|call| (kind(call), call)).collect();
                     self.backlog.refill(&lane, self.now, calls, rest);
                 }
             }
@@ -114,6 +149,11 @@ fn name(lane: usize) -> LaneName {
     LaneName::from(format!("http://{lane}").as_str())
 }
 
+/// Every fifth call has been tried before.
+fn kind(call: u32) -> Kind {
+    if call % 5 == 0 { Kind::Retry } else { Kind::Fresh }
+}
+
 fn number(lane: &LaneName) -> usize {
     lane.trim_start_matches("http://").parse().unwrap()
 }
@@ -124,6 +164,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1..6usize).prop_map(Step::Take),
         4 => (0..8usize).prop_map(Step::End),
         1 => ((0..4usize), 0..20u64).prop_map(|(lane, seconds)| Step::Park(lane, seconds)),
+        1 => ((0..4usize), prop::option::of(1..4usize), prop::option::of(1..5u32))
+            .prop_map(|(lane, most, rate)| Step::Configure(lane, most, rate)),
+        1 => (0..4usize).prop_map(Step::Close),
         2 => Just(Step::Spill),
         2 => Just(Step::Refill),
         1 => (2..9u32).prop_map(Step::Remove),
@@ -140,9 +183,12 @@ proptest! {
         for step in &steps {
             world.apply(step);
         }
-        // With time and an honest peer, everything gets through.
-        for _ in 0..200 {
-            for step in [Step::Pass(10), Step::Refill, Step::Take(8), Step::End(0), Step::End(0), Step::End(0), Step::End(0), Step::End(0)] {
+        // With time, and nobody who keeps a lane closed, everything gets through.
+        for lane in 0..4 {
+            world.apply(&Step::Configure(lane, None, None));
+        }
+        for _ in 0..400 {
+            for step in [Step::Pass(60), Step::Refill, Step::Take(8), Step::End(0), Step::End(0), Step::End(0), Step::End(0), Step::End(0)] {
                 world.apply(&step);
             }
         }
@@ -187,28 +233,29 @@ fn a_lane_that_spilled_keeps_its_order() {
     world.apply(&Step::Spill);
     world.apply(&Step::Admit(0));
     while world.done.len() < 11 {
-        for step in [Step::Refill, Step::Take(1), Step::End(0)] {
+        for step in [Step::Refill, Step::Take(1), Step::End(0), Step::Pass(60)] {
             world.apply(&step);
         }
     }
-    assert!(world.done.is_sorted(), "{:?}", world.done);
+    let fresh: Vec<_> = world.done.iter().filter(|call| kind(**call) == Kind::Fresh).collect();
+    assert!(fresh.is_sorted(), "{fresh:?}");
 }
 
 #[test]
 fn any_number_of_dead_endpoints_leaves_room_for_one_that_answers() {
     let capacity = Capacity { in_flight: 256, per_lane: 64, window: 4096 };
-    let mut backlog = Backlog::new(capacity);
+    let mut backlog = Backlog::new(capacity, BreakerRules::default());
     let (now, healthy) = (SystemTime::UNIX_EPOCH, LaneName::from("http://healthy"));
-    backlog.admit(&healthy, now, 0);
+    backlog.admit(&healthy, Kind::Fresh, now, 0);
     assert_eq!(backlog.take(now, 1).len(), 1);
-    backlog.ended(&healthy, Ended::Answered, now);
+    backlog.ended(&healthy, WELL, now);
     for call in 0..1000 {
-        backlog.admit(&LaneName::from(format!("http://dead-{}", call % 300).as_str()), now, call);
+        backlog.admit(&LaneName::from(format!("http://dead-{}", call % 300).as_str()), Kind::Fresh, now, call);
     }
     let dead = backlog.take(now, usize::MAX).len();
     assert!((128..256).contains(&dead), "{dead} places are taken by dead endpoints");
     for call in 0..10 {
-        backlog.admit(&healthy, now, call);
+        backlog.admit(&healthy, Kind::Fresh, now, call);
     }
     let served = backlog.take(now, usize::MAX);
     assert_eq!(served.iter().filter(|(lane, _)| *lane == healthy).count(), 10);

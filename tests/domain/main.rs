@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backlog;
+mod breaker;
 mod cursor;
+mod endpoint;
 mod header;
+mod lane;
 mod redact;
 mod request;
 mod retry;
+mod retry_policy;
 mod text;

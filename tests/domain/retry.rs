@@ -3,27 +3,74 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use pg_edge::domain::breaker::Health;
 use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
-use pg_edge::domain::retry::{Charge, LONGEST_RETRY_AFTER, RetryPolicy, Verdict, decide, retry_after};
+use pg_edge::domain::retry::{
+    Charge, History, LONGEST_RETRY_AFTER, Verdict, decide, health as outcome_health, is_too_old, retry_after,
+};
+use pg_edge::domain::retry_policy::RetryPolicy;
 use proptest::prelude::*;
 
-const POLICY: RetryPolicy = RetryPolicy {
-    max_attempts: 3,
-    base: Duration::from_secs(1),
-    factor: 2.0,
-    cap: Duration::from_secs(3600),
-    jitter: Duration::from_secs(1),
-};
+/// After so many charged attempts.
+fn tried(charged: u32) -> History {
+    History { charged, max_attempts: None, queued_at: now() }
+}
 
 #[test]
 fn the_default_policy_is_that_of_the_contract() {
-    assert_eq!(RetryPolicy::default(), POLICY);
+    let policy = RetryPolicy::default();
+    let (base, cap, jitter) = (Duration::from_secs(1), Duration::from_secs(3600), Duration::from_secs(1));
+    assert_eq!((policy.max_attempts, policy.base, policy.factor, policy.cap), (3, base, 2.0, cap));
+    assert_eq!((policy.jitter, policy.max_age), (jitter, None));
+}
+
+#[test]
+fn a_call_may_be_given_more_or_fewer_attempts_than_its_endpoint() {
+    for (max_attempts, again) in [(Some(1), false), (None, true), (Some(5), true)] {
+        let verdict =
+            decide(&RetryPolicy::default(), &History { max_attempts, ..tried(1) }, &answer(503, &[]), now(), 0.0);
+        assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "{max_attempts:?}");
+    }
+}
+
+#[test]
+fn a_call_that_would_be_too_old_at_its_next_try_is_given_up() {
+    let policy = RetryPolicy { max_age: Some(Duration::from_secs(60)), ..RetryPolicy::default() };
+    for (age, again) in [(0, true), (58, true), (60, false)] {
+        let history = History { queued_at: now() - Duration::from_secs(age), ..tried(1) };
+        let verdict = decide(&policy, &history, &answer(503, &[]), now(), 0.0);
+        assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "{age} s old");
+    }
+    assert!(is_too_old(&policy, now() - Duration::from_secs(61), now()));
+}
+
+#[test]
+fn what_speaks_against_an_endpoint_is_its_own_failure_and_not_the_caller_s_or_ours() {
+    for (status, health) in [
+        (200, Health::Well),
+        (404, Health::Well),
+        (429, Health::Well),
+        (500, Health::Ill),
+        (501, Health::Well),
+        (503, Health::Ill),
+    ] {
+        assert_eq!(outcome_health(&answer(status, &[])), health, "{status}");
+    }
+    for (class, health) in [
+        (FailureClass::Timeout, Health::Ill),
+        (FailureClass::Dns, Health::Ill),
+        (FailureClass::ResponseTooLarge, Health::Well),
+        (FailureClass::Cancelled, Health::Unknown),
+        (FailureClass::Exhausted, Health::Unknown),
+    ] {
+        assert_eq!(outcome_health(&Outcome::Failure(Failure::new(class, ""))), health, "{class:?}");
+    }
 }
 
 #[test]
 fn every_status_is_a_success_a_failure_or_tried_again() {
     for status in 100..1000 {
-        let verdict = decide(&POLICY, 1, &answer(status, &[]), now(), 0.0);
+        let verdict = decide(&RetryPolicy::default(), &tried(1), &answer(status, &[]), now(), 0.0);
         let retried =
             matches!(status, 408 | 425 | 429) || ((500..600).contains(&status) && status != 501 && status != 505);
         match verdict {
@@ -41,7 +88,8 @@ fn every_status_is_a_success_a_failure_or_tried_again() {
 fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
     use FailureClass as Class;
     for class in FailureClass::ALL {
-        let verdict = decide(&POLICY, 1, &Outcome::Failure(Failure::new(class, "")), now(), 0.0);
+        let verdict =
+            decide(&RetryPolicy::default(), &tried(1), &Outcome::Failure(Failure::new(class, "")), now(), 0.0);
         let charge = if let Verdict::Retry(retry) = verdict { Some(retry.charge) } else { None };
         let expected = match class {
             Class::Dns
@@ -53,7 +101,9 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Protocol
             | Class::Internal => Some(Charge::Attempt),
             Class::Interrupted | Class::Exhausted => Some(Charge::Nothing),
-            Class::ResponseTooLarge | Class::InvalidRequest | Class::Cancelled | Class::HttpStatus => None,
+            Class::ResponseTooLarge | Class::InvalidRequest | Class::Cancelled | Class::HttpStatus | Class::Expired => {
+                None
+            }
         };
         assert_eq!(charge, expected, "{class:?}");
     }
@@ -62,12 +112,12 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
 #[test]
 fn the_last_attempt_is_the_last() {
     for (charged, again) in [(1, true), (2, true), (3, false), (4, false)] {
-        let verdict = decide(&POLICY, charged, &answer(503, &[]), now(), 0.5);
+        let verdict = decide(&RetryPolicy::default(), &tried(charged), &answer(503, &[]), now(), 0.5);
         assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "after {charged} attempts");
     }
     // What was our own fault is made good, however often the peer was tried.
     let exhausted = Outcome::Failure(Failure::new(FailureClass::Exhausted, ""));
-    assert!(matches!(decide(&POLICY, 9, &exhausted, now(), 0.5), Verdict::Retry(_)));
+    assert!(matches!(decide(&RetryPolicy::default(), &tried(9), &exhausted, now(), 0.5), Verdict::Retry(_)));
 }
 
 #[test]
@@ -104,17 +154,18 @@ fn retry_after_is_read_in_all_its_forms() {
 proptest! {
     #[test]
     fn a_wait_lies_between_the_backoff_and_the_backoff_with_its_jitter(failed in 1u32..2000, random in 0.0..=1.0f64) {
-        let backoff = if failed > 12 { POLICY.cap } else { POLICY.cap.min(Duration::from_secs(1 << (failed - 1))) };
-        let wait = POLICY.wait(failed, random);
-        prop_assert!(wait >= backoff && wait <= backoff + POLICY.jitter, "{wait:?} after {failed}");
+        let policy = RetryPolicy::default();
+        let backoff = if failed > 12 { policy.cap } else { policy.cap.min(Duration::from_secs(1 << (failed - 1))) };
+        let wait = policy.wait(failed, random);
+        prop_assert!(wait >= backoff && wait <= backoff + policy.jitter, "{wait:?} after {failed}");
     }
 
     #[test]
     fn what_the_peer_asks_for_is_a_lower_bound_and_parks_the_endpoint(seconds in 0u64..200_000, random in 0.0..=1.0f64) {
-        let verdict = decide(&POLICY, 1, &answer(429, &[("retry-after", &seconds.to_string())]), now(), random);
+        let verdict = decide(&RetryPolicy::default(), &tried(1), &answer(429, &[("retry-after", &seconds.to_string())]), now(), random);
         let Verdict::Retry(retry) = verdict else { panic!("429 is tried again") };
         let asked = now() + Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER);
-        prop_assert!(retry.at >= asked && retry.at >= now() + POLICY.base);
+        prop_assert!(retry.at >= asked && retry.at >= now() + RetryPolicy::default().base);
         prop_assert_eq!(retry.parks_endpoint, Some(asked));
     }
 }

@@ -1,0 +1,344 @@
+//! One endpoint's place in the backlog: the calls that wait for it, and whether it may be sent one now.
+//!
+//! Calls that were never tried go before those that are tried again, three to one, and always find a quarter of the places free of
+//! retries: a storm of retries does not starve fresh work.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use super::breaker::{Breaker, BreakerRules, Health, State};
+use super::rate::{Bucket, Rate};
+
+/// How much may wait and run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Calls on the wire in all.
+    pub in_flight: usize,
+    /// Calls on the wire to one endpoint that does not say otherwise.
+    pub per_lane: usize,
+    /// Calls waiting in memory in all.
+    pub window: usize,
+}
+
+/// What an endpoint says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LanePolicy {
+    /// Calls on the wire at once; `None` leaves it to the capacity.
+    pub max_concurrency: Option<usize>,
+    /// Calls a second; `None` is as many as come.
+    pub rate: Option<Rate>,
+    /// Whether anything is sent at all.
+    pub gate: Gate,
+}
+
+/// Whether an endpoint is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// It is.
+    #[default]
+    Open,
+    /// Its calls wait until somebody enables it.
+    Closed,
+}
+
+/// Whether a call has been tried before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has not.
+    Fresh,
+    /// It has, and failed.
+    Retry,
+}
+
+/// What became of an attempt, as its endpoint sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// As it was taken.
+    pub kind: Kind,
+    /// Whether anything came back at all.
+    pub reach: Reach,
+    /// What it says of the endpoint.
+    pub health: Health,
+    /// What it means for the call.
+    pub call: CallEnd,
+}
+
+/// Whether an endpoint answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// With whatever status.
+    Answered,
+    /// It did not.
+    Silent,
+}
+
+/// What an attempt means for its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// It is done, and succeeded.
+    Succeeded,
+    /// It is done, and did not.
+    Failed,
+    /// It is tried again.
+    Retried,
+}
+
+/// Counts since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Attempts that ended.
+    pub attempts: u64,
+    /// Attempts that spoke against the endpoint.
+    pub ill: u64,
+    /// Calls that succeeded.
+    pub succeeded: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Attempts after which the call is tried again.
+    pub retried: u64,
+    /// How often the breaker opened.
+    pub openings: u64,
+}
+
+/// What is kept of all endpoints together, as far as one of them has to know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub capacity: Capacity,
+    /// Places left in all.
+    pub free: usize,
+    /// Places taken by endpoints that have not answered lately.
+    pub untrusted: usize,
+}
+
+/// How long an endpoint that answered is trusted.
+const TRUST: Duration = Duration::from_secs(60);
+
+/// So many fresh calls go out for one that is tried again, while both wait.
+const FRESH_PER_RETRY: u8 = 3;
+
+#[derive(Debug)]
+pub(super) struct Lane<T> {
+    fresh: VecDeque<(SystemTime, T)>,
+    retries: VecDeque<(SystemTime, T)>,
+    fresh_since_retry: u8,
+    pub in_flight: usize,
+    retries_in_flight: usize,
+    /// Calls that ended since the last spill: the lane's speed.
+    ended: usize,
+    parked_until: Option<SystemTime>,
+    /// The endpoint has answered, and is trusted to do so again until then.
+    trusted_until: Option<SystemTime>,
+    pub has_spilled: bool,
+    breaker: Breaker,
+    /// `None` where the policy is nobody's.
+    policy: Option<LanePolicy>,
+    bucket: Option<(Rate, Bucket)>,
+    pub tally: Tally,
+    pub touched: bool,
+}
+
+impl<T> Lane<T> {
+    pub fn new() -> Self {
+        Self {
+            fresh: VecDeque::new(),
+            retries: VecDeque::new(),
+            fresh_since_retry: 0,
+            in_flight: 0,
+            retries_in_flight: 0,
+            ended: 0,
+            parked_until: None,
+            trusted_until: None,
+            has_spilled: false,
+            breaker: Breaker::default(),
+            policy: None,
+            bucket: None,
+            tally: Tally::default(),
+            touched: false,
+        }
+    }
+
+    /// Follows another policy. A bucket that was running keeps what it holds.
+    pub fn configure(&mut self, policy: Option<LanePolicy>, now: SystemTime) {
+        self.policy = policy;
+        let rate = policy.and_then(|policy| policy.rate);
+        if rate != self.bucket.map(|(rate, _)| rate) {
+            self.bucket = rate.map(|rate| (rate, Bucket::full(rate, now)));
+        }
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.fresh.len() + self.retries.len()
+    }
+
+    pub fn push(&mut self, kind: Kind, now: SystemTime, call: T) {
+        match kind {
+            Kind::Fresh => self.fresh.push_back((now, call)),
+            Kind::Retry => self.retries.push_back((now, call)),
+        }
+    }
+
+    /// Takes the call that is to go out now, if one may.
+    pub fn take(&mut self, room: &Room, now: SystemTime) -> Option<T> {
+        let kind = self.next_kind(room, now)?;
+        let (_, call) = match kind {
+            Kind::Fresh => self.fresh.pop_front()?,
+            Kind::Retry => self.retries.pop_front()?,
+        };
+        if let Some((rate, bucket)) = &mut self.bucket {
+            bucket.take_one(*rate, now);
+        }
+        self.breaker.sent(now);
+        self.in_flight += 1;
+        match kind {
+            Kind::Fresh => self.fresh_since_retry = self.fresh_since_retry.saturating_add(1),
+            Kind::Retry => {
+                self.fresh_since_retry = 0;
+                self.retries_in_flight += 1;
+            }
+        }
+        Some(call)
+    }
+
+    /// Whether a call may go out right now.
+    pub fn can_send(&self, room: &Room, now: SystemTime) -> bool {
+        self.next_kind(room, now).is_some()
+    }
+
+    /// Whether more calls should be read from the disk, so that none is missing when it may go out.
+    pub fn is_hungry(&self, room: &Room, now: SystemTime) -> bool {
+        self.has_spilled && self.waiting() < self.places(room) && self.is_open(room, now)
+    }
+
+    pub fn ended(&mut self, ended: Ended, rules: &BreakerRules, now: SystemTime) {
+        if ended.reach == Reach::Answered {
+            self.trusted_until = Some(now + TRUST);
+        }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if ended.kind == Kind::Retry {
+            self.retries_in_flight = self.retries_in_flight.saturating_sub(1);
+        }
+        self.ended += 1;
+        let was_open = matches!(self.breaker.state(now), State::Open(_));
+        self.breaker.heard(ended.health, rules, now);
+        let is_open = matches!(self.breaker.state(now), State::Open(_));
+        let tally = &mut self.tally;
+        tally.attempts += 1;
+        tally.ill += u64::from(ended.health == Health::Ill);
+        tally.openings += u64::from(is_open && !was_open);
+        match ended.call {
+            CallEnd::Succeeded => tally.succeeded += 1,
+            CallEnd::Failed => tally.failed += 1,
+            CallEnd::Retried => tally.retried += 1,
+        }
+    }
+
+    pub fn park(&mut self, until: SystemTime) {
+        self.parked_until = self.parked_until.max(Some(until));
+    }
+
+    pub fn parked_until(&self, now: SystemTime) -> Option<SystemTime> {
+        self.parked_until.filter(|until| *until > now)
+    }
+
+    pub fn breaker(&self, now: SystemTime) -> State {
+        self.breaker.state(now)
+    }
+
+    pub fn gate(&self) -> Gate {
+        self.policy.unwrap_or_default().gate
+    }
+
+    /// When a lane that has calls may send again, where it is the clock that keeps it from it.
+    pub fn opens_at(&self, now: SystemTime) -> Option<SystemTime> {
+        if self.gate() == Gate::Closed || (self.waiting() == 0 && !self.has_spilled) {
+            return None;
+        }
+        let breaker = match self.breaker.state(now) {
+            State::Open(until) => Some(until),
+            State::Closed | State::HalfOpen => None,
+        };
+        let hold = self.parked_until(now).max(breaker);
+        hold.or_else(|| self.bucket.map(|(rate, bucket)| bucket.next_at(rate, now)).filter(|at| *at > now))
+    }
+
+    /// Gives up all waiting calls but as many as five times what ended since the last call, if they have waited long.
+    pub fn spill(&mut self, patience: Duration, now: SystemTime) -> Vec<T> {
+        let keep = self.ended * 5;
+        self.ended = 0;
+        if self.oldest_wait(now) < patience || self.waiting() <= keep {
+            return Vec::new();
+        }
+        self.has_spilled = true;
+        let keep_fresh = keep.min(self.fresh.len());
+        let keep_retries = (keep - keep_fresh).min(self.retries.len());
+        let spilled = self.fresh.drain(keep_fresh..).chain(self.retries.drain(keep_retries..));
+        spilled.map(|(_, call)| call).collect()
+    }
+
+    pub fn remove(&mut self, pick: &mut impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut removed = Vec::new();
+        for queue in [&mut self.fresh, &mut self.retries] {
+            for (since, call) in std::mem::take(queue) {
+                if pick(&call) {
+                    removed.push(call);
+                } else {
+                    queue.push_back((since, call));
+                }
+            }
+        }
+        removed
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.fresh.iter_mut().chain(&mut self.retries).map(|(_, call)| call)
+    }
+
+    pub fn is_trusted(&self, now: SystemTime) -> bool {
+        self.trusted_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether nothing is lost by forgetting the lane.
+    pub fn is_idle(&self, now: SystemTime) -> bool {
+        let is_empty = self.in_flight == 0 && self.waiting() == 0 && !self.has_spilled && !self.touched;
+        let is_plain = self.policy.is_none() && self.breaker.is_fresh(now);
+        is_empty && is_plain && self.parked_until(now).is_none() && !self.is_trusted(now)
+    }
+
+    fn next_kind(&self, room: &Room, now: SystemTime) -> Option<Kind> {
+        let has_token = self.bucket.is_none_or(|(rate, bucket)| bucket.has_one(rate, now));
+        if !has_token || !self.is_open(room, now) {
+            return None;
+        }
+        let most_retries = (self.places(room) * 3 / 4).max(1);
+        let may_retry = !self.retries.is_empty() && self.retries_in_flight < most_retries;
+        let retries_turn = self.fresh.is_empty() || self.fresh_since_retry >= FRESH_PER_RETRY;
+        match (may_retry && retries_turn, self.fresh.is_empty()) {
+            (true, _) => Some(Kind::Retry),
+            (false, false) => Some(Kind::Fresh),
+            (false, true) => None,
+        }
+    }
+
+    /// Whether anything but its rate keeps it from sending.
+    fn is_open(&self, room: &Room, now: SystemTime) -> bool {
+        let has_place = self.in_flight < self.places(room).min(room.free);
+        let is_let = self.gate() == Gate::Open && self.parked_until(now).is_none() && self.breaker.admits(now);
+        has_place && is_let && (self.is_trusted(now) || room.untrusted < self.share(room))
+    }
+
+    fn places(&self, room: &Room) -> usize {
+        self.policy.and_then(|policy| policy.max_concurrency).unwrap_or(room.capacity.per_lane)
+    }
+
+    /// How many places untrusted endpoints may take together for this one to take one more. At least one, so that a
+    /// capacity of a single place still serves.
+    fn share(&self, room: &Room) -> usize {
+        let all = room.capacity.in_flight;
+        if self.in_flight == 0 { all - all / 8 } else { all.div_ceil(2) }
+    }
+
+    fn oldest_wait(&self, now: SystemTime) -> Duration {
+        let oldest = [self.fresh.front(), self.retries.front()].into_iter().flatten().map(|(since, _)| *since).min();
+        oldest.and_then(|since| now.duration_since(since).ok()).unwrap_or_default()
+    }
+}

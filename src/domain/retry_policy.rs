@@ -1,0 +1,271 @@
+//! How often, how soon and after what a call is tried again: the policy of an endpoint, as SQL writes it and as it is used.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::{FailureClass, Retryability};
+
+/// How often and how soon a call is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub max_attempts: u32,
+    /// Wait before the first retry.
+    pub base: Duration,
+    /// Each further wait is this many times the one before.
+    pub factor: f64,
+    /// No wait is longer, except one that the peer asked for.
+    pub cap: Duration,
+    /// Up to this much is added at random, so that callers that failed together do not return together.
+    pub jitter: Duration,
+    /// A call older than this is given up.
+    pub max_age: Option<Duration>,
+    /// What is tried again.
+    pub retry_on: Conditions,
+}
+
+/// The outcomes after which a call is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conditions {
+    statuses: Vec<RangeInclusive<u16>>,
+    classes: Vec<FailureClass>,
+}
+
+/// A policy as it is written in JSON: `edge.retry_policy()` makes it, and endpoints keep it. Durations are in seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// What the rest changes: `default` or `durable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// See [`RetryPolicy`], as all that follow.
+    pub max_attempts: Option<i64>,
+    /// In seconds.
+    pub base: Option<f64>,
+    /// A number of at least one.
+    pub factor: Option<f64>,
+    /// In seconds.
+    pub cap: Option<f64>,
+    /// In seconds.
+    pub jitter: Option<f64>,
+    /// In seconds.
+    pub max_age: Option<f64>,
+    /// Statuses (`503`), classes of statuses (`5xx`) and classes of failures (`timeout`).
+    pub retry_on: Option<Vec<String>>,
+}
+
+/// Why a policy was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Not the JSON of a policy.
+    #[error("the retry policy cannot be read: {0}; make one with edge.retry_policy(), or name a preset")]
+    Shape(String),
+    /// No such preset.
+    #[error("there is no retry preset \"{0}\"; there are \"default\" and \"durable\"")]
+    Preset(String),
+    /// A number out of range.
+    #[error("{name} of a retry policy must be {wanted}, not {given}")]
+    OutOfRange {
+        /// Which.
+        name: &'static str,
+        /// What it may be.
+        wanted: &'static str,
+        /// What it was.
+        given: String,
+    },
+    /// Not something a call can be tried again after.
+    #[error(
+        "retry_on item \"{0}\" is not a status such as 503, a class of statuses such as 5xx (but not 2xx, a success), or \
+         one of dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout"
+    )]
+    Condition(String),
+}
+
+/// No wait and no age is longer: ten years.
+const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base: Duration::from_secs(1),
+            factor: 2.0,
+            cap: Duration::from_secs(60 * 60),
+            jitter: Duration::from_secs(1),
+            max_age: None,
+            retry_on: Conditions::default(),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Ten attempts over three days: waits of 10 s, 44 s, 3 min, 14 min, 1 h, 5 h, 20 h, a day, and a day.
+    pub fn durable() -> Self {
+        Self {
+            max_attempts: 10,
+            base: Duration::from_secs(10),
+            factor: 4.4,
+            cap: Duration::from_secs(86_400),
+            jitter: Duration::from_secs(10),
+            ..Self::default()
+        }
+    }
+
+    /// The wait after `failed` charged attempts (1 or more): `base * factor^(failed - 1)`, capped, plus jitter.
+    ///
+    /// `random` lies in 0..=1.
+    pub fn wait(&self, failed: u32, random: f64) -> Duration {
+        let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let backoff = self.base.as_secs_f64() * self.factor.powi(exponent);
+        let backoff = backoff.min(self.cap.as_secs_f64());
+        let jitter = self.jitter.as_secs_f64() * random.clamp(0.0, 1.0);
+        Duration::try_from_secs_f64(backoff + jitter).unwrap_or(self.cap)
+    }
+}
+
+impl Written {
+    /// Reads a JSON object, or a string that names a preset.
+    pub fn parse(json: &str) -> Result<Self, PolicyError> {
+        if let Ok(preset) = serde_json::from_str::<String>(json) {
+            return Ok(Self { preset: Some(preset), ..Self::default() });
+        }
+        serde_json::from_str(json).map_err(|error| PolicyError::Shape(error.to_string()))
+    }
+
+    /// The JSON that [`Written::parse`] reads.
+    pub fn to_json(&self) -> String {
+        // Numbers, strings and nulls only; there is nothing in it that could not be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Checks it, and fills in what it leaves open.
+    pub fn policy(&self) -> Result<RetryPolicy, PolicyError> {
+        let preset = match self.preset.as_deref() {
+            None | Some("default") => RetryPolicy::default(),
+            Some("durable") => RetryPolicy::durable(),
+            Some(other) => return Err(PolicyError::Preset(other.to_owned())),
+        };
+        Ok(RetryPolicy {
+            max_attempts: self.max_attempts.map(attempts).transpose()?.unwrap_or(preset.max_attempts),
+            base: span("base", self.base)?.unwrap_or(preset.base),
+            factor: self.factor.map(factor).transpose()?.unwrap_or(preset.factor),
+            cap: span("cap", self.cap)?.unwrap_or(preset.cap),
+            jitter: span("jitter", self.jitter)?.unwrap_or(preset.jitter),
+            max_age: span("max_age", self.max_age)?.or(preset.max_age),
+            retry_on: match &self.retry_on {
+                Some(items) => Conditions::parse(items)?,
+                None => preset.retry_on,
+            },
+        })
+    }
+}
+
+fn attempts(given: i64) -> Result<u32, PolicyError> {
+    let wanted = "between 1 and 1000";
+    let error = || PolicyError::OutOfRange { name: "max_attempts", wanted, given: given.to_string() };
+    u32::try_from(given).ok().filter(|attempts| (1..=1000).contains(attempts)).ok_or_else(error)
+}
+
+fn factor(given: f64) -> Result<f64, PolicyError> {
+    if (1.0..=1000.0).contains(&given) {
+        return Ok(given);
+    }
+    Err(PolicyError::OutOfRange { name: "factor", wanted: "between 1 and 1000", given: given.to_string() })
+}
+
+fn span(name: &'static str, seconds: Option<f64>) -> Result<Option<Duration>, PolicyError> {
+    let Some(given) = seconds else { return Ok(None) };
+    let error = || PolicyError::OutOfRange {
+        name,
+        wanted: "zero or longer, and at most ten years",
+        given: format!("{given} s"),
+    };
+    let span = Duration::try_from_secs_f64(given).ok().filter(|_| given <= LONGEST);
+    span.map(Some).ok_or_else(error)
+}
+
+// === impl Conditions ===
+
+impl Default for Conditions {
+    /// Transport errors, timeouts, 408, 425, 429, and every 5xx but 501 and 505, which a retry does not change.
+    fn default() -> Self {
+        let statuses = vec![408..=408, 425..=425, 429..=429, 500..=500, 502..=504, 506..=599];
+        let classes = FailureClass::ALL.into_iter().filter(|class| class.retryability() == Retryability::Retry);
+        Self { statuses, classes: classes.collect() }
+    }
+}
+
+impl Conditions {
+    /// Whether a call is tried again after this status.
+    pub fn hold_for_status(&self, status: u16) -> bool {
+        self.statuses.iter().any(|range| range.contains(&status))
+    }
+
+    /// Whether a call is tried again after a failure of this class.
+    pub fn hold_for_class(&self, class: FailureClass) -> bool {
+        self.classes.contains(&class)
+    }
+
+    /// The same without some statuses.
+    #[must_use]
+    pub fn without(self, statuses: &[u16]) -> Self {
+        let mut left = self.statuses;
+        for status in statuses {
+            left = left.into_iter().flat_map(|range| split(&range, *status)).collect();
+        }
+        Self { statuses: left, ..self }
+    }
+
+    fn parse(items: &[String]) -> Result<Self, PolicyError> {
+        let mut conditions = Self { statuses: Vec::new(), classes: Vec::new() };
+        for item in items {
+            let text = item.trim().to_ascii_lowercase();
+            if let Some(range) = statuses(&text) {
+                conditions.statuses.push(range);
+            } else if let Some(classes) = classes(&text) {
+                conditions.classes.extend(classes);
+            } else {
+                return Err(PolicyError::Condition(item.clone()));
+            }
+        }
+        Ok(conditions)
+    }
+}
+
+/// A range without one status.
+fn split(range: &RangeInclusive<u16>, without: u16) -> Vec<RangeInclusive<u16>> {
+    if !range.contains(&without) {
+        return vec![range.clone()];
+    }
+    let parts = [*range.start()..=without - 1, without + 1..=*range.end()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
+    let range = match text {
+        "1xx" | "3xx" | "4xx" | "5xx" => {
+            let hundreds = u16::from(text.as_bytes()[0] - b'0') * 100;
+            hundreds..=hundreds + 99
+        }
+        _ => {
+            let status = text.parse::<u16>().ok()?;
+            status..=status
+        }
+    };
+    let is_failure = *range.start() >= 100 && *range.end() <= 999 && !(200..300).contains(range.start());
+    is_failure.then_some(range)
+}
+
+fn classes(text: &str) -> Option<Vec<FailureClass>> {
+    use FailureClass as Class;
+    match text {
+        "connect" => Some(vec![Class::Connect, Class::ConnectTimeout]),
+        "timeout" => Some(vec![Class::Timeout, Class::FirstByteTimeout, Class::ConnectTimeout]),
+        _ => {
+            let class = FailureClass::ALL.into_iter().find(|class| class.name() == text)?;
+            (class.retryability() == Retryability::Retry).then(|| vec![class])
+        }
+    }
+}

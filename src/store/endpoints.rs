@@ -1,0 +1,222 @@
+//! Named endpoints: written by those who administer them, read by the dispatcher and by whoever queues a call to one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
+
+use super::datum::Jsonb;
+use super::statement::statements;
+use crate::domain::endpoint::{self, Endpoint, EndpointLimits};
+use crate::domain::header;
+use crate::domain::lane::{Gate, LanePolicy};
+use crate::domain::profile::Profile;
+use crate::domain::rate::Rate;
+use crate::domain::retry_policy::{RetryPolicy, Written};
+use crate::error::Error;
+
+/// What somebody says of an endpoint, checked. `None` leaves it as it is, or open.
+#[derive(Default)]
+pub struct Changes {
+    pub base_url: Option<String>,
+    pub headers: Option<String>,
+    pub profile: Option<String>,
+    pub retry: Option<Jsonb>,
+    pub timeout_ms: Option<i32>,
+    pub connect_timeout_ms: Option<i32>,
+    pub max_concurrency: Option<i32>,
+    pub max_rate: Option<f64>,
+    pub max_request_bytes: Option<i32>,
+    pub max_response_bytes: Option<i32>,
+    pub signing_secrets: Option<Vec<String>>,
+    pub monthly_quota: Option<i64>,
+    pub quota_action: Option<String>,
+    pub max_redirects: Option<i16>,
+    pub client_certificate: Option<String>,
+    pub client_key: Option<String>,
+}
+
+statements! {
+    CREATE(TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, INT4OID, FLOAT8OID, INT4OID, INT4OID, TEXTARRAYOID,
+           INT8OID, TEXTOID, INT2OID, TEXTOID, TEXTOID) = "
+        insert into edge_store.endpoint
+            (name, base_url, headers, profile, retry, timeout_ms, connect_timeout_ms, max_concurrency, max_rate,
+             max_request_bytes, max_response_bytes, signing_secrets, monthly_quota, quota_action, max_redirects,
+             client_certificate, client_key, created_at, updated_at)
+        values ($1, $2, $3, coalesce($4, 'generic'), $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14, 'warn'),
+                coalesce($15, 0), $16, $17, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp())
+        on conflict do nothing
+        returning 1";
+
+    ALTER(TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, INT4OID, FLOAT8OID, INT4OID, INT4OID, TEXTARRAYOID,
+          INT8OID, TEXTOID, INT2OID, TEXTOID, TEXTOID) = "
+        update edge_store.endpoint
+        set base_url = coalesce($2, base_url), headers = coalesce($3, headers), profile = coalesce($4, profile),
+            retry = coalesce($5, retry), timeout_ms = coalesce($6, timeout_ms),
+            connect_timeout_ms = coalesce($7, connect_timeout_ms), max_concurrency = coalesce($8, max_concurrency),
+            max_rate = coalesce($9, max_rate), max_request_bytes = coalesce($10, max_request_bytes),
+            max_response_bytes = coalesce($11, max_response_bytes), signing_secrets = coalesce($12, signing_secrets),
+            monthly_quota = coalesce($13, monthly_quota), quota_action = coalesce($14, quota_action),
+            max_redirects = coalesce($15, max_redirects), client_certificate = coalesce($16, client_certificate),
+            client_key = coalesce($17, client_key), updated_at = pg_catalog.clock_timestamp()
+        where name = $1
+        returning 1";
+
+    SET_ENABLED(TEXTOID, BOOLOID, TEXTOID) = "
+        update edge_store.endpoint set enabled = $2, note = $3, updated_at = pg_catalog.clock_timestamp()
+        where name = $1
+        returning 1";
+
+    DROP(TEXTOID) = "delete from edge_store.endpoint where name = $1 returning 1";
+
+    // Below the floor of the newest lease, every call is done, put off, or on the wire.
+    HAS_CALLS(TEXTOID) = "
+        select exists (
+            select from edge_store.request
+            where endpoint = $1
+              and id >= coalesce((select floor from edge_store.lease order by batch desc limit 1), 0)
+              and not exists (select from edge_store.response
+                              where response.call_id = request.id and response.slot = request.slot)
+        ) or exists (
+            select from edge_store.deferred
+            join edge_store.request on request.id = deferred.call_id and request.slot = deferred.slot
+            where request.endpoint = $1
+        ) or exists (
+            select from edge_store.lease, unnest(lease.call_ids) as leased (call_id)
+            join edge_store.request on request.id = leased.call_id
+            where request.endpoint = $1
+              and not exists (select from edge_store.response
+                              where response.call_id = request.id and response.slot = request.slot)
+        )";
+
+    FIND(TEXTOID) = "
+        select name, base_url, headers, profile, retry::text, timeout_ms, connect_timeout_ms, max_concurrency, max_rate,
+               max_request_bytes, max_response_bytes, signing_secrets, max_redirects, client_certificate, client_key, enabled
+        from edge_store.endpoint where $1 is null or name = $1";
+}
+
+/// Makes an endpoint. `false` if one of its name exists.
+pub fn create(name: &str, changes: &Changes) -> Result<bool, Error> {
+    write(&CREATE, name, changes)
+}
+
+/// Changes an endpoint. `false` if there is none.
+pub fn alter(name: &str, changes: &Changes) -> Result<bool, Error> {
+    write(&ALTER, name, changes)
+}
+
+fn write(
+    statement: &'static std::thread::LocalKey<super::statement::Statement>,
+    name: &str,
+    changes: &Changes,
+) -> Result<bool, Error> {
+    Spi::connect_mut(|client| {
+        let args = [
+            name.into(),
+            changes.base_url.as_deref().into(),
+            changes.headers.as_deref().into(),
+            changes.profile.as_deref().into(),
+            changes.retry.into(),
+            changes.timeout_ms.into(),
+            changes.connect_timeout_ms.into(),
+            changes.max_concurrency.into(),
+            changes.max_rate.into(),
+            changes.max_request_bytes.into(),
+            changes.max_response_bytes.into(),
+            changes.signing_secrets.clone().into(),
+            changes.monthly_quota.into(),
+            changes.quota_action.as_deref().into(),
+            changes.max_redirects.into(),
+            changes.client_certificate.as_deref().into(),
+            changes.client_key.as_deref().into(),
+        ];
+        Ok(!statement.with(|statement| statement.write(client, &args))?.is_empty())
+    })
+}
+
+/// Has an endpoint's calls sent.
+pub fn enable(name: &str) -> Result<bool, Error> {
+    set_enabled(name, Gate::Open, None)
+}
+
+/// Has an endpoint's calls wait.
+pub fn disable(name: &str, note: Option<&str>) -> Result<bool, Error> {
+    set_enabled(name, Gate::Closed, note)
+}
+
+fn set_enabled(name: &str, gate: Gate, note: Option<&str>) -> Result<bool, Error> {
+    Spi::connect_mut(|client| {
+        let args = [name.into(), (gate == Gate::Open).into(), note.into()];
+        Ok(!SET_ENABLED.with(|statement| statement.write(client, &args))?.is_empty())
+    })
+}
+
+/// Removes an endpoint. `false` if there is none.
+pub fn drop(name: &str) -> Result<bool, Error> {
+    Spi::connect_mut(|client| Ok(!DROP.with(|statement| statement.write(client, &[name.into()]))?.is_empty()))
+}
+
+/// Whether calls to an endpoint have not ended yet.
+pub fn has_calls(name: &str) -> Result<bool, Error> {
+    Spi::connect(|client| {
+        let has = HAS_CALLS.with(|statement| statement.read(client, &[name.into()]))?.first().get_one::<bool>()?;
+        has.ok_or(Error::Malformed)
+    })
+}
+
+/// One endpoint.
+pub fn find(name: &str) -> Result<Option<Endpoint>, Error> {
+    Ok(read(Some(name))?.pop())
+}
+
+/// All endpoints.
+pub fn all() -> Result<Vec<Endpoint>, Error> {
+    read(None)
+}
+
+fn read(name: Option<&str>) -> Result<Vec<Endpoint>, Error> {
+    Spi::connect(|client| {
+        FIND.with(|statement| statement.read(client, &[name.into()]))?.map(|row| endpoint(&row)).collect()
+    })
+}
+
+fn endpoint(row: &SpiHeapTupleData<'_>) -> Result<Endpoint, Error> {
+    let text = |ordinal: usize| -> Result<String, Error> { row.get(ordinal)?.ok_or(Error::Malformed) };
+    let span = |ordinal: usize| -> Result<Option<Duration>, Error> {
+        Ok(row.get::<i32>(ordinal)?.map(|millis| Duration::from_millis(u64::from(millis.unsigned_abs()))))
+    };
+    let size = |ordinal: usize| -> Result<Option<usize>, Error> {
+        Ok(row.get::<i32>(ordinal)?.map(|size| size.unsigned_abs() as usize))
+    };
+    let profile = Profile::parse(&text(4)?)?;
+    let gate = if row.get(16)?.unwrap_or(true) { Gate::Open } else { Gate::Closed };
+    Ok(Endpoint {
+        name: Arc::from(text(1)?),
+        base: endpoint::base_url(&text(2)?)?,
+        headers: row.get::<String>(3)?.map(|block| header::from_block(&block)).transpose()?.unwrap_or_default(),
+        retry: Arc::new(retry(row.get::<String>(5)?.as_deref(), profile)?),
+        profile,
+        lane: LanePolicy { max_concurrency: size(8)?, rate: row.get::<f64>(9)?.and_then(Rate::new), gate },
+        limits: EndpointLimits {
+            timeout: span(6)?,
+            connect_timeout: span(7)?,
+            max_request_bytes: size(10)?,
+            max_response_bytes: size(11)?,
+        },
+        signing_secrets: row.get::<Vec<String>>(12)?.unwrap_or_default(),
+        max_redirects: row.get::<i16>(13)?.and_then(|hops| u8::try_from(hops).ok()).unwrap_or(0),
+        identity: row.get::<String>(14)?.zip(row.get::<String>(15)?),
+    })
+}
+
+/// The policy of an endpoint: what its platform cannot be helped with is not tried again, unless it is asked for by name.
+fn retry(written: Option<&str>, profile: Profile) -> Result<RetryPolicy, Error> {
+    let written = written.map(Written::parse).transpose()?.unwrap_or_default();
+    let policy = written.policy()?;
+    if written.retry_on.is_some() {
+        return Ok(policy);
+    }
+    let retry_on = policy.retry_on.clone().without(profile.final_statuses());
+    Ok(RetryPolicy { retry_on, ..policy })
+}

@@ -1,0 +1,93 @@
+//! The named endpoints as a dispatcher knows them, and what follows when they change.
+//!
+//! Runs on the main thread of a dispatcher, inside the turn's transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::ledger::{Source, Waiting};
+use super::settle::{self, Unsent};
+use super::turn::Dispatcher;
+use crate::domain::backlog::LaneName;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::retry_policy::RetryPolicy;
+use crate::error::Error;
+use crate::store::transaction::under_snapshot;
+use crate::store::{endpoints, scan};
+
+/// Calls of a dropped endpoint that are ended in one turn.
+const HANDFUL: usize = 512;
+
+/// The endpoints of a database.
+#[derive(Default)]
+pub struct Endpoints {
+    known: HashMap<LaneName, Arc<Endpoint>>,
+    /// What holds for calls to bare URLs.
+    retry: Arc<RetryPolicy>,
+    /// Those whose waiting calls are to be ended.
+    dropped: Vec<LaneName>,
+}
+
+impl Endpoints {
+    /// The endpoint of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Endpoint>> {
+        self.known.get(name)
+    }
+
+    /// How often the calls of a lane are tried again.
+    pub fn retry(&self, lane: &LaneName) -> &RetryPolicy {
+        self.known.get(lane).map_or(&self.retry, |endpoint| &endpoint.retry)
+    }
+
+    /// Whether calls of dropped endpoints are still to be ended.
+    pub fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+}
+
+/// Why a call to an endpoint that is not there ends.
+pub fn gone(name: &str) -> Unsent {
+    Unsent::Refused(format!("endpoint \"{name}\" was dropped"))
+}
+
+impl Dispatcher {
+    /// Reads the endpoints anew. What is different holds from now on, also for calls that wait.
+    pub(super) fn read_endpoints(&mut self, now: SystemTime) -> Result<(), Error> {
+        let found = under_snapshot(endpoints::all)?;
+        let found: HashMap<LaneName, Arc<Endpoint>> =
+            found.into_iter().map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint))).collect();
+        for name in self.endpoints.known.keys().filter(|name| !found.contains_key(*name)) {
+            self.backlog.configure(name, None, now);
+            self.endpoints.dropped.push(name.clone());
+        }
+        for (name, endpoint) in &found {
+            self.backlog.configure(name, Some(endpoint.lane), now);
+        }
+        self.endpoints.known = found;
+        Ok(())
+    }
+
+    /// Ends the calls that wait for endpoints that are gone, in memory and put off.
+    pub(super) fn end_calls_of_dropped(&mut self, now: SystemTime) -> Result<(), Error> {
+        let Some(name) = self.endpoints.dropped.pop() else { return Ok(()) };
+        if self.endpoints.find(&name).is_some() {
+            // There is one of that name again.
+            return Ok(());
+        }
+        let is_of_it = |waiting: &Waiting| waiting.queued.endpoint.as_deref() == Some(&*name);
+        for waiting in self.backlog.remove(is_of_it) {
+            self.ledger.stops_waiting(waiting.queued.id);
+            settle::end_unsent(&waiting.queued, waiting.source, gone(&name), now, &mut self.outbox);
+        }
+        let in_hand = self.deferred_in_hand();
+        let found = under_snapshot(|| scan::deferred_to(&name, in_hand, HANDFUL))?;
+        if found.len() == HANDFUL {
+            self.endpoints.dropped.push(name.clone());
+        }
+        for queued in found {
+            settle::end_unsent(&queued, Source::Deferred, gone(&name), now, &mut self.outbox);
+        }
+        Ok(())
+    }
+}
