@@ -128,7 +128,7 @@ create table edge_store.deferred (
     parked_on       text
 );
 create index on edge_store.deferred (due_at) where parked_on is null;
-create index on edge_store.deferred (parked_on, (tries > 0), call_id) where parked_on is not null;
+create index on edge_store.deferred (parked_on, (tries > interruptions), call_id) where parked_on is not null;
 
 -- The calls that a dispatcher has on the wire, one row a batch. The newest row carries the cursor's floor.
 create table edge_store.lease (

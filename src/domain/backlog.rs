@@ -127,8 +127,11 @@ impl<T> Backlog<T> {
         self.lane(lane).has_spilled = true;
     }
 
-    /// The lanes that have calls on disk and could send more than waits in memory.
+    /// The lanes that have calls on disk and could send more than waits in memory, if there is room for them.
     pub fn hungry(&self, now: SystemTime) -> Vec<LaneName> {
+        if self.room() < 2 {
+            return Vec::new();
+        }
         let room = self.places(now);
         self.lanes.iter().filter(|(_, lane)| lane.is_hungry(&room, now)).map(|(name, _)| name.clone()).collect()
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue};
 use url::{Position, Url};
 
 use super::lane::LanePolicy;
@@ -175,6 +176,18 @@ impl Endpoint {
     pub fn max_request_bytes(&self, setting: usize) -> usize {
         let platform = self.profile.limits().max_request_bytes.unwrap_or(usize::MAX);
         self.limits.max_request_bytes.unwrap_or(setting.min(platform))
+    }
+
+    /// Adds what a platform's own client would add to a request whose placeholders are filled in.
+    pub fn add_credentials(&self, headers: &mut HeaderMap) {
+        let Some(key) = headers.get("apikey").map(HeaderValue::as_bytes) else { return };
+        if headers.contains_key(AUTHORIZATION) || !self.profile.wants_bearer(key) {
+            return;
+        }
+        if let Ok(mut bearer) = HeaderValue::from_bytes(&[b"Bearer ", key].concat()) {
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
     }
 
     /// Adds the endpoint's headers to those of a call, which win.

@@ -39,9 +39,9 @@ pub struct Queued {
 }
 
 impl Queued {
-    /// Whether it was tried before.
+    /// Whether it was tried before. A try that was interrupted was not its own failure.
     pub fn kind(&self) -> Kind {
-        if self.tries > 0 { Kind::Retry } else { Kind::Fresh }
+        if self.tries > self.interruptions { Kind::Retry } else { Kind::Fresh }
     }
 }
 
@@ -119,7 +119,7 @@ statements! {
     PARKED(TEXTOID, BOOLOID, INT8ARRAYOID, INT8OID) = concat!("
         select ", columns!(), ", waiting.tries, waiting.interruptions
         from (select * from edge_store.deferred
-              where parked_on = $1 and (tries > 0) = $2 and call_id <> all ($3)
+              where parked_on = $1 and (tries > interruptions) = $2 and call_id <> all ($3)
               order by call_id limit $4) as waiting
         join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot
         order by waiting.call_id");

@@ -148,6 +148,7 @@ impl Dispatcher {
             request.url =
                 endpoint::resolve(&endpoint.base, &queued.url).map_err(|error| Unsent::Refused(error.to_string()))?;
             endpoint.complete(&mut request.headers);
+            endpoint.add_credentials(&mut request.headers);
         }
         self.add_key(queued, &mut request);
         Ok(Attempt {

@@ -142,7 +142,8 @@ impl Dispatcher {
         let callbacks = self.wants.callbacks || self.runners.looks_again();
         let scan = self.wants.scan && self.can_scan();
         let dropped = self.endpoints.has_dropped();
-        if scan || callbacks || dropped || self.wants.cancellations || !self.reports.is_empty() {
+        // What held a lane back may have ended since the turn began.
+        if self.can_send(now) || scan || callbacks || dropped || self.wants.cancellations || !self.reports.is_empty() {
             return Duration::ZERO;
         }
         let may_spill = self.backlog.waiting() > 0 && !self.paused;
@@ -216,19 +217,23 @@ impl Dispatcher {
 
     fn has_work(&self, now: SystemTime) -> bool {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
-        let may_take = !self.paused && !self.stopping;
-        let sendable = may_take && (self.backlog.can_send(now) || !self.backlog.hungry(now).is_empty());
         let scan = self.wants.scan && self.can_scan();
         let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
         let wants = scan || config || self.wants.cancellations || self.wants.extension;
         let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
-        due || sendable
-            || wants
+        due || wants
+            || self.can_send(now)
             || house
             || self.wants.callbacks
             || !self.outbox.is_empty()
             || !self.taking.is_empty()
             || !self.chosen.is_empty()
+    }
+
+    /// Whether a call that waits, in memory or on disk, may be sent now.
+    fn can_send(&self, now: SystemTime) -> bool {
+        let may_take = !self.paused && !self.stopping;
+        may_take && (self.backlog.can_send(now) || !self.backlog.hungry(now).is_empty())
     }
 
     /// Whether memory has room for more calls.

@@ -20,7 +20,7 @@ const ONCE: &str = "edge.http_get_async($1, max_attempts => 1, timeout => '5 s')
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_answer_is_a_failure_of_its_class() {
-    let scene = Scene::start().await;
+    let scene = Scene::on(Cluster::builder().setting("pg_edge.breaker_failures", "0")).await;
     let table = [
         ("/longer", Reply::text(200, "short").header("content-length", "999").then_close(), "protocol"),
         ("/reset", Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123").then_reset(), "protocol"),

@@ -13,6 +13,7 @@ mod commits;
 mod crashes;
 mod databases;
 mod documentation;
+mod endpoints;
 mod failover;
 mod faults;
 mod idempotency;

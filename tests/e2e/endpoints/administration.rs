@@ -1,0 +1,183 @@
+//! Making, changing and removing endpoints, and what that does to calls that wait.
+
+use crate::endpoints::{create, post};
+use crate::faults::SOON;
+use crate::harness::{Gate, Peer, Reply, eventually};
+use crate::scene::{Scene, ended, reaches};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_base_takes_effect_for_calls_that_wait() {
+    let scene = Scene::start().await;
+    let elsewhere = Peer::start().await;
+    elsewhere.otherwise(|_| Reply::status(200));
+    create(&scene, "").await;
+    scene.db.exec("select edge.disable_endpoint('crm', 'moving house')").await;
+    let calls = [post(&scene.db, "orders/1").await, post(&scene.db, "/orders/2?a=b").await];
+    scene.db.exec(&format!("select edge.alter_endpoint('crm', '{}')", elsewhere.url("/v2/"))).await;
+    scene.db.exec("select edge.enable_endpoint('crm')").await;
+    for id in calls {
+        assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    }
+    assert_eq!((elsewhere.count("/v2/orders/1"), elsewhere.count("/v2/orders/2")), (1, 1));
+    assert!(scene.peer.requests().is_empty(), "nothing went to the old base");
+    let url: String = scene.db.one(&format!("select url from edge.calls where id = {}", calls[1])).await;
+    assert_eq!(url, elsewhere.url("/v2/orders/2?a=b"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_headers_and_limits_take_effect_for_calls_that_wait() {
+    let scene = Scene::start().await;
+    create(&scene, r#", headers => '{"x-tier": "free", "x-kept": "yes"}'"#).await;
+    scene.peer.on("/hangs", Reply::hang());
+    scene.db.exec("select edge.disable_endpoint('crm')").await;
+    let (quick, slow) = (post(&scene.db, "quick").await, post(&scene.db, "hangs").await);
+    scene
+        .db
+        .exec(
+            r#"select edge.alter_endpoint('crm', headers => '{"x-tier": "paid"}', timeout => '200 ms',
+                     retry => edge.retry_policy(max_attempts => 1))"#,
+        )
+        .await;
+    scene.db.exec("select edge.enable_endpoint('crm')").await;
+    ended(&scene.db, quick).await;
+    let request = &scene.peer.requests_for("/quick")[0];
+    assert_eq!((request.header("x-tier"), request.header("x-kept")), (Some("paid"), None));
+    let response = ended(&scene.db, slow).await;
+    assert_eq!(response.get::<_, &str>("error_class"), "timeout");
+    assert!(response.get::<_, &str>("error").contains("200 ms"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_endpoint_keeps_its_calls_over_a_restart() {
+    let mut scene = Scene::start().await;
+    create(&scene, "").await;
+    scene.db.exec("select edge.disable_endpoint('crm', 'maintenance until noon')").await;
+    let id = post(&scene.db, "later").await;
+    let other = scene.get("/now").await;
+    ended(&scene.db, other).await;
+    scene.cluster.restart(crate::harness::Stop::Fast);
+    let db = scene.cluster.connect().await;
+    let other = crate::scene::get(&db, &scene.peer.url("/now")).await;
+    ended(&db, other).await;
+    assert_eq!(scene.peer.count("/later"), 0);
+    assert_eq!(db.one_with::<String>("select edge.status($1)", &[&id]).await, "pending");
+    let note: String = db.one("select note from edge.endpoints where name = 'crm' and not enabled").await;
+    assert_eq!(note, "maintenance until noon");
+    db.exec("select edge.enable_endpoint('crm')").await;
+    assert_eq!(ended(&db, id).await.get::<_, &str>("state"), "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_with_waiting_calls_is_dropped_only_by_force_and_its_calls_fail_readably() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    scene.peer.on("/hangs", Reply::gate(&gate));
+    create(&scene, ", max_concurrency => 1").await;
+    let on_wire = post(&scene.db, "hangs").await;
+    eventually("one is on the wire", SOON, || async { scene.peer.in_flight() == 1 }).await;
+    let waiting = post(&scene.db, "hangs").await;
+    let put_off: i64 = scene
+        .db
+        .one("select edge.http_post_async('later', endpoint => 'crm', run_at => now() + interval '1 hour')")
+        .await;
+    let refused = scene.db.fails("select edge.drop_endpoint('crm')").await;
+    assert_eq!(
+        (refused.sqlstate.as_str(), refused.message.as_str()),
+        ("55006", "endpoint \"crm\" has calls that have not ended")
+    );
+    scene.db.exec("select edge.drop_endpoint('crm', force => true)").await;
+    for id in [waiting, put_off] {
+        let response = ended(&scene.db, id).await;
+        assert_eq!(response.get::<_, &str>("state"), "failed");
+        assert_eq!(response.get::<_, &str>("error"), "endpoint \"crm\" was dropped");
+    }
+    gate.open();
+    assert_eq!(ended(&scene.db, on_wire).await.get::<_, &str>("state"), "succeeded", "it was on its way");
+    // There is an endpoint of that name again, and its dead letters find it.
+    create(&scene, "").await;
+    assert_eq!(scene.db.one::<i64>("select edge.replay_dead('crm')").await, 2);
+    let states: Vec<String> =
+        scene.db.column("select (edge.wait(id)).state from edge.calls where replay_of is not null").await;
+    assert_eq!(states, ["succeeded", "succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_without_unfinished_calls_is_simply_dropped() {
+    let scene = Scene::start().await;
+    create(&scene, "").await;
+    let id = post(&scene.db, "done").await;
+    ended(&scene.db, id).await;
+    scene.db.exec("select edge.drop_endpoint('crm')").await;
+    let refused = scene.db.fails("select edge.http_get_async('x', endpoint => 'crm')").await;
+    assert_eq!((refused.sqlstate.as_str(), refused.message.as_str()), ("42704", "endpoint \"crm\" does not exist"));
+    let (endpoint, url): (String, String) = {
+        let row = &scene.db.rows(&format!("select endpoint, url from edge.calls where id = {id}")).await[0];
+        (row.get(0), row.get(1))
+    };
+    assert_eq!((endpoint.as_str(), url.as_str()), ("crm", "done"), "what it was is still known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creating_an_endpoint_that_is_rolled_back_changes_nothing() {
+    let scene = Scene::start().await;
+    scene.db.exec(&format!("begin; select edge.create_endpoint('crm', '{}'); rollback", scene.peer.url(""))).await;
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge.endpoints").await, 0);
+    create(&scene, "").await;
+    let again = scene.db.fails("select edge.create_endpoint('crm', 'https://example.com')").await;
+    assert_eq!(again.sqlstate, "42710");
+    scene.db.exec("begin; select edge.disable_endpoint('crm'); rollback").await;
+    let id = post(&scene.db, "sent").await;
+    ended(&scene.db, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_and_calls_queued_together_are_sent_together() {
+    let scene = Scene::start().await;
+    let id: i64 = {
+        scene.db.exec(&format!("begin; select edge.create_endpoint('default', '{}')", scene.peer.url("/f"))).await;
+        let id = scene.db.one("select edge.invoke('hello')").await;
+        scene.db.exec("commit").await;
+        id
+    };
+    assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    assert_eq!(scene.peer.count("/f/hello"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_with_access_call_endpoints_and_only_superusers_make_them() {
+    let scene = Scene::start().await;
+    let app = scene.role("app").await;
+    create(&scene, r#", headers => '{"apikey": "typed-in-clear", "x-plain": "shown"}'"#).await;
+    for statement in [
+        "select edge.create_endpoint('mine', 'https://example.com')",
+        "select edge.alter_endpoint('crm', 'https://example.com')",
+        "select edge.drop_endpoint('crm')",
+        "select edge.disable_endpoint('crm')",
+        "select edge.enable_endpoint('crm')",
+        "select * from edge_store.endpoint",
+    ] {
+        assert_eq!(app.fails(statement).await.sqlstate, "42501", "{statement}");
+    }
+    let id = post(&app, "hello").await;
+    ended(&app, id).await;
+    let headers: serde_json::Value = app.one("select headers from edge.endpoints").await;
+    assert_eq!(headers, serde_json::json!({"apikey": "***", "x-plain": "shown"}));
+    // The origins of bare URLs that others call are not shown to it.
+    ended(&scene.db, scene.get("/private").await).await;
+    let seen: Vec<String> = app.column("select endpoint from edge.stat_endpoints").await;
+    assert_eq!(seen, ["crm"]);
+    let all: i64 = scene.db.one("select count(*) from edge.stat_endpoints").await;
+    assert_eq!(all, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_its_endpoint_and_can_be_cancelled_there() {
+    let scene = Scene::start().await;
+    create(&scene, "").await;
+    scene.db.exec("select edge.disable_endpoint('crm')").await;
+    let id = post(&scene.db, "never").await;
+    reaches(&scene.db, id, "pending").await;
+    scene.db.exec(&format!("select edge.cancel({id})")).await;
+    assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "cancelled");
+    assert_eq!(scene.peer.count("/never"), 0);
+}

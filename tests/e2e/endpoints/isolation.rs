@@ -1,0 +1,54 @@
+//! A dead, a slow and a flapping endpoint beside a healthy one, and a storm of retries beside fresh work.
+
+use std::time::{Duration, Instant};
+
+use crate::endpoints::create;
+use crate::faults::SOON;
+use crate::harness::{Gate, Peer, Reply, eventually};
+use crate::scene::{Scene, call, ended};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_a_slow_and_a_flapping_endpoint_do_not_delay_a_healthy_one() {
+    let scene = Scene::start().await;
+    let (slow, flapping) = (Peer::start().await, Peer::start().await);
+    let gate = Gate::closed();
+    slow.on("/", Reply::gate(&gate));
+    flapping.sequence("/", (0..400).map(|n| Reply::status(if n % 2 == 0 { 500 } else { 200 })));
+    let dead = format!("http://{}/", Peer::refusing_address().await);
+    for url in [dead, slow.url("/"), flapping.url("/")] {
+        scene.db.exec(&format!("select edge.http_post_async('{url}') from generate_series(1, 300)")).await;
+    }
+    eventually("the slow one is full", SOON, || async { slow.in_flight() >= 64 }).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..50 {
+        let began = Instant::now();
+        let id = call(&scene.db, "edge.http_get_async($1)", &scene.peer.url("/healthy")).await;
+        ended(&scene.db, id).await;
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(2), "a healthy call took {slowest:?}");
+    gate.open();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_retries_does_not_starve_fresh_work() {
+    let scene = Scene::on(crate::harness::Cluster::builder().setting("pg_edge.breaker_failures", "0")).await;
+    let gate = Gate::closed();
+    scene.peer.on("/storm", Reply::status(503));
+    create(
+        &scene,
+        ", max_concurrency => 4, retry => edge.retry_policy(max_attempts => 2, base => '1 s', jitter => '0')",
+    )
+    .await;
+    scene.db.exec("select edge.http_post_async('storm', endpoint => 'crm') from generate_series(1, 400)").await;
+    eventually("each has failed once", Duration::from_secs(30), || async { scene.peer.count("/storm") >= 400 }).await;
+    // From now on every retry hangs, so that only the places left free for fresh work are left.
+    scene.peer.on("/storm", Reply::gate(&gate));
+    eventually("retries hang", SOON, || async { scene.peer.in_flight() >= 1 }).await;
+    for _ in 0..5 {
+        let id: i64 = scene.db.one("select edge.http_post_async('fresh', endpoint => 'crm')").await;
+        assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    }
+    assert!(scene.peer.in_flight() <= 3, "retries take three quarters of the places");
+    gate.open();
+}
