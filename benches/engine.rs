@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use pg_edge::domain::attempt::{Attempt, Limits};
+use pg_edge::domain::attempt::{Attempt, Limits, Route};
 use pg_edge::domain::call::CallId;
 use pg_edge::domain::outcome::Outcome;
 use pg_edge::domain::request::Request;
@@ -95,7 +95,6 @@ fn request(url: &Url) -> Request {
 
 fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
     let settings = Settings {
-        connect_timeout: Duration::from_secs(5),
         idle_connection_timeout: Duration::from_secs(30),
         max_idle_per_host: in_flight,
         user_agent: "pg_edge-bench".to_owned(),
@@ -104,13 +103,14 @@ fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
     let main = std::thread::current();
     let engine = Engine::start(settings, move || main.unpark()).unwrap();
     let limits = Limits {
+        connect: Duration::from_secs(5),
         total: Duration::from_secs(30),
         first_byte: Some(Duration::from_secs(20)),
         max_response_bytes: 1 << 20,
     };
     let send = |id: usize| {
         let call = CallId(i64::try_from(id).unwrap());
-        engine.send(Attempt { call, number: 1, request: request(url), limits });
+        engine.send(Attempt { call, number: 1, request: request(url), limits, route: Route::default() });
     };
     let began = Instant::now();
     let (mut sent, mut done, mut reports) = (0, 0, Vec::new());

@@ -41,7 +41,7 @@ struct Seen {
 pub(super) async fn run(wire: Wire, attempt: Box<Attempt>) -> Report {
     let (call, number) = (attempt.call, attempt.number);
     let (started_at, began) = (SystemTime::now(), Instant::now());
-    let (clock, mut seen) = (Arc::new(Clock::default()), Seen::default());
+    let (clock, mut seen) = (Arc::new(Clock::new(attempt.limits.connect)), Seen::default());
     let outcome = match contain(clock::time(&clock, exchange(&wire, attempt, began, &clock, &mut seen))).await {
         Ok(response) => Outcome::Response(response),
         Err(failure) => Outcome::Failure(failure),
@@ -71,7 +71,7 @@ async fn exchange(
     let (limits, bodiless) = (attempt.limits, attempt.request.method == Method::HEAD);
     let mut response = match timeout_at(after(began, first_limit(&limits)), begin(wire, attempt)?).await {
         Ok(Ok(response)) => response,
-        Ok(Err(cause)) => return Err(error::failure(&cause, Phase::Head, clock.stage(), wire.connect_timeout)),
+        Ok(Err(cause)) => return Err(error::failure(&cause, Phase::Head, clock.stage())),
         Err(_elapsed) => return Err(error::no_head(&limits, clock.stage())),
     };
     *seen = Seen { first_byte: Some(began.elapsed()), remote: response.remote_addr() };
@@ -83,7 +83,7 @@ async fn exchange(
         Ok(Ok(body)) => Ok(Response { head, body }),
         Ok(Err(body::ReadError::TooLarge)) => Err(error::too_large(&limits).with_head(head)),
         Ok(Err(body::ReadError::Broken(cause))) => {
-            Err(error::failure(&cause, Phase::Body, clock.stage(), wire.connect_timeout).with_head(head))
+            Err(error::failure(&cause, Phase::Body, clock.stage()).with_head(head))
         }
         Err(_elapsed) => Err(error::no_end(&limits).with_head(head)),
     }

@@ -1,7 +1,5 @@
 //! The HTTP client that all attempts share, and with it the connections. Runs on the engine thread.
 
-use std::time::Duration;
-
 use reqwest::redirect::Policy;
 
 use super::connector::TimedLayer;
@@ -13,8 +11,6 @@ use super::trust;
 #[derive(Clone)]
 pub(super) struct Wire {
     pub(super) client: reqwest::Client,
-    /// For the message of a connect timeout; the client itself enforces it.
-    pub(super) connect_timeout: Duration,
 }
 
 // === impl Wire ===
@@ -28,7 +24,6 @@ impl Wire {
             .tls_backend_preconfigured(trust::tls_config().map_err(StartError::Tls)?)
             .dns_resolver(Resolver::default())
             .connector_layer(TimedLayer)
-            .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(settings.idle_connection_timeout)
             .pool_max_idle_per_host(settings.max_idle_per_host)
             .user_agent(settings.user_agent.as_str())
@@ -38,6 +33,6 @@ impl Wire {
             .tcp_nodelay(true)
             .build()
             .map_err(StartError::Client)?;
-        Ok(Self { client, connect_timeout: settings.connect_timeout })
+        Ok(Self { client })
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, FailureClass};
 
 use super::clock::Stage;
+use super::connector::TooSlow;
 
 /// What was awaited when an error came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +35,17 @@ struct Cause<'a> {
 struct Span(Duration);
 
 /// The failure an error of the library stands for.
-pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage, connect_timeout: Duration) -> Failure {
+pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage) -> Failure {
     let cause = Cause::of(error);
+    if let Some(TooSlow(limit)) = cause.innermost.downcast_ref() {
+        return no_connection(*limit, stage);
+    }
     let (class, what) = match (phase, stage) {
         // Only while connecting is it sure that the peer has not acted yet.
         _ if cause.exhausted && error.is_connect() => (FailureClass::Exhausted, "this process ran out of a resource"),
         _ if error.is_builder() => (FailureClass::InvalidRequest, "the call cannot be turned into a request"),
         _ if cause.tls.is_some() => (FailureClass::Tls, "the TLS handshake failed"),
         _ if error.is_dns() => (FailureClass::Dns, "the name could not be resolved"),
-        (_, stage) if error.is_connect() && error.is_timeout() => return no_connection(connect_timeout, stage),
         (_, Stage::Handshaking) if error.is_connect() => (FailureClass::Tls, "the TLS handshake failed"),
         _ if error.is_connect() => (FailureClass::Connect, "no connection could be made"),
         (Phase::Body, _) if error.is_decode() => (FailureClass::Protocol, "the response body cannot be read"),

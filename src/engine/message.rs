@@ -11,8 +11,6 @@ use super::log::LogLine;
 /// What holds for every attempt alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// From the start of name resolution to a usable connection, TLS handshake included.
-    pub connect_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_connection_timeout: Duration,
     /// How many unused connections are kept for one host.

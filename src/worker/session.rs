@@ -69,7 +69,6 @@ pub fn may_begin() -> Result<Begin, Aborted> {
 /// What the engine has to know of the settings.
 pub fn engine_settings(settings: &Settings) -> engine::Settings {
     engine::Settings {
-        connect_timeout: settings.connect_timeout,
         idle_connection_timeout: std::time::Duration::from_secs(30),
         max_idle_per_host: settings.max_concurrency,
         user_agent: concat!("pg_edge/", env!("CARGO_PKG_VERSION")).to_owned(),

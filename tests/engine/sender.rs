@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use pg_edge::domain::attempt::{Attempt, Limits, Report};
+use pg_edge::domain::attempt::{Attempt, Limits, Report, Route};
 use pg_edge::domain::call::CallId;
 use pg_edge::domain::outcome::{Failure, FailureClass, Outcome, Response};
 use pg_edge::domain::request::Request;
@@ -23,7 +23,6 @@ pub struct Sender {
 
 pub fn settings() -> Settings {
     Settings {
-        connect_timeout: Duration::from_secs(10),
         idle_connection_timeout: Duration::from_secs(30),
         max_idle_per_host: 64,
         user_agent: "pg_edge-test".to_owned(),
@@ -34,8 +33,8 @@ pub fn settings() -> Settings {
 /// A GET without a body, under generous limits.
 pub fn get(url: &Url) -> Attempt {
     let request = Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: None };
-    let limits = Limits { total: PATIENCE, first_byte: None, max_response_bytes: 1_000_000 };
-    Attempt { call: CallId(1), number: 1, request, limits }
+    let limits = Limits { connect: PATIENCE, total: PATIENCE, first_byte: None, max_response_bytes: 1_000_000 };
+    Attempt { call: CallId(1), number: 1, request, limits, route: Route::default() }
 }
 
 pub fn post(url: &Url, body: &'static str) -> Attempt {
