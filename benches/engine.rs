@@ -17,9 +17,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use pg_edge::domain::attempt::{Attempt, Limits, Route};
 use pg_edge::domain::call::CallId;
+use pg_edge::domain::guard::Guard;
+use pg_edge::domain::network;
 use pg_edge::domain::outcome::Outcome;
 use pg_edge::domain::request::Request;
-use pg_edge::engine::{Engine, Settings};
+use pg_edge::engine::{Engine, Settings, TlsSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -99,6 +101,8 @@ fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
         max_idle_per_host: in_flight,
         user_agent: "pg_edge-bench".to_owned(),
         max_in_flight: in_flight,
+        guard: Guard { allowed_networks: network::parse("127.0.0.0/8").unwrap(), ..Guard::default() },
+        tls: TlsSettings::default(),
     };
     let main = std::thread::current();
     let engine = Engine::start(settings, move || main.unpark()).unwrap();

@@ -8,13 +8,13 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use rustls::CertificateError;
-
 use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, FailureClass};
 
 use super::clock::Stage;
 use super::connector::TooSlow;
+use super::door::Refused;
+use super::tls_error::about_tls;
 
 /// What was awaited when an error came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,9 @@ struct Span(Duration);
 /// The failure an error of the library stands for.
 pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage) -> Failure {
     let cause = Cause::of(error);
+    if let Some(refused) = cause.innermost.downcast_ref::<Refused>() {
+        return (*refused).into();
+    }
     if let Some(TooSlow(limit)) = cause.innermost.downcast_ref() {
         return no_connection(*limit, stage);
     }
@@ -78,6 +81,12 @@ pub(super) fn too_large(limits: &Limits) -> Failure {
     Failure::new(FailureClass::ResponseTooLarge, format!("the response body is larger than the limit of {limit} bytes"))
 }
 
+/// The same failure, where it is not the call's own URL that failed.
+pub(super) fn after_redirect(mut failure: Failure) -> Failure {
+    failure.message.insert_str(0, "after a redirect: ");
+    failure
+}
+
 fn no_connection(limit: Duration, stage: Stage) -> Failure {
     Failure::new(
         FailureClass::ConnectTimeout,
@@ -113,8 +122,8 @@ impl<'a> Cause<'a> {
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(rustls::Error::InvalidCertificate(error)) = self.tls {
-            return f.write_str(&about_certificate(error));
+        if let Some(text) = self.tls.and_then(about_tls) {
+            return f.write_str(&text);
         }
         match self.innermost.downcast_ref::<io::Error>() {
             Some(error) => f.write_str(&about_io(error)),
@@ -146,23 +155,6 @@ fn about_io(error: &io::Error) -> String {
     let plain = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = plain.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// The common reasons in plain words, the rare ones in rustls's.
-fn about_certificate(error: &CertificateError) -> String {
-    let plain = match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the certificate is not valid yet"
-        }
-        CertificateError::Revoked => "the certificate has been revoked",
-        CertificateError::UnknownIssuer => "the certificate's issuer is not trusted by this system",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the certificate is for another name"
-        }
-        rare => return format!("the certificate is not valid: {rare}"),
-    };
-    plain.to_owned()
 }
 
 // === impl Stage ===

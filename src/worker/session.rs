@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 use super::lock::{self, Hold};
 use crate::engine;
-use crate::guc::Settings;
+use crate::guc::{self, Settings};
 use crate::store::transaction::{Aborted, Durability, attempt};
 
 /// What a database's or role's own settings must not change for the dispatcher.
@@ -73,5 +73,7 @@ pub fn engine_settings(settings: &Settings) -> engine::Settings {
         max_idle_per_host: settings.max_concurrency,
         user_agent: concat!("pg_edge/", env!("CARGO_PKG_VERSION")).to_owned(),
         max_in_flight: settings.max_in_flight,
+        guard: guc::guard(),
+        tls: guc::tls(),
     }
 }

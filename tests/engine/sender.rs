@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pg_edge::domain::attempt::{Attempt, Limits, Report, Route};
 use pg_edge::domain::call::CallId;
+use pg_edge::domain::guard::Guard;
+use pg_edge::domain::network;
 use pg_edge::domain::outcome::{Failure, FailureClass, Outcome, Response};
 use pg_edge::domain::request::Request;
-use pg_edge::engine::{Engine, Settings};
+use pg_edge::engine::{Engine, Settings, TlsSettings};
 use url::Url;
 
 /// Longer than anything takes on a busy machine; only a failing test waits for it.
@@ -21,12 +23,19 @@ pub struct Sender {
     pub wakes: Receiver<()>,
 }
 
+/// The peers of tests are on loopback addresses.
+pub fn loopback() -> Guard {
+    Guard { allowed_networks: network::parse("127.0.0.0/8, ::1").unwrap(), ..Guard::default() }
+}
+
 pub fn settings() -> Settings {
     Settings {
         idle_connection_timeout: Duration::from_secs(30),
         max_idle_per_host: 64,
         user_agent: "pg_edge-test".to_owned(),
         max_in_flight: 256,
+        guard: loopback(),
+        tls: TlsSettings::default(),
     }
 }
 

@@ -82,7 +82,10 @@ fn a_certificate_of_an_unknown_issuer_is_refused_in_plain_words() {
     let server = TlsServer::start("unknown", &["localhost"], &["h2", "http/1.1"]);
     let (class, message) = Sender::new().refusal(get(&server.url));
     assert_eq!(class, FailureClass::Tls);
-    assert_eq!(message, "the TLS handshake failed: the certificate's issuer is not trusted by this system");
+    assert_eq!(
+        message,
+        "the TLS handshake failed: the certificate's issuer is trusted neither by this system nor by pg_edge.ca_file"
+    );
 }
 
 #[test]
