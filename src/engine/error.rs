@@ -26,7 +26,8 @@ pub(super) enum Phase {
 /// The innermost cause of an error, with what was met on the way there.
 struct Cause<'a> {
     innermost: &'a (dyn Error + 'static),
-    tls: Option<&'a rustls::Error>,
+    /// What went wrong with TLS, in plain words.
+    tls: Option<String>,
     /// An operating system error that says this process or machine ran out of something.
     exhausted: bool,
 }
@@ -110,7 +111,7 @@ impl<'a> Cause<'a> {
     fn of(error: &'a (dyn Error + 'static)) -> Self {
         let mut cause = Self { innermost: error, tls: None, exhausted: false };
         loop {
-            cause.tls = cause.tls.or_else(|| cause.innermost.downcast_ref());
+            cause.tls = cause.tls.or_else(|| about_tls(cause.innermost));
             cause.exhausted |= is_exhausted(cause.innermost);
             match inside(cause.innermost) {
                 Some(inner) => cause.innermost = inner,
@@ -122,8 +123,8 @@ impl<'a> Cause<'a> {
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(text) = self.tls.and_then(about_tls) {
-            return f.write_str(&text);
+        if let Some(text) = &self.tls {
+            return f.write_str(text);
         }
         match self.innermost.downcast_ref::<io::Error>() {
             Some(error) => f.write_str(&about_io(error)),

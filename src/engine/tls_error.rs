@@ -1,16 +1,24 @@
 //! What a failed handshake means, in plain words. Runs on the engine thread.
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use rustls::{CertificateError, Error, PeerIncompatible};
 
-/// The common reasons; `None` where rustls's own words have to do.
-pub(super) fn about_tls(error: &Error) -> Option<String> {
-    match error {
-        Error::InvalidCertificate(error) => Some(about_certificate(error)),
-        Error::AlertReceived(alert) => Some(about_alert(*alert)),
-        Error::PeerIncompatible(
+/// How rustls begins to tell an alert.
+const ALERT: &str = "received fatal alert: ";
+
+/// What went wrong with TLS; `None` where it was something else.
+///
+/// Since TLS 1.3, a peer refuses a client certificate only when the client takes the handshake for done. HTTP/2 then keeps
+/// of the error nothing but its text.
+pub(super) fn about_tls(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    match error.downcast_ref::<Error>() {
+        Some(Error::InvalidCertificate(error)) => Some(about_certificate(error)),
+        Some(Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => Some(NO_VERSION.to_owned()),
-        _ => None,
+        )) => Some(NO_VERSION.to_owned()),
+        Some(Error::AlertReceived(alert)) => Some(about_alert(&format!("{alert:?}"))),
+        Some(rare) => Some(rare.to_string()),
+        None if error.source().is_none() => error.to_string().strip_prefix(ALERT).map(about_alert),
+        None => None,
     }
 }
 
@@ -35,22 +43,19 @@ fn about_certificate(error: &CertificateError) -> String {
 }
 
 /// The peer ended the handshake. What it says of a certificate, it says of the client's.
-fn about_alert(alert: AlertDescription) -> String {
+fn about_alert(alert: &str) -> String {
     let plain = match alert {
-        AlertDescription::ProtocolVersion => NO_VERSION,
-        AlertDescription::CertificateRequired => "the peer requires a client certificate",
-        AlertDescription::CertificateExpired => "the peer finds that the client certificate has expired",
-        AlertDescription::CertificateRevoked => "the peer finds that the client certificate has been revoked",
-        AlertDescription::UnknownCA => "the peer does not know the issuer of the client certificate",
-        AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::AccessDenied => "the peer does not accept the client certificate, or misses one",
-        AlertDescription::HandshakeFailure => {
-            "the peer found no common ground; it may require a client certificate, or other ciphers"
+        "ProtocolVersion" => NO_VERSION,
+        "CertificateRequired" => "the peer requires a client certificate",
+        "CertificateExpired" => "the peer finds that the client certificate has expired",
+        "CertificateRevoked" => "the peer finds that the client certificate has been revoked",
+        "UnknownCA" => "the peer does not know the issuer of the client certificate",
+        "BadCertificate" | "UnsupportedCertificate" | "CertificateUnknown" | "AccessDenied" => {
+            "the peer does not accept the client certificate, or misses one"
         }
-        AlertDescription::UnrecognisedName => "the peer serves no host of this name",
-        rare => return format!("the peer ended it: {rare:?}"),
+        "HandshakeFailure" => "the peer found no common ground; it may require a client certificate, or other ciphers",
+        "UnrecognisedName" => "the peer serves no host of this name",
+        rare => return format!("the peer ended it: {rare}"),
     };
     plain.to_owned()
 }

@@ -1,5 +1,6 @@
 //! The test's side of the engine: what the worker is in production.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,10 @@ use pg_edge::domain::guard::Guard;
 use pg_edge::domain::network;
 use pg_edge::domain::outcome::{Failure, FailureClass, Outcome, Response};
 use pg_edge::domain::request::Request;
-use pg_edge::engine::{Engine, Settings, TlsSettings};
+use pg_edge::engine::{Engine, Lookups, Settings, TlsSettings};
 use url::Url;
+
+use super::names::Names;
 
 /// Longer than anything takes on a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -74,6 +77,14 @@ impl Sender {
     pub fn with(settings: Settings) -> Self {
         let (wake, wakes) = channel();
         let engine = Engine::start(settings, move || wake.send(()).unwrap_or_default()).unwrap();
+        Self { engine, wakes }
+    }
+
+    /// One whose names resolve as a test says.
+    pub fn resolving(settings: Settings, names: &Arc<Names>) -> Self {
+        let (wake, wakes) = channel();
+        let lookups = Arc::clone(names) as Arc<dyn Lookups>;
+        let engine = Engine::start_with(settings, lookups, move || wake.send(()).unwrap_or_default()).unwrap();
         Self { engine, wakes }
     }
 
