@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use pg_edge::domain::attempt::{Attempt, Limits};
+use pg_edge::domain::attempt::{Attempt, Limits, Route};
 use pg_edge::domain::call::CallId;
+use pg_edge::domain::guard::Guard;
+use pg_edge::domain::network;
 use pg_edge::domain::outcome::Outcome;
 use pg_edge::domain::request::Request;
-use pg_edge::engine::{Engine, Settings};
+use pg_edge::engine::{Engine, Settings, TlsSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -95,22 +97,24 @@ fn request(url: &Url) -> Request {
 
 fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
     let settings = Settings {
-        connect_timeout: Duration::from_secs(5),
         idle_connection_timeout: Duration::from_secs(30),
         max_idle_per_host: in_flight,
         user_agent: "pg_edge-bench".to_owned(),
         max_in_flight: in_flight,
+        guard: Guard { allowed_networks: network::parse("127.0.0.0/8").unwrap(), ..Guard::default() },
+        tls: TlsSettings::default(),
     };
     let main = std::thread::current();
     let engine = Engine::start(settings, move || main.unpark()).unwrap();
     let limits = Limits {
+        connect: Duration::from_secs(5),
         total: Duration::from_secs(30),
         first_byte: Some(Duration::from_secs(20)),
         max_response_bytes: 1 << 20,
     };
     let send = |id: usize| {
         let call = CallId(i64::try_from(id).unwrap());
-        engine.send(Attempt { call, number: 1, request: request(url), limits });
+        engine.send(Attempt { call, number: 1, request: request(url), limits, route: Route::default() });
     };
     let began = Instant::now();
     let (mut sent, mut done, mut reports) = (0, 0, Vec::new());

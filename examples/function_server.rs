@@ -9,7 +9,8 @@
 //! | `GET /log?contains=…` | what was received: one line a request, those that contain the text |
 //!
 //! `--listen ADDRESS` chooses where it listens (a free port of 127.0.0.1 by default); `--address-file FILE` gets the
-//! address written to it once requests are taken.
+//! address written to it once requests are taken. Postgres calls it only with
+//! `pg_edge.allowed_networks = '127.0.0.0/8, ::1'`: by default, loopback addresses are refused.
 #![allow(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
 
 use std::collections::HashMap;

@@ -1,5 +1,6 @@
 -- The main job in one sitting: psql -v base_url=http://… -f examples/quickstart.sql
--- `make run` runs it against a scratch cluster and a local function server.
+-- `make run` runs it against a scratch cluster and a local function server. On a cluster of your own, a function server on
+-- the same machine is refused until postgresql.conf has pg_edge.allowed_networks = '127.0.0.0/8, ::1'.
 
 \set QUIET on
 \pset null '(null)'

@@ -51,6 +51,7 @@ cat >>"$run/data/postgresql.conf" <<END
 listen_addresses = ''
 unix_socket_directories = '$run'
 max_worker_processes = 32
+pg_edge.allowed_networks = '127.0.0.0/8, ::1'
 $found
 END
 as_server "$pg_bin/pg_ctl" start -D "$run/data" -l "$run/log/postgres" -w >/dev/null ||

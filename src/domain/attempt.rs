@@ -1,7 +1,11 @@
 //! One try of a call on the wire: what it is given, and what is measured of it.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
 
 use super::call::CallId;
 use super::outcome::Outcome;
@@ -18,11 +22,33 @@ pub struct Attempt {
     pub request: Request,
     /// How long and how much.
     pub limits: Limits,
+    /// How it may travel.
+    pub route: Route,
+}
+
+/// How an attempt may travel. The default follows no redirect and shows no certificate.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    /// How many redirects are followed; with 0 a redirect is an answer like any other.
+    pub redirects: u8,
+    /// The client certificate, for peers that ask for one.
+    pub identity: Option<Arc<Identity>>,
+}
+
+/// A client certificate with its key. Both are PEM; what they hold is checked when they are used.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, then those that lead from it to an authority the peer knows.
+    pub certificate_chain: Bytes,
+    /// The private key.
+    pub key: Bytes,
 }
 
 /// The limits of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Making a connection: name, TCP and TLS together. A redirect that needs another one has this long again.
+    pub connect: Duration,
     /// From the start to the last byte of the answer.
     pub total: Duration,
     /// From the start to the response head; `None` means only `total` counts.
@@ -61,4 +87,13 @@ pub struct Timings {
     pub first_byte: Option<Duration>,
     /// The whole attempt.
     pub total: Duration,
+}
+
+// === impl Identity ===
+
+impl fmt::Debug for Identity {
+    /// Shows nothing: the key is a secret, and what is derived from this may be logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
 }

@@ -48,6 +48,8 @@ pub struct Failure {
 pub enum FailureClass {
     /// The host's name could not be resolved.
     Dns,
+    /// The host, or its address, is one that pg_edge's settings do not let calls go to.
+    Blocked,
     /// No connection could be made.
     Connect,
     /// No connection was made in time.
@@ -60,6 +62,8 @@ pub enum FailureClass {
     Timeout,
     /// The peer broke the HTTP protocol or closed the connection before the answer was whole.
     Protocol,
+    /// The peer redirected the call to where it may not follow, or too often.
+    Redirect,
     /// The response body is larger than allowed.
     ResponseTooLarge,
     /// The stored call cannot be turned into a request.
@@ -91,14 +95,16 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Dns,
+        Self::Blocked,
         Self::Connect,
         Self::ConnectTimeout,
         Self::Tls,
         Self::FirstByteTimeout,
         Self::Timeout,
         Self::Protocol,
+        Self::Redirect,
         Self::ResponseTooLarge,
         Self::InvalidRequest,
         Self::Cancelled,
@@ -113,12 +119,14 @@ impl FailureClass {
     pub fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
+            Self::Blocked => "blocked",
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Tls => "tls",
             Self::FirstByteTimeout => "first_byte_timeout",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
+            Self::Redirect => "redirect",
             Self::ResponseTooLarge => "response_too_large",
             Self::InvalidRequest => "invalid_request",
             Self::Cancelled => "cancelled",
@@ -143,9 +151,13 @@ impl FailureClass {
             | Self::Timeout
             | Self::Protocol
             | Self::Internal => Retryability::Retry,
-            Self::ResponseTooLarge | Self::InvalidRequest | Self::Cancelled | Self::HttpStatus | Self::Expired => {
-                Retryability::Final
-            }
+            Self::Blocked
+            | Self::Redirect
+            | Self::ResponseTooLarge
+            | Self::InvalidRequest
+            | Self::Cancelled
+            | Self::HttpStatus
+            | Self::Expired => Retryability::Final,
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,
         }
     }

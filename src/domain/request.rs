@@ -38,6 +38,9 @@ pub enum RequestError {
     /// Credentials in a URL end up in logs, so they are refused; the URL is not shown for the same reason.
     #[error("the URL holds a user name or password; send them in an Authorization header instead")]
     UserInfo,
+    /// A host of dots alone.
+    #[error("the URL names no host")]
+    NoHost,
     /// More than a name in the DNS can have.
     #[error("the URL's host has {0} bytes, more than the 253 of the longest host name")]
     HostTooLong(usize),
@@ -73,9 +76,12 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(RequestError::UserInfo);
     }
-    let host = parsed.host_str().unwrap_or_default().len();
-    if host > LONGEST_HOST {
-        return Err(RequestError::HostTooLong(host));
+    let host = parsed.host_str().unwrap_or_default();
+    if host.trim_matches('.').is_empty() {
+        return Err(RequestError::NoHost);
+    }
+    if host.len() > LONGEST_HOST {
+        return Err(RequestError::HostTooLong(host.len()));
     }
     // A fragment is never sent; keeping it would make two equal requests look different.
     parsed.set_fragment(None);

@@ -98,7 +98,7 @@ pub fn health(outcome: &Outcome) -> Health {
             | Class::FirstByteTimeout
             | Class::Timeout
             | Class::Protocol => Health::Ill,
-            Class::ResponseTooLarge => Health::Well,
+            Class::ResponseTooLarge | Class::Redirect => Health::Well,
             _ => Health::Unknown,
         },
     }

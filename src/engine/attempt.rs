@@ -20,6 +20,7 @@ use super::body;
 use super::client::Wire;
 use super::clock::{self, Clock};
 use super::error::{self, Phase};
+use super::trail::Trail;
 
 /// Tells the peer which try of the call it sees.
 const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static("x-edge-attempt");
@@ -32,6 +33,7 @@ const FAR_AWAY: Duration = Duration::from_secs(86_400 * 365);
 struct Seen {
     first_byte: Option<Duration>,
     remote: Option<SocketAddr>,
+    redirected: bool,
 }
 
 /// Tries a call once. Ends within the attempt's total limit.
@@ -41,9 +43,10 @@ struct Seen {
 pub(super) async fn run(wire: Wire, attempt: Box<Attempt>) -> Report {
     let (call, number) = (attempt.call, attempt.number);
     let (started_at, began) = (SystemTime::now(), Instant::now());
-    let (clock, mut seen) = (Arc::new(Clock::default()), Seen::default());
+    let (clock, mut seen) = (Arc::new(Clock::new(attempt.limits.connect)), Seen::default());
     let outcome = match contain(clock::time(&clock, exchange(&wire, attempt, began, &clock, &mut seen))).await {
         Ok(response) => Outcome::Response(response),
+        Err(failure) if seen.redirected => Outcome::Failure(error::after_redirect(failure)),
         Err(failure) => Outcome::Failure(failure),
     };
     let timings = clock.timings(seen.first_byte, began.elapsed());
@@ -63,19 +66,29 @@ fn contain<T>(attempt: impl Future<Output = Result<T, Failure>>) -> impl Future<
 
 async fn exchange(
     wire: &Wire,
-    attempt: Box<Attempt>,
+    mut attempt: Box<Attempt>,
     began: Instant,
     clock: &Clock,
     seen: &mut Seen,
 ) -> Result<Response, Failure> {
-    let (limits, bodiless) = (attempt.limits, attempt.request.method == Method::HEAD);
-    let mut response = match timeout_at(after(began, first_limit(&limits)), begin(wire, attempt)?).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(cause)) => return Err(error::failure(&cause, Phase::Head, clock.stage(), wire.connect_timeout)),
-        Err(_elapsed) => return Err(error::no_head(&limits, clock.stage())),
+    let (limits, mut trail) = (attempt.limits, Trail::begin(&attempt));
+    let bodiless = attempt.request.method == Method::HEAD;
+    let mut response = loop {
+        let response = match timeout_at(after(began, first_limit(&limits)), begin(wire, attempt)?).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(cause)) => return Err(error::failure(&cause, Phase::Head, clock.stage())),
+            Err(_elapsed) => return Err(error::no_head(&limits, clock.stage())),
+        };
+        seen.first_byte = Some(began.elapsed());
+        seen.remote = response.remote_addr();
+        match trail.as_mut().map_or(Ok(None), |trail| trail.next(&response)) {
+            Ok(None) => break response,
+            Ok(Some(next)) => attempt = next,
+            Err(error) => return Err(Failure::from(error).with_head(head(&response))),
+        }
+        seen.redirected = true;
     };
-    *seen = Seen { first_byte: Some(began.elapsed()), remote: response.remote_addr() };
-    let head = Head { status: response.status().as_u16(), headers: owned(response.headers()) };
+    let head = head(&response);
     if bodiless || has_no_body(response.status()) {
         return Ok(Response { head, body: Bytes::new() });
     }
@@ -83,18 +96,19 @@ async fn exchange(
         Ok(Ok(body)) => Ok(Response { head, body }),
         Ok(Err(body::ReadError::TooLarge)) => Err(error::too_large(&limits).with_head(head)),
         Ok(Err(body::ReadError::Broken(cause))) => {
-            Err(error::failure(&cause, Phase::Body, clock.stage(), wire.connect_timeout).with_head(head))
+            Err(error::failure(&cause, Phase::Body, clock.stage()).with_head(head))
         }
         Err(_elapsed) => Err(error::no_end(&limits).with_head(head)),
     }
 }
 
-/// Hands the request to the library. Nothing of it is copied here.
+/// Hands the request to the library, where the guard lets it through. Nothing of it is copied here.
 fn begin(
     wire: &Wire,
     attempt: Box<Attempt>,
 ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
-    let Attempt { number, request: Request { method, url, headers, body }, .. } = *attempt;
+    wire.check(&attempt.request.url)?;
+    let Attempt { number, request: Request { method, url, headers, body }, route, .. } = *attempt;
     if method == Method::CONNECT {
         return Err(Failure::new(FailureClass::InvalidRequest, "a CONNECT request opens a tunnel and cannot be sent"));
     }
@@ -102,7 +116,7 @@ fn begin(
     *prepared.headers_mut() = headers;
     prepared.headers_mut().entry(ATTEMPT_NUMBER).or_insert_with(|| HeaderValue::from(number));
     *prepared.body_mut() = body.map(Into::into);
-    Ok(wire.client.execute(prepared))
+    wire.execute(prepared, route.identity.as_ref())
 }
 
 /// How long the head may take.
@@ -117,6 +131,10 @@ fn after(began: Instant, limit: Duration) -> Instant {
 /// RFC 9112, section 6.3: like those to HEAD, these answers end with their head, whatever lengths and encodings it names.
 fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn head(response: &reqwest::Response) -> Head {
+    Head { status: response.status().as_u16(), headers: owned(response.headers()) }
 }
 
 /// The headers, copied out of the connection's read buffer so that they do not keep it alive.

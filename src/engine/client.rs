@@ -1,43 +1,130 @@
-//! The HTTP client that all attempts share, and with it the connections. Runs on the engine thread.
+//! The HTTP clients of the attempts, and with them the connections. Runs on the engine thread.
+//!
+//! One client serves all attempts, but those that show a client certificate: a connection belongs to who made it, so each
+//! certificate has a client, and with it connections, of its own.
 
-use std::time::Duration;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::redirect::Policy;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use url::Url;
+
+use crate::domain::attempt::Identity;
+use crate::domain::outcome::{Failure, FailureClass};
 
 use super::connector::TimedLayer;
+use super::door::Door;
+use super::identities::Identities;
 use super::message::{Settings, StartError};
-use super::resolver::Resolver;
-use super::trust;
+use super::resolver::{Lookups, Resolver};
+use super::trust::{self, Trust};
 
 /// What an attempt needs to reach the wire. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Wire {
-    pub(super) client: reqwest::Client,
-    /// For the message of a connect timeout; the client itself enforces it.
-    pub(super) connect_timeout: Duration,
+pub(super) struct Wire(Arc<Kit>);
+
+/// What comes from one reading of the settings.
+struct Kit {
+    client: reqwest::Client,
+    identified: Mutex<Identities>,
+    settings: Settings,
+    trust: Trust,
+    door: Arc<Door>,
+    resolver: Arc<Resolver>,
+    lookups: Arc<dyn Lookups>,
 }
 
 // === impl Wire ===
 
 impl Wire {
-    /// A client that does what the call says and nothing else: no redirects, no proxies from the environment, no
-    /// cookies, no referer. It retries by itself only what a peer is known not to have processed: a request on a
-    /// connection that closed before the request was written, and a stream an HTTP/2 peer refused.
-    pub(super) fn new(settings: &Settings) -> Result<Self, StartError> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust::tls_config().map_err(StartError::Tls)?)
-            .dns_resolver(Resolver::default())
-            .connector_layer(TimedLayer)
-            .connect_timeout(settings.connect_timeout)
-            .pool_idle_timeout(settings.idle_connection_timeout)
-            .pool_max_idle_per_host(settings.max_idle_per_host)
-            .user_agent(settings.user_agent.as_str())
-            .redirect(Policy::none())
-            .referer(false)
-            .no_proxy()
-            .tcp_nodelay(true)
-            .build()
-            .map_err(StartError::Client)?;
-        Ok(Self { client, connect_timeout: settings.connect_timeout })
+    /// Authorities that cannot be read cost the calls that need them, and no others.
+    pub(super) fn new(settings: Settings, lookups: Arc<dyn Lookups>) -> Result<Self, StartError> {
+        let own = trust::read(&settings.tls).unwrap_or_else(|error| {
+            tracing::error!("only the system's certificate authorities are trusted: {error}");
+            Vec::new()
+        });
+        Self::assemble(settings, own, lookups)
     }
+
+    /// One for other settings, without the connections of this one; `None` where nothing is different.
+    pub(super) fn renewed(&self, settings: Settings) -> Result<Option<Self>, StartError> {
+        // A file that cannot be read any more does not keep the other settings, the guard's above all, from being used.
+        let own = trust::read(&settings.tls).unwrap_or_else(|error| {
+            tracing::error!("the engine keeps its former certificate authorities: {error}");
+            self.0.trust.own().to_vec()
+        });
+        if settings == self.0.settings && own == self.0.trust.own() {
+            return Ok(None);
+        }
+        Self::assemble(settings, own, Arc::clone(&self.0.lookups)).map(Some)
+    }
+
+    fn assemble(
+        settings: Settings,
+        own: Vec<CertificateDer<'static>>,
+        lookups: Arc<dyn Lookups>,
+    ) -> Result<Self, StartError> {
+        let trust = Trust::new(own, settings.tls.oldest);
+        let door = Arc::new(Door::new(settings.guard.clone()));
+        let resolver = Arc::new(Resolver::new(Arc::clone(&door), Arc::clone(&lookups)));
+        let config = trust.config().map_err(StartError::Tls)?;
+        let client = client(&settings, config, &resolver).map_err(StartError::Client)?;
+        Ok(Self(Arc::new(Kit { client, identified: Mutex::default(), settings, trust, door, resolver, lookups })))
+    }
+
+    /// Whether a request for this URL may be begun.
+    pub(super) fn check(&self, url: &Url) -> Result<(), Failure> {
+        self.0.door.check(url)
+    }
+
+    /// Hands a request to the library, with the client certificate where there is one.
+    pub(super) fn execute(
+        &self,
+        request: reqwest::Request,
+        identity: Option<&Arc<Identity>>,
+    ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
+        Ok(match identity {
+            None => self.0.client.execute(request),
+            Some(identity) => self.identified(identity)?.execute(request),
+        })
+    }
+
+    /// The client that shows this certificate.
+    fn identified(&self, identity: &Arc<Identity>) -> Result<reqwest::Client, Failure> {
+        let mut identified = self.0.identified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = identified.get(identity) {
+            return Ok(known);
+        }
+        let unusable = |reason: String| Failure::new(FailureClass::InvalidRequest, reason);
+        let config = self.0.trust.config_for(identity).map_err(|error| unusable(error.to_string()))?;
+        let client = client(&self.0.settings, config, &self.0.resolver).map_err(|error| unusable(error.to_string()))?;
+        identified.put(Arc::clone(identity), client.clone());
+        Ok(client)
+    }
+}
+
+/// A client that does what the call says and nothing else: no redirects, no proxies from the environment, no
+/// cookies, no referer. It retries by itself only what a peer is known not to have processed: a request on a
+/// connection that closed before the request was written, and a stream an HTTP/2 peer refused.
+///
+/// It has no connect timeout, because the limit is each attempt's own: see `connector`.
+fn client(
+    settings: &Settings,
+    config: ClientConfig,
+    resolver: &Arc<Resolver>,
+) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .dns_resolver(Arc::clone(resolver))
+        .connector_layer(TimedLayer)
+        .pool_idle_timeout(settings.idle_connection_timeout)
+        .pool_max_idle_per_host(settings.max_idle_per_host)
+        .user_agent(settings.user_agent.as_str())
+        .redirect(Policy::none())
+        .referer(false)
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
 }

@@ -31,9 +31,11 @@ pub(super) enum Stage {
     Connected,
 }
 
-/// The clock of one attempt.
-#[derive(Default)]
-pub(super) struct Clock(Mutex<Marks>);
+/// The clock of one attempt, and how long the attempt lets a connection take.
+pub(super) struct Clock {
+    connect_limit: Duration,
+    marks: Mutex<Marks>,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Marks {
@@ -62,6 +64,14 @@ pub(super) fn current() -> Option<Arc<Clock>> {
 // === impl Clock ===
 
 impl Clock {
+    pub(super) fn new(connect_limit: Duration) -> Self {
+        Self { connect_limit, marks: Mutex::default() }
+    }
+
+    pub(super) fn connect_limit(&self) -> Duration {
+        self.connect_limit
+    }
+
     /// Whether the code that runs now runs under this clock.
     pub(super) fn is_current(self: &Arc<Self>) -> bool {
         CLOCK.try_with(|clock| Arc::ptr_eq(clock, self)).unwrap_or(false)
@@ -87,7 +97,7 @@ impl Clock {
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,12 +8,13 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use rustls::CertificateError;
-
 use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, FailureClass};
 
 use super::clock::Stage;
+use super::connector::TooSlow;
+use super::door::Refused;
+use super::tls_error::about_tls;
 
 /// What was awaited when an error came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,8 @@ pub(super) enum Phase {
 /// The innermost cause of an error, with what was met on the way there.
 struct Cause<'a> {
     innermost: &'a (dyn Error + 'static),
-    tls: Option<&'a rustls::Error>,
+    /// What went wrong with TLS, in plain words.
+    tls: Option<String>,
     /// An operating system error that says this process or machine ran out of something.
     exhausted: bool,
 }
@@ -34,15 +36,20 @@ struct Cause<'a> {
 struct Span(Duration);
 
 /// The failure an error of the library stands for.
-pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage, connect_timeout: Duration) -> Failure {
+pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage) -> Failure {
     let cause = Cause::of(error);
+    if let Some(refused) = cause.innermost.downcast_ref::<Refused>() {
+        return (*refused).into();
+    }
+    if let Some(TooSlow(limit)) = cause.innermost.downcast_ref() {
+        return no_connection(*limit, stage);
+    }
     let (class, what) = match (phase, stage) {
         // Only while connecting is it sure that the peer has not acted yet.
         _ if cause.exhausted && error.is_connect() => (FailureClass::Exhausted, "this process ran out of a resource"),
         _ if error.is_builder() => (FailureClass::InvalidRequest, "the call cannot be turned into a request"),
         _ if cause.tls.is_some() => (FailureClass::Tls, "the TLS handshake failed"),
         _ if error.is_dns() => (FailureClass::Dns, "the name could not be resolved"),
-        (_, stage) if error.is_connect() && error.is_timeout() => return no_connection(connect_timeout, stage),
         (_, Stage::Handshaking) if error.is_connect() => (FailureClass::Tls, "the TLS handshake failed"),
         _ if error.is_connect() => (FailureClass::Connect, "no connection could be made"),
         (Phase::Body, _) if error.is_decode() => (FailureClass::Protocol, "the response body cannot be read"),
@@ -75,6 +82,12 @@ pub(super) fn too_large(limits: &Limits) -> Failure {
     Failure::new(FailureClass::ResponseTooLarge, format!("the response body is larger than the limit of {limit} bytes"))
 }
 
+/// The same failure, where it is not the call's own URL that failed.
+pub(super) fn after_redirect(mut failure: Failure) -> Failure {
+    failure.message.insert_str(0, "after a redirect: ");
+    failure
+}
+
 fn no_connection(limit: Duration, stage: Stage) -> Failure {
     Failure::new(
         FailureClass::ConnectTimeout,
@@ -98,7 +111,7 @@ impl<'a> Cause<'a> {
     fn of(error: &'a (dyn Error + 'static)) -> Self {
         let mut cause = Self { innermost: error, tls: None, exhausted: false };
         loop {
-            cause.tls = cause.tls.or_else(|| cause.innermost.downcast_ref());
+            cause.tls = cause.tls.or_else(|| about_tls(cause.innermost));
             cause.exhausted |= is_exhausted(cause.innermost);
             match inside(cause.innermost) {
                 Some(inner) => cause.innermost = inner,
@@ -110,8 +123,8 @@ impl<'a> Cause<'a> {
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(rustls::Error::InvalidCertificate(error)) = self.tls {
-            return f.write_str(&about_certificate(error));
+        if let Some(text) = &self.tls {
+            return f.write_str(text);
         }
         match self.innermost.downcast_ref::<io::Error>() {
             Some(error) => f.write_str(&about_io(error)),
@@ -143,23 +156,6 @@ fn about_io(error: &io::Error) -> String {
     let plain = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = plain.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// The common reasons in plain words, the rare ones in rustls's.
-fn about_certificate(error: &CertificateError) -> String {
-    let plain = match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the certificate is not valid yet"
-        }
-        CertificateError::Revoked => "the certificate has been revoked",
-        CertificateError::UnknownIssuer => "the certificate's issuer is not trusted by this system",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the certificate is for another name"
-        }
-        rare => return format!("the certificate is not valid: {rare}"),
-    };
-    plain.to_owned()
 }
 
 // === impl Stage ===

@@ -1,18 +1,18 @@
 //! What the main thread and the engine thread say to each other. Used on both.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::attempt::{Attempt, Report};
 use crate::domain::call::CallId;
+use crate::domain::guard::Guard;
 
 use super::log::LogLine;
 
 /// What holds for every attempt alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// From the start of name resolution to a usable connection, TLS handshake included.
-    pub connect_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_connection_timeout: Duration,
     /// How many unused connections are kept for one host.
@@ -21,6 +21,29 @@ pub struct Settings {
     pub user_agent: String,
     /// How many attempts there may be at once. Sizes the queues; the engine does not enforce it.
     pub max_in_flight: usize,
+    /// Where attempts may go.
+    pub guard: Guard,
+    /// Whom to trust.
+    pub tls: TlsSettings,
+}
+
+/// Whom to trust, beside the operating system's authorities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// A file with more authorities, in PEM form.
+    pub ca_file: Option<PathBuf>,
+    /// No older version is spoken.
+    pub oldest: OldestTls,
+}
+
+/// The oldest version of TLS that is spoken. rustls has none before 1.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OldestTls {
+    /// TLS 1.2, and 1.3 where the peer can.
+    #[default]
+    V1_2,
+    /// TLS 1.3 alone.
+    V1_3,
 }
 
 /// An order from the main thread.

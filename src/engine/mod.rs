@@ -14,20 +14,25 @@
 //! | `running` | which attempts are in flight | engine |
 //! | `lane` | the task that runs one attempt after another | engine |
 //! | `outbox` | finished reports and the bell | both |
-//! | `attempt`, `body` | one attempt | engine |
-//! | `client`, `trust`, `resolver`, `connector` | how connections are made | engine |
+//! | `attempt`, `trail`, `body` | one attempt | engine |
+//! | `client`, `identities`, `connector` | how connections are made | engine |
+//! | `resolver`, `door` | to which addresses | engine |
+//! | `trust`, `authorities` | and whether it is the right peer | engine |
 //! | `clock` | what the parts of an attempt cost | engine |
-//! | `error` | what an error means | engine |
+//! | `error`, `tls_error` | what an error means | engine |
 //! | `log` | warnings on their way to the server log | both |
 //! | `descriptors` | how many attempts the process can hold | main |
 
 mod attempt;
+mod authorities;
 mod body;
 mod client;
 mod clock;
 mod connector;
 mod descriptors;
+mod door;
 mod error;
+mod identities;
 mod lane;
 mod log;
 mod message;
@@ -36,6 +41,8 @@ mod resolver;
 mod running;
 mod service;
 mod thread;
+mod tls_error;
+mod trail;
 mod trust;
 
 use std::sync::Arc;
@@ -50,10 +57,13 @@ use crate::domain::call::CallId;
 use self::log::LogReader;
 use self::message::Command;
 use self::outbox::Outbox;
+use self::resolver::SystemLookups;
 
+pub use self::authorities::{AuthoritiesError, authorities};
 pub use self::descriptors::descriptor_budget;
 pub use self::log::LogLine;
-pub use self::message::{Settings, StartError, Stopped};
+pub use self::message::{OldestTls, Settings, StartError, Stopped, TlsSettings};
+pub use self::resolver::Lookups;
 
 /// How much longer than its grace [`Engine::stop`] waits for the engine thread to end.
 const STOP_MARGIN: Duration = Duration::from_millis(100);
@@ -77,10 +87,19 @@ impl Engine {
     /// [`drain_log`](Engine::drain_log), and when the engine dies. It must be quick, and must not panic. Waits for
     /// the engine to be ready, which takes as long as reading the trust roots.
     pub fn start(settings: Settings, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, StartError> {
+        Self::start_with(settings, Arc::new(SystemLookups), wake)
+    }
+
+    /// The same with names resolved by other means than the operating system's.
+    pub fn start_with(
+        settings: Settings,
+        lookups: Arc<dyn Lookups>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
         let outbox = Arc::new(Outbox::new(settings.max_in_flight, Box::new(wake)));
         let (log_writer, log) = log::pump(Arc::clone(&outbox));
         let (commands, inbox) = tokio::sync::mpsc::unbounded_channel();
-        let ended = service::start(settings, inbox, Arc::clone(&outbox), log_writer)?;
+        let ended = service::start(settings, lookups, inbox, Arc::clone(&outbox), log_writer)?;
         Ok(Self { commands, outbox, log, ended })
     }
 
@@ -101,7 +120,8 @@ impl Engine {
 
     /// Uses other settings for attempts sent from now on. Running ones finish under the old settings.
     ///
-    /// Reads the trust roots anew. Where the new settings cannot be used the old ones stay, and a log line says why.
+    /// Reads the certificate authorities anew. Where nothing is different, open connections stay; where the new settings
+    /// cannot be used, the old ones do, and a log line says why.
     pub fn reconfigure(&self, settings: Settings) {
         self.command(Command::Reconfigure(Box::new(settings)));
     }

@@ -13,6 +13,7 @@ use super::client::Wire;
 use super::log::LogWriter;
 use super::message::{Command, Settings, StartError};
 use super::outbox::Outbox;
+use super::resolver::Lookups;
 use super::running::Running;
 use super::thread::{SpawnError, spawn_masked};
 
@@ -22,6 +23,7 @@ const BATCH: usize = 256;
 /// What the engine thread starts with.
 struct Service {
     settings: Settings,
+    lookups: Arc<dyn Lookups>,
     inbox: UnboundedReceiver<Command>,
     outbox: Arc<Outbox>,
     log: LogWriter,
@@ -33,11 +35,12 @@ struct Obituary(Arc<Outbox>);
 /// Starts the engine thread and waits until it is ready. The receiver yields what was abandoned once the thread ends.
 pub(super) fn start(
     settings: Settings,
+    lookups: Arc<dyn Lookups>,
     inbox: UnboundedReceiver<Command>,
     outbox: Arc<Outbox>,
     log: LogWriter,
 ) -> Result<Receiver<Vec<CallId>>, StartError> {
-    let service = Service { settings, inbox, outbox, log };
+    let service = Service { settings, lookups, inbox, outbox, log };
     let (ready, is_ready) = sync_channel(1);
     let (end, ended) = channel();
     // Nobody joins the thread: its end shows in `ended`, and a thread that hangs must not hang the main thread.
@@ -53,10 +56,10 @@ pub(super) fn start(
 
 impl Service {
     fn run(self, ready: &SyncSender<Result<(), StartError>>, end: &Sender<Vec<CallId>>) {
-        let Self { settings, inbox, outbox, log } = self;
+        let Self { settings, lookups, inbox, outbox, log } = self;
         let _obituary = Obituary(Arc::clone(&outbox));
         let _listening = log.listen();
-        let (runtime, wire) = match prepare(&settings, Arc::clone(&outbox)) {
+        let (runtime, wire) = match prepare(settings, lookups, Arc::clone(&outbox)) {
             Ok(prepared) => prepared,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -70,12 +73,12 @@ impl Service {
     }
 }
 
-fn prepare(settings: &Settings, outbox: Arc<Outbox>) -> Result<(Runtime, Wire), StartError> {
+fn prepare(settings: Settings, lookups: Arc<dyn Lookups>, outbox: Arc<Outbox>) -> Result<(Runtime, Wire), StartError> {
     // Before the thread goes to sleep is when a burst of reports is complete.
     let mut builder = Builder::new_current_thread();
     let runtime =
         builder.enable_all().on_thread_park(move || outbox.announce()).build().map_err(StartError::Runtime)?;
-    Ok((runtime, Wire::new(settings)?))
+    Ok((runtime, Wire::new(settings, lookups)?))
 }
 
 /// Returns when the engine is to end: after a stop and its grace, or when the main thread dropped its handle.
@@ -86,16 +89,17 @@ async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &A
             match command {
                 Command::Send(attempt) => running.start(wire.clone(), attempt),
                 Command::Cancel(call) => running.cancel(call),
-                Command::Reconfigure(settings) => reconfigure(&mut wire, &settings),
+                Command::Reconfigure(settings) => reconfigure(&mut wire, *settings),
                 Command::Stop { grace } => return finish(running, grace).await,
             }
         }
     }
 }
 
-fn reconfigure(wire: &mut Wire, settings: &Settings) {
-    match Wire::new(settings) {
-        Ok(new) => *wire = new,
+fn reconfigure(wire: &mut Wire, settings: Settings) {
+    match wire.renewed(settings) {
+        Ok(Some(new)) => *wire = new,
+        Ok(None) => {}
         Err(error) => tracing::error!("the engine keeps its former settings: {error}"),
     }
 }

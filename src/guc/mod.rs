@@ -1,11 +1,16 @@
 //! The settings: two tables, and the plain [`Settings`] that the rest reads.
 
+mod checks;
 mod numbers;
 mod texts;
 
 use std::time::Duration;
 
 use pgrx::guc::GucSetting;
+
+use crate::domain::guard::{Guard, HostPattern};
+use crate::domain::network;
+use crate::engine::TlsSettings;
 
 use self::numbers as set;
 use crate::domain::breaker::BreakerRules;
@@ -52,6 +57,26 @@ impl Settings {
                 first_pause: millis(&set::BREAKER_PAUSE),
             },
         }
+    }
+}
+
+/// Where calls may go. What stands in the settings has been checked, so nothing is lost by taking an unreadable text for an
+/// empty one.
+pub fn guard() -> Guard {
+    let hosts = |text: &str| HostPattern::parse_list(text).unwrap_or_default();
+    Guard {
+        allowed_networks: network::parse(&texts::read(&texts::ALLOWED_NETWORKS)).unwrap_or_default(),
+        allowed_hosts: hosts(&texts::read(&texts::ALLOWED_HOSTS)),
+        denied_hosts: hosts(&texts::read(&texts::DENIED_HOSTS)),
+    }
+}
+
+/// Whom to trust.
+pub fn tls() -> TlsSettings {
+    let ca_file = texts::read(&texts::CA_FILE);
+    TlsSettings {
+        ca_file: (!ca_file.is_empty()).then(|| ca_file.into()),
+        oldest: checks::version(&texts::read(&texts::TLS_MIN_VERSION)).unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,8 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 
+use super::checks::{Authorities, Check, Hosts, Networks, Version};
+
 /// One text setting, and what may stand in it.
 struct Setting {
     name: &'static CStr,
@@ -12,12 +14,6 @@ struct Setting {
     detail: &'static CStr,
     value: &'static GucSetting<Option<CString>>,
     check: pg_sys::GucStringCheckHook,
-}
-
-/// What may stand in a setting.
-trait Check {
-    /// Why the text cannot be used.
-    fn check(text: &str) -> Result<(), String>;
 }
 
 macro_rules! settings {
@@ -29,7 +25,23 @@ macro_rules! settings {
     };
 }
 
-settings! {}
+settings! {
+    ALLOWED_NETWORKS: Networks = c"", c"pg_edge.allowed_networks",
+        c"Networks and addresses that calls may go to although they are not public.",
+        c"Separated by commas, such as 10.1.0.0/16, ::1. Without it private, loopback and other special addresses are refused.";
+    ALLOWED_HOSTS: Hosts = c"", c"pg_edge.allowed_hosts",
+        c"Hosts that calls may go to whatever their addresses.",
+        c"Separated by commas; *.example.com stands for all names below example.com.";
+    DENIED_HOSTS: Hosts = c"", c"pg_edge.denied_hosts",
+        c"Hosts that calls may not go to, whatever else is allowed.",
+        c"Separated by commas; *.example.com stands for all names below example.com.";
+    CA_FILE: Authorities = c"", c"pg_edge.ca_file",
+        c"A file with certificate authorities in PEM form that are trusted beside the system's.",
+        c"Read when the dispatcher starts and on reload. A relative path begins in the data directory.";
+    TLS_MIN_VERSION: Version = c"1.2", c"pg_edge.tls_min_version",
+        c"The oldest version of TLS that is spoken, 1.2 or 1.3.",
+        c"";
+}
 
 /// Makes them known to Postgres.
 #[allow(unsafe_code, reason = "a check hook is a C function")]

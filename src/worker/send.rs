@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::ledger::{InFlight, Source, Waiting};
 use super::settle::{self, Unsent};
 use super::turn::Dispatcher;
-use crate::domain::attempt::{Attempt, Limits};
+use crate::domain::attempt::{Attempt, Limits, Route};
 use crate::domain::backlog::LaneName;
 use crate::domain::breaker::Health;
 use crate::domain::endpoint::{self, Endpoint};
@@ -156,6 +156,7 @@ impl Dispatcher {
             number: queued.tries + 1,
             request,
             limits: self.limits(queued, endpoint.map(AsRef::as_ref)),
+            route: Route { redirects: endpoint.map_or(0, |endpoint| endpoint.max_redirects), identity: None },
         })
     }
 
@@ -180,11 +181,12 @@ impl Dispatcher {
     fn limits(&self, queued: &Queued, endpoint: Option<&Endpoint>) -> Limits {
         let settings = &self.settings;
         let (total, first_byte) = (settings.request_timeout, settings.first_byte_timeout);
-        let max_response_bytes = settings.max_response_bytes;
+        let (connect, max_response_bytes) = (settings.connect_timeout, settings.max_response_bytes);
         let Some(endpoint) = endpoint else {
-            return Limits { total: queued.timeout.unwrap_or(total), first_byte, max_response_bytes };
+            return Limits { connect, total: queued.timeout.unwrap_or(total), first_byte, max_response_bytes };
         };
         Limits {
+            connect: endpoint.limits.connect_timeout.unwrap_or(connect),
             total: queued.timeout.unwrap_or_else(|| endpoint.timeout(total)),
             first_byte: endpoint.first_byte(first_byte),
             max_response_bytes: endpoint.limits.max_response_bytes.unwrap_or(max_response_bytes),

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 use super::lock::{self, Hold};
 use crate::engine;
-use crate::guc::Settings;
+use crate::guc::{self, Settings};
 use crate::store::transaction::{Aborted, Durability, attempt};
 
 /// What a database's or role's own settings must not change for the dispatcher.
@@ -69,10 +69,11 @@ pub fn may_begin() -> Result<Begin, Aborted> {
 /// What the engine has to know of the settings.
 pub fn engine_settings(settings: &Settings) -> engine::Settings {
     engine::Settings {
-        connect_timeout: settings.connect_timeout,
         idle_connection_timeout: std::time::Duration::from_secs(30),
         max_idle_per_host: settings.max_concurrency,
         user_agent: concat!("pg_edge/", env!("CARGO_PKG_VERSION")).to_owned(),
         max_in_flight: settings.max_in_flight,
+        guard: guc::guard(),
+        tls: guc::tls(),
     }
 }

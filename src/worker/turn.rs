@@ -312,12 +312,8 @@ impl Dispatcher {
 
     /// Reads the settings anew.
     pub fn reconfigure(&mut self, settings: Settings) {
-        let for_engine = super::session::engine_settings(&settings);
-        // A new client reads the trust roots and loses the open connections; a reload for another reason spares that.
-        if let Some(engine) = &self.engine
-            && for_engine != super::session::engine_settings(&self.settings)
-        {
-            engine.reconfigure(for_engine);
+        if let Some(engine) = &self.engine {
+            engine.reconfigure(super::session::engine_settings(&settings));
         }
         self.backlog.set_limits(capacity(&settings, self.descriptor_budget), settings.breaker);
         self.timers.next_advance = self.ring.due_at(settings.retention);

@@ -101,9 +101,13 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Protocol
             | Class::Internal => Some(Charge::Attempt),
             Class::Interrupted | Class::Exhausted => Some(Charge::Nothing),
-            Class::ResponseTooLarge | Class::InvalidRequest | Class::Cancelled | Class::HttpStatus | Class::Expired => {
-                None
-            }
+            Class::Blocked
+            | Class::Redirect
+            | Class::ResponseTooLarge
+            | Class::InvalidRequest
+            | Class::Cancelled
+            | Class::HttpStatus
+            | Class::Expired => None,
         };
         assert_eq!(charge, expected, "{class:?}");
     }

@@ -4,12 +4,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use pg_edge::domain::outcome::FailureClass;
-use pg_edge::engine::Settings;
 use url::Url;
 
 use super::answers::answer_gzip;
 use super::peer::Peer;
-use super::sender::{Sender, eventually, get, settings};
+use super::sender::{Sender, eventually, get};
 
 #[test]
 fn a_peer_without_an_answer_runs_into_the_first_byte_limit() {
@@ -66,8 +65,9 @@ fn a_peer_that_drips_for_ever_runs_into_the_total_limit() {
 #[test]
 fn a_peer_that_does_not_accept_runs_into_the_connect_timeout() {
     let full = FullBacklog::new();
-    let sender = Sender::with(Settings { connect_timeout: Duration::from_millis(200), ..settings() });
-    let (class, message) = sender.refusal(get(&full.url()));
+    let mut attempt = get(&full.url());
+    attempt.limits.connect = Duration::from_millis(200);
+    let (class, message) = Sender::new().refusal(attempt);
     assert_eq!(class, FailureClass::ConnectTimeout);
     assert_eq!(message, "no connection within 200 ms: the peer did not accept it");
 }

@@ -7,11 +7,16 @@
 
 mod answers;
 mod child;
+mod client_certificates;
 mod connections;
 mod failures;
+mod guard;
 mod lifecycle;
 mod limits;
+mod names;
 mod peer;
+mod redirects;
 mod sender;
 mod signals;
 mod tls;
+mod tls_peer;

@@ -22,7 +22,7 @@ pub struct Conn {
     notes: Notes,
 }
 
-type Notes = Arc<Mutex<Vec<String>>>;
+pub type Notes = Arc<Mutex<Vec<String>>>;
 
 impl Peer {
     /// Accepts connections and runs `script` on each.
@@ -114,6 +114,11 @@ impl Conn {
         let mut waste = [0; 1_024];
         while self.stream.read(&mut waste).await.is_ok_and(|read| read > 0) {}
         self.note("closed");
+    }
+
+    /// Where to note things once the stream has gone elsewhere.
+    pub fn notes(&self) -> Notes {
+        Arc::clone(&self.notes)
     }
 
     pub fn note(&self, note: &str) {

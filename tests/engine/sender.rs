@@ -1,16 +1,21 @@
 //! The test's side of the engine: what the worker is in production.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use pg_edge::domain::attempt::{Attempt, Limits, Report};
+use pg_edge::domain::attempt::{Attempt, Limits, Report, Route};
 use pg_edge::domain::call::CallId;
+use pg_edge::domain::guard::Guard;
+use pg_edge::domain::network;
 use pg_edge::domain::outcome::{Failure, FailureClass, Outcome, Response};
 use pg_edge::domain::request::Request;
-use pg_edge::engine::{Engine, Settings};
+use pg_edge::engine::{Engine, Lookups, Settings, TlsSettings};
 use url::Url;
+
+use super::names::Names;
 
 /// Longer than anything takes on a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,21 +26,27 @@ pub struct Sender {
     pub wakes: Receiver<()>,
 }
 
+/// The peers of tests are on loopback addresses.
+pub fn loopback() -> Guard {
+    Guard { allowed_networks: network::parse("127.0.0.0/8, ::1").unwrap(), ..Guard::default() }
+}
+
 pub fn settings() -> Settings {
     Settings {
-        connect_timeout: Duration::from_secs(10),
         idle_connection_timeout: Duration::from_secs(30),
         max_idle_per_host: 64,
         user_agent: "pg_edge-test".to_owned(),
         max_in_flight: 256,
+        guard: loopback(),
+        tls: TlsSettings::default(),
     }
 }
 
 /// A GET without a body, under generous limits.
 pub fn get(url: &Url) -> Attempt {
     let request = Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: None };
-    let limits = Limits { total: PATIENCE, first_byte: None, max_response_bytes: 1_000_000 };
-    Attempt { call: CallId(1), number: 1, request, limits }
+    let limits = Limits { connect: PATIENCE, total: PATIENCE, first_byte: None, max_response_bytes: 1_000_000 };
+    Attempt { call: CallId(1), number: 1, request, limits, route: Route::default() }
 }
 
 pub fn post(url: &Url, body: &'static str) -> Attempt {
@@ -66,6 +77,14 @@ impl Sender {
     pub fn with(settings: Settings) -> Self {
         let (wake, wakes) = channel();
         let engine = Engine::start(settings, move || wake.send(()).unwrap_or_default()).unwrap();
+        Self { engine, wakes }
+    }
+
+    /// One whose names resolve as a test says.
+    pub fn resolving(settings: Settings, names: &Arc<Names>) -> Self {
+        let (wake, wakes) = channel();
+        let lookups = Arc::clone(names) as Arc<dyn Lookups>;
+        let engine = Engine::start_with(settings, lookups, move || wake.send(()).unwrap_or_default()).unwrap();
         Self { engine, wakes }
     }
 

@@ -49,6 +49,7 @@ impl ClusterBuilder {
         if !self.bare {
             settings.extend_from_slice(extension::settings());
             // The peers of tests listen on loopback addresses, which are refused by default.
+            settings.push(("pg_edge.allowed_networks".to_owned(), "127.0.0.0/8, ::1/128".to_owned()));
         }
         settings.extend(self.settings);
         let dir = run_dir::next_cluster();

@@ -14,6 +14,7 @@ pub mod run_dir;
 pub mod session;
 pub mod standby;
 pub mod template;
+pub mod tls_peer;
 pub mod wait;
 
 pub use builder::ClusterBuilder;
