@@ -15,7 +15,8 @@ pgrx::extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 pgrx::extension_sql_file!(
     "../sql/views.sql",
     name = "views",
-    requires = [api::views::origin, api::views::redacted_url, api::views::current_role_oid]
+    requires =
+        [api::control::queued_per_role, api::views::origin, api::views::redacted_url, api::views::current_role_oid]
 );
 pgrx::extension_sql_file!(
     "../sql/access.sql",

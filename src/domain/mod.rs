@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod backlog;
 pub mod call;
+pub mod callback;
 pub mod cursor;
 pub mod header;
 pub mod outcome;

@@ -41,6 +41,12 @@ pub enum RequestError {
     /// More than a name in the DNS can have.
     #[error("the URL's host has {0} bytes, more than the 253 of the longest host name")]
     HostTooLong(usize),
+    /// Longer than servers take.
+    #[error("the URL has {0} bytes with its parameters, more than the 16384 that a URL may have")]
+    UrlTooLong(usize),
+    /// Larger than what is kept beside a call.
+    #[error("metadata has {0} bytes, more than the 65536 that it may have")]
+    MetadataTooLarge(usize),
     /// `params` is not a flat object.
     #[error("params are wrong: {0}")]
     Params(#[from] PairsError),
@@ -63,6 +69,12 @@ pub enum RequestError {
 /// RFC 1035, section 2.3.4: 255 octets on the wire, of which the length of the first label and the root take two.
 const LONGEST_HOST: usize = 253;
 
+/// What the most patient of the servers that functions run behind take (Cloudflare); others refuse half of it.
+const LONGEST_URL: usize = 16 * 1024;
+
+/// Metadata says what a call is about. What is larger belongs into a table of its own.
+const LARGEST_METADATA: usize = 64 * 1024;
+
 /// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
 pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     let mut parsed =
@@ -82,6 +94,10 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     }
     // A fragment is never sent; keeping it would make two equal requests look different.
     parsed.set_fragment(None);
+    let length = parsed.as_str().len();
+    if length > LONGEST_URL {
+        return Err(RequestError::UrlTooLong(length));
+    }
     Ok(parsed)
 }
 
@@ -123,6 +139,11 @@ pub fn within_limit(body: &[u8], limit: usize) -> Result<(), RequestError> {
         return Err(RequestError::BodyTooLarge { size: body.len(), limit });
     }
     Ok(())
+}
+
+/// Refuses metadata over the limit.
+pub fn metadata_within_limit(size: usize) -> Result<(), RequestError> {
+    if size > LARGEST_METADATA { Err(RequestError::MetadataTooLarge(size)) } else { Ok(()) }
 }
 
 /// The origin a URL belongs to (RFC 6454), which names its implicit endpoint.

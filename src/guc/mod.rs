@@ -25,6 +25,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     pub max_runners: usize,
     pub callback_timeout: Duration,
+    /// Zero where there is no limit.
+    pub max_queued_per_role: u64,
 }
 
 impl Settings {
@@ -45,7 +47,13 @@ impl Settings {
             shutdown_grace: millis(&set::SHUTDOWN_GRACE),
             max_runners: count(&set::MAX_RUNNERS),
             callback_timeout: millis(&set::CALLBACK_TIMEOUT),
+            max_queued_per_role: Self::max_queued_per_role(),
         }
+    }
+
+    /// One setting alone, since it is asked for with every call that is queued.
+    pub fn max_queued_per_role() -> u64 {
+        count(&set::MAX_QUEUED_PER_ROLE) as u64
     }
 }
 

@@ -54,6 +54,12 @@ impl Jsonb {
         text.to_str().map(str::to_owned).map_err(|_| Error::NotUtf8(name))
     }
 
+    /// How many bytes it takes uncompressed.
+    pub fn stored_bytes(self) -> usize {
+        // SAFETY: main thread; the datum is a live jsonb value of the running function, so a pointer to a varlena.
+        unsafe { pg_sys::toast_raw_datum_size(self.0) }.saturating_sub(pg_sys::VARHDRSZ)
+    }
+
     /// Reads JSON text; `None` where it is not JSON that jsonb can hold.
     pub fn parse(text: &str) -> Option<Self> {
         let text = CString::new(text).ok()?;

@@ -6,6 +6,7 @@ pub mod callbacks;
 pub mod calls;
 pub mod control;
 pub mod datum;
+mod error_code;
 pub mod owner;
 pub mod progress;
 pub mod queue;

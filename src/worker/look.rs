@@ -28,6 +28,7 @@ impl Dispatcher {
             self.paused = under_snapshot(control::read)?.paused;
             self.wants.control = false;
         }
+        self.recount(now)?;
         if self.wants.scan && self.can_scan() {
             self.scan(now)?;
         }

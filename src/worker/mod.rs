@@ -5,6 +5,7 @@
 
 mod activity;
 mod cancel;
+mod counting;
 mod dispatcher;
 mod engine_log;
 mod failpoint;
@@ -16,6 +17,8 @@ mod library;
 mod lock;
 mod look;
 mod outbox;
+pub mod queued;
+pub mod quota;
 mod report;
 mod runner;
 mod runners;
@@ -33,6 +36,7 @@ pub mod wake;
 /// Called from `_PG_init` while the server starts.
 pub fn register() {
     shared::register();
+    quota::register();
     step_aside::register();
     launcher::register();
 }

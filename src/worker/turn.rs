@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::counting::{self, Counting};
 use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::{Outbox, without_answer};
@@ -69,6 +70,7 @@ pub struct Dispatcher {
     pub(super) runners: Runners,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
+    pub(super) counting: Counting,
     pub(super) paused: bool,
     pub(super) stopping: bool,
 }
@@ -163,6 +165,9 @@ impl Dispatcher {
         self.wants.control |= reasons & reason::CONTROL != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        if reasons & reason::RECOUNT != 0 {
+            self.counting.want();
+        }
         if now >= self.timers.next_poll {
             self.wants.scan = true;
             self.wants.cancellations = true;
@@ -216,7 +221,13 @@ impl Dispatcher {
         let scan = self.wants.scan && self.can_scan();
         let wants = scan || self.wants.control || self.wants.cancellations || self.wants.extension;
         let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
-        due || sendable || wants || house || self.wants.callbacks || !self.outbox.is_empty() || !self.taking.is_empty()
+        due || sendable
+            || wants
+            || house
+            || self.wants_recount()
+            || self.wants.callbacks
+            || !self.outbox.is_empty()
+            || !self.taking.is_empty()
     }
 
     /// Whether memory has room for more calls.
@@ -243,6 +254,7 @@ impl Dispatcher {
     /// The transaction is on its way to disk: tell the world, and send what it leased.
     fn committed(&mut self, now: SystemTime) {
         let outbox = std::mem::take(&mut self.outbox);
+        counting::ended(&outbox.endings);
         if let Some(lease) = &outbox.lease {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
@@ -277,6 +289,7 @@ impl Dispatcher {
             let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
             match attempt(|| Ok((under_snapshot(|| alone.write(self.ring.current))?, Durability::Full))) {
                 Ok(()) => {
+                    counting::ended(&alone.endings);
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);
                 }
