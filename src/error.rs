@@ -44,7 +44,7 @@ pub enum Error {
     QueueFull { role: String, queued: u64, limit: u64 },
     #[error("permission denied for function {0}")]
     NotExecutable(String),
-    #[error("on_complete function {0} must take exactly one argument, of type edge.response")]
+    #[error("on_complete function {0} must take exactly one argument, of type edge.response, and return no set")]
     NotACallback(String),
     #[error("pg_edge is not installed in this database")]
     NotInstalled,

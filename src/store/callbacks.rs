@@ -1,6 +1,5 @@
 //! Callbacks that are to be run, as dispatchers and runners see them.
 
-use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
 use super::datum::ResponseRow;
@@ -61,10 +60,9 @@ statements! {
         values ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6)";
 
     INVOCATION(OIDOID) = "
-        select pg_catalog.format('select %I.%I($1)', schema.nspname, proc.proname), pg_catalog.to_regtype('edge.response')::oid
-        from pg_catalog.pg_proc as proc join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
-        where proc.oid = $1 and proc.prokind = 'f'
-          and proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype('edge.response')";
+        select prorettype, pg_catalog.to_regtype('edge.response')::oid from pg_catalog.pg_proc
+        where oid = $1 and prokind = 'f' and not proretset
+          and pronargs = 1 and proargtypes[0] = pg_catalog.to_regtype('edge.response')";
 }
 
 /// The roles that have callbacks to be run.
@@ -150,10 +148,11 @@ pub fn record_error(role: pg_sys::Oid, taken: &Taken, sqlstate: &str, error: &st
     })
 }
 
-/// How a function is called, and the type of its argument.
+/// The types of a function and of its argument.
 pub struct Invocation {
-    pub sql: String,
-    pub argument: pg_sys::Oid,
+    function: pg_sys::Oid,
+    returns: pg_sys::Oid,
+    argument: pg_sys::Oid,
 }
 
 /// How a function is called; `None` where it no longer exists.
@@ -164,18 +163,26 @@ pub fn invocation(function: pg_sys::Oid) -> Result<Option<Invocation>, Error> {
             return Ok(None);
         }
         let row = rows.first();
-        let (Some(sql), Some(argument)) = (row.get(1)?, row.get(2)?) else { return Ok(None) };
-        Ok(Some(Invocation { sql, argument }))
+        let (Some(returns), Some(argument)) = (row.get(1)?, row.get(2)?) else { return Ok(None) };
+        Ok(Some(Invocation { function, returns, argument }))
     })
 }
 
 /// Calls a user's function with a response, as whoever is the current user.
-#[allow(unsafe_code, reason = "a composite value with its type")]
-pub fn invoke(invocation: &Invocation, response: ResponseRow) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        // SAFETY: the datum is a composite of the type edge.response, whose oid `argument` is.
-        let argument = unsafe { DatumWithOid::new(response, invocation.argument) };
-        client.update(invocation.sql.as_str(), None, &[argument])?;
-        Ok(())
-    })
+///
+/// It is called by its oid. A name would be looked up anew, and whoever may create functions in its schema could make the
+/// name ambiguous.
+#[allow(unsafe_code, reason = "an expression is built of Postgres' nodes")]
+pub fn invoke(invocation: &Invocation, response: ResponseRow) {
+    let Invocation { function, returns, argument } = *invocation;
+    // SAFETY: main thread, inside a transaction and under a snapshot. The nodes live in the current memory context; the datum
+    // is a composite of the type `argument`. Postgres checks the right to execute when it prepares the expression.
+    unsafe {
+        let response = pg_sys::makeConst(argument, -1, pg_sys::InvalidOid, -1, response.datum(), false, false);
+        let arguments = pg_sys::lappend(std::ptr::null_mut(), response.cast());
+        let form = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
+        let (none, untyped) = (pg_sys::InvalidOid, -1);
+        let call = pg_sys::makeFuncExpr(function, returns, arguments, none, none, form);
+        pg_sys::evaluate_expr(call.cast(), returns, untyped, none);
+    }
 }

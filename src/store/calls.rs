@@ -47,7 +47,7 @@ statements! {
 
     MAY_EXECUTE(OIDOID, OIDOID) = "
         select pg_catalog.has_function_privilege($1, $2, 'execute'),
-               proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype('edge.response') and proc.prokind = 'f',
+               proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype('edge.response') and proc.prokind = 'f' and not proc.proretset,
                $2::regprocedure::text
         from pg_catalog.pg_proc as proc where proc.oid = $2";
 }

@@ -91,6 +91,11 @@ fn is_about_the_text(code: PgSqlErrorCode) -> bool {
 }
 
 impl ResponseRow {
+    /// The datum itself.
+    pub fn datum(self) -> pg_sys::Datum {
+        self.0
+    }
+
     /// Takes a composite datum out of SPI's memory into that of the calling function.
     pub fn out_of_spi(datum: pg_sys::Datum) -> Self {
         // SAFETY: main thread, SPI is connected, and the datum is a composite, so a pointer to a varlena.

@@ -106,7 +106,7 @@ fn run(role: pg_sys::Oid, taken: &Taken, timeout: Duration) -> Result<(), Error>
     };
     if let Some(response) = response {
         limit_time(timeout);
-        callbacks::invoke(&invocation, response)?;
+        callbacks::invoke(&invocation, response);
     }
     Ok(())
 }

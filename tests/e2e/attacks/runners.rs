@@ -86,7 +86,6 @@ async fn what_one_callback_leaves_in_its_session_gains_nothing_in_the_next() {
              perform set_config('search_path', 'pg_temp, hostile, pg_catalog', false);
              execute 'declare held cursor with hold for select public.me(''cursor'')';
              execute 'prepare p as select 1';
-             execute 'listen l';
          end $$;
          create function plain(r edge.response) returns void language sql as $$ select public.me('plain') $$",
     )
