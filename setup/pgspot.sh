@@ -11,6 +11,7 @@ pgspot=0.9.4
 # pgspot reads SQL with it; its own manifest leaves the version open.
 pglast=7.21
 
+setup/packages.sh python
 if [ "$(cat "$home/installed" 2>/dev/null)" != "$pgspot $pglast" ]; then
     echo "Installing pgspot $pgspot: once"
     rm -rf "$home"
@@ -21,4 +22,6 @@ fi
 
 mapfile -t scripts < <(find "$stage" -name 'pg_edge--*.sql')
 [ ${#scripts[@]} -gt 0 ] || { echo "$stage holds no pg_edge--*.sql." >&2; exit 1; }
-"$home/bin/pgspot" "${scripts[@]}"
+# Errors and warnings alike fail; there is no list of exceptions, because the script needs none.
+said=$("$home/bin/pgspot" "${scripts[@]}") || { echo "$said" >&2; exit 1; }
+grep -q 'Errors: 0 Warnings: 0 Unknown: 0' <<<"$said" || { echo "$said" >&2; exit 1; }
