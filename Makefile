@@ -43,9 +43,11 @@ test: setup lint ## set up, then every check and every test
 	@cargo test --quiet $(ALONE) --doc
 	@echo "== building the extension for PostgreSQL $(MAJOR), with failpoints"
 	@setup/quietly.sh $(PACKAGE) --debug --features "pg$(MAJOR) test-hooks" --out-dir "$(TEST_STAGE)"
+	@echo "== lints of the install script"
+	@setup/pgspot.sh "$(abspath $(TARGET))/pgspot" "$(TEST_STAGE)"
 	@echo "== end-to-end tests on PostgreSQL $(MAJOR)"
 	@PG_EDGE_STAGE="$(TEST_STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo test --quiet $(ALONE) --test e2e $(ARGS)
-	@echo "Everything passed: format, lints, tests without Postgres, end-to-end tests on PostgreSQL $(MAJOR)."
+	@echo "Everything passed: format, lints (the install script's too), tests without Postgres, end-to-end tests on PostgreSQL $(MAJOR)."
 
 .PHONY: lint
 lint: setup ## formatting and lints, with and without Postgres

@@ -1,8 +1,4 @@
--- Who may do what. Nothing is granted to PUBLIC; edge.grant_access opens the functions and views to a role.
-
-revoke all on all functions in schema edge from public;
-revoke all on all functions in schema edge_store from public;
-revoke all on type edge.response from public;
+-- Who may do what. Nobody but the owner has a right on anything; edge.grant_access opens functions and views to a role.
 
 create function edge.grant_access(role regrole) returns void
 language plpgsql
@@ -11,13 +7,13 @@ as $$
 begin
     execute format('grant usage on schema edge to %s', role);
     execute format('grant usage on type edge.response to %s', role);
-    execute format('grant select on edge.calls, edge.attempts, edge.dead_letters, edge.callback_errors, edge.endpoints,
-        edge.stat_endpoints to %s', role);
+    execute format('grant select on edge.calls, edge.attempts, edge.dead_letters, edge.callbacks, edge.callback_errors,
+        edge.queued_per_role, edge.endpoints, edge.stat_endpoints to %s', role);
     execute format('grant execute on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
-        edge_store.current_role_oid, edge_store.endpoint_stats to %s', role);
+        edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats to %s', role);
     execute format('grant execute on function edge.http_post_async, edge.http_put_async, edge.http_patch_async,
-        edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.retry_policy, edge.wait, edge.result, edge.status, edge.cancel,
-        edge.replay, edge.replay_dead, edge.worker_status to %s', role);
+        edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.retry_policy, edge.wait,
+        edge.result, edge.status, edge.cancel, edge.replay, edge.replay_dead, edge.worker_status to %s', role);
 end
 $$;
 
@@ -31,10 +27,36 @@ begin
     execute format('revoke all on all tables in schema edge from %s', role);
     execute format('revoke all on all functions in schema edge from %s', role);
     execute format('revoke all on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
-        edge_store.current_role_oid, edge_store.endpoint_stats from %s', role);
+        edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats from %s', role);
 end
 $$;
 
-revoke all on function edge.grant_access, edge.revoke_access from public;
+-- Functions and types are PUBLIC's when they are made, and ALTER DEFAULT PRIVILEGES may have given any of this to anybody.
+do $$
+declare
+    given record;
+begin
+    for given in
+        with member (kind, name, owner, acl) as (
+            select 'schema', oid::regnamespace::text, nspowner, coalesce(nspacl, acldefault('n', nspowner))
+            from pg_namespace where nspname in ('edge', 'edge_store')
+            union all
+            select 'function', oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
+            from pg_proc where pronamespace in ('edge'::regnamespace, 'edge_store'::regnamespace)
+            union all
+            select case relkind when 'S' then 'sequence' when 'c' then 'type' else 'table' end, oid::regclass::text, relowner,
+                   case relkind when 'S' then coalesce(relacl, acldefault('s', relowner))
+                                when 'c' then (select coalesce(typacl, acldefault('T', typowner)) from pg_type where typrelid = pg_class.oid)
+                                else coalesce(relacl, acldefault('r', relowner)) end
+            from pg_class
+            where relnamespace in ('edge'::regnamespace, 'edge_store'::regnamespace) and relkind in ('r', 'p', 'v', 'S', 'c')
+        )
+        select distinct kind, name, case grantee when 0 then 'public' else grantee::regrole::text end as grantee
+        from member, aclexplode(acl) where grantee <> owner
+    loop
+        execute format('revoke all on %s %s from %s', given.kind, given.name, given.grantee);
+    end loop;
+end
+$$;
 
 select edge_store.register_database();

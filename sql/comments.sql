@@ -36,7 +36,9 @@ comment on function edge.revoke_access is 'Takes back what edge.grant_access gav
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
+comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun and took its process down with it; after pg_edge.max_interruptions it is given up.';
 comment on view edge.callback_errors is 'Errors of on_complete functions. They do not change the call.';
+comment on view edge.queued_per_role is 'How many calls of yours count towards pg_edge.max_queued_per_role, and how many may. Members of pg_monitor see every role. Counted only while the setting is on.';
 
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
 comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until opens_at), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
@@ -47,6 +49,7 @@ comment on table edge_store.endpoint is 'Named endpoints. Part of a dump.';
 comment on function edge_store.origin is 'The endpoint that a URL belongs to: its scheme, host and port (RFC 6454).';
 comment on function edge_store.redacted_url is 'A URL with the values of parameters that look like credentials hidden.';
 comment on function edge_store.current_role_oid is 'The role that the present statement runs as.';
+comment on function edge_store.queued_per_role is 'How many calls of each role of this database have not ended, as counted in shared memory.';
 comment on function edge_store.headers_json is 'Stored headers as a JSON object.';
 comment on function edge_store.content_type is 'The content type among stored headers.';
 comment on function edge_store.body_text is 'A body as text in the charset of its content type, or null.';

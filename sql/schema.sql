@@ -6,6 +6,10 @@
 -- The big tables are append-only and cut into a ring of partitions, one slot each. New rows go into the current slot;
 -- retention moves on by truncating the oldest. No row of them is ever updated or deleted, so none is ever vacuumed.
 
+-- The views keep the operators and functions that they find now. Whoever may create objects in a schema of the installing
+-- session's search path could put his own there, and they would run as everybody who reads a view.
+set local search_path = pg_catalog, pg_temp;
+
 create schema edge;
 create schema edge_store;
 
@@ -167,7 +171,9 @@ create table edge_store.callback (
     call_id         bigint      primary key,
     owner           oid         not null,
     function        oid         not null,
-    slot            smallint    not null
+    slot            smallint    not null,
+    -- How often it was begun. Null as long as that is not counted: the first run of all leaves its trace in xmax alone.
+    runs            smallint
 );
 create index on edge_store.callback (owner, call_id);
 

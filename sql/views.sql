@@ -166,7 +166,7 @@ from edge_store.callback_error
 where callback_error.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
 
-create view edge.endpoints as
+create view edge.endpoints with (security_barrier) as
 select
     endpoint.name,
     endpoint.base_url,
@@ -191,8 +191,27 @@ select
 from edge_store.endpoint;
 
 -- The origins that others call are their own business.
-create view edge.stat_endpoints as
+create view edge.stat_endpoints with (security_barrier) as
 select stats.*
 from edge_store.endpoint_stats() as stats
 where pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage')
    or exists (select from edge_store.endpoint where endpoint.name = stats.endpoint);
+
+create view edge.callbacks with (security_barrier) as
+select
+    callback.call_id,
+    pg_catalog.pg_get_userbyid(callback.owner) as owner,
+    callback.function::regprocedure::text as function,
+    coalesce(callback.runs, 0)::integer as runs
+from edge_store.callback
+where callback.owner = (select edge_store.current_role_oid())
+   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
+
+create view edge.queued_per_role with (security_barrier) as
+select
+    pg_catalog.pg_get_userbyid(queued.owner) as owner,
+    queued.calls as queued,
+    nullif(pg_catalog.current_setting('pg_edge.max_queued_per_role')::bigint, 0) as max_queued
+from edge_store.queued_per_role() as queued
+where queued.owner = (select edge_store.current_role_oid())
+   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');

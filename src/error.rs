@@ -1,5 +1,7 @@
 //! The one error of the floors that know Postgres: a sentence, a SQLSTATE, and where it helps a hint.
 
+use std::borrow::Cow;
+
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
@@ -51,9 +53,11 @@ pub enum Error {
     NoSuchEndpoint(String),
     #[error("{0} is not supported by this version of pg_edge")]
     NotYet(&'static str),
+    #[error("too many calls of role \"{role}\" have not ended")]
+    QueueFull { role: String, queued: u64, limit: u64 },
     #[error("permission denied for function {0}")]
     NotExecutable(String),
-    #[error("on_complete function {0} must take exactly one argument, of type edge.response")]
+    #[error("on_complete function {0} must take exactly one argument, of type edge.response, and return no set")]
     NotACallback(String),
     #[error("pg_edge is not installed in this database")]
     NotInstalled,
@@ -92,13 +96,20 @@ impl Error {
             Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::NotExecutable(_) => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NotACallback(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
+            Self::QueueFull { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
             Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        match self {
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Self::QueueFull { queued, limit, .. } => {
+                return Some(Cow::Owned(format!(
+                    "{queued} are queued, and pg_edge.max_queued_per_role allows {limit}. Wait until some have ended, cancel \
+                     some, or raise the setting."
+                )));
+            }
             Self::NotPreloaded => Some(
                 "Add this line to postgresql.conf and restart the server: shared_preload_libraries = 'pg_edge' \
                  (keep what is listed there already, separated by commas).",
@@ -116,7 +127,8 @@ impl Error {
             ),
             Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
             _ => None,
-        }
+        };
+        hint.map(Cow::Borrowed)
     }
 }
 

@@ -16,6 +16,7 @@ pgrx::extension_sql_file!(
     "../sql/views.sql",
     name = "views",
     requires = [
+        api::control::queued_per_role,
         api::views::origin,
         api::views::redacted_url,
         api::views::redacted_headers,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use crate::domain::header;
+use crate::domain::{header, request};
 use crate::error::Error;
 use crate::store::calls::Viewer;
+use crate::store::datum::Jsonb;
 use crate::store::owner;
 
 /// No attempt takes longer than a day.
@@ -89,6 +90,12 @@ pub fn idempotency_key(argument: Option<&str>) -> Result<Option<&str>, Error> {
     }
     header::value("Idempotency-Key", key)?;
     Ok(Some(key))
+}
+
+/// Metadata that fits beside a call.
+pub fn metadata(given: Jsonb) -> Result<Jsonb, Error> {
+    request::metadata_within_limit(given.stored_bytes())?;
+    Ok(given)
 }
 
 /// Who asks, and whether he may see what is not his.

@@ -14,6 +14,7 @@ use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
 use crate::store::queue::{self, Claim, NewCall};
 use crate::store::{calls, endpoints, owner};
+use crate::worker::queued;
 use crate::worker::wake::{self, reason};
 
 /// What a user asked for, unchecked.
@@ -89,7 +90,7 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         run_at: arguments::run_at(asked.run_at)?,
         on_complete,
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
-        metadata: asked.metadata,
+        metadata: asked.metadata.map(arguments::metadata).transpose()?,
     };
     let id = owner::acting(|| write(&call))?;
     wake::at_commit(reason::CALLS);
@@ -98,16 +99,24 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
 
 /// Writes a call, unless its idempotency key names one that exists.
 fn write(call: &NewCall<'_>) -> Result<i64, Error> {
-    let Some(key) = call.idempotency_key else { return queue::insert(None, call) };
+    let Some(key) = call.idempotency_key else { return insert(None, call) };
     let id = queue::next_id()?;
     let window = Settings::current().idempotency_window;
     let window = Interval::from_micros(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
     let fingerprint = fingerprint(call);
     match queue::claim_key(call.owner, key, id, &fingerprint, window)? {
-        Claim::Ours(id) => queue::insert(Some(id), call),
+        Claim::Ours(id) => insert(Some(id), call),
         Claim::Theirs { call, fingerprint: known } if known == fingerprint => Ok(call),
         Claim::Theirs { call, .. } => Err(Error::KeyTaken { key: key.to_owned(), call }),
     }
+}
+
+/// Writes a call if its owner may have one more.
+fn insert(id: Option<i64>, call: &NewCall<'_>) -> Result<i64, Error> {
+    queued::may_queue(call.owner)?;
+    let id = queue::insert(id, call)?;
+    queued::note(call.owner);
+    Ok(id)
 }
 
 /// The URL to keep: whole, or as a path where the call goes to a named endpoint.

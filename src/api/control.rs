@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::store::time::to_timestamp;
 use crate::store::{control, owner};
 use crate::worker::latch::{is_alive, my_database};
-use crate::worker::shared;
 use crate::worker::wake::{self, reason};
+use crate::worker::{quota, shared};
 
 /// Sends nothing more in this database until `edge.resume()`.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -79,6 +79,16 @@ fn row(paused: bool, queue_depth: i64, oldest_pending: Option<TimestampWithTimeZ
     let state = if paused { "paused" } else { "running" };
     let pid = entry.pid.load(Ordering::Acquire);
     (Some(pid), state.to_owned(), Some(since), in_flight, queue_depth, oldest_pending, last_error)
+}
+
+/// How many calls of each role have not ended: the caller's own, or all where he may see them.
+#[pg_extern(schema = "edge_store", stable, parallel_restricted)]
+fn queued_per_role() -> TableIterator<'static, (name!(owner, pg_sys::Oid), name!(calls, i64))> {
+    let sees = owner::seen_by_current_role();
+    let queued = quota::of_database(my_database()).into_iter();
+    TableIterator::new(
+        queued.filter(move |queued| sees.role(queued.role)).map(|queued| (queued.role, queued.calls.max(0))),
+    )
 }
 
 /// Called by CREATE EXTENSION, as its last step: checks the database and asks for a dispatcher.

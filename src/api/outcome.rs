@@ -9,11 +9,12 @@ use pgrx::prelude::*;
 use super::arguments::{patience, required, viewer};
 use crate::error::Error;
 use crate::store::calls::{self, Viewer};
-use crate::store::datum::ResponseRow;
+use crate::store::datum::{ResponseRow, Text};
 use crate::store::owner;
 use crate::store::queue::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
 use crate::worker::latch::wait_in_session;
+use crate::worker::queued;
 use crate::worker::waiters::Registration;
 use crate::worker::wake::{self, reason};
 
@@ -98,7 +99,7 @@ fn replay(id: Option<i64>) -> Result<i64, ErrorReport> {
     if !is_final(&glance.state) {
         return Err(Error::NotEnded(id).into());
     }
-    let copy = owner::acting(|| queue::replay(id, glance.owner, Replay::Asked))?.ok_or(Error::NoSuchCall(id))?;
+    let copy = owner::acting(|| copy(id, glance.owner, Replay::Asked))?.ok_or(Error::NoSuchCall(id))?;
     wake::at_commit(reason::CALLS);
     Ok(copy)
 }
@@ -106,7 +107,7 @@ fn replay(id: Option<i64>) -> Result<i64, ErrorReport> {
 /// Queues dead letters anew and tells how many.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 fn replay_dead(
-    endpoint: default!(Option<&str>, "NULL"),
+    endpoint: default!(Option<Text>, "NULL"),
     since: default!(Option<TimestampWithTimeZone>, "NULL"),
     max_calls: default!(Option<i32>, "NULL"),
 ) -> Result<i64, ErrorReport> {
@@ -114,14 +115,16 @@ fn replay_dead(
         let (argument, wanted) = ("max_calls", "zero or more");
         return Err(Error::OutOfRange { argument, wanted, given: given.to_string() }.into());
     }
+    let endpoint = endpoint.map(|endpoint| endpoint.read("endpoint")).transpose()?;
     let viewer = viewer();
     let limit = max_calls.map(i64::from);
-    let wanted = DeadLetters { viewer: viewer.role, sees_all: viewer.sees_all, endpoint, since, limit };
+    let wanted =
+        DeadLetters { viewer: viewer.role, sees_all: viewer.sees_all, endpoint: endpoint.as_deref(), since, limit };
     let replayed = owner::acting(|| {
         let mut replayed: i64 = 0;
         for id in queue::dead_letters(&wanted)? {
             let owner = calls::glance(id, viewer)?.map_or(viewer.role, |glance| glance.owner);
-            replayed += i64::from(queue::replay(id, owner, Replay::DeadLetter)?.is_some());
+            replayed += i64::from(copy(id, owner, Replay::DeadLetter)?.is_some());
         }
         Ok(replayed)
     })?;
@@ -129,6 +132,16 @@ fn replay_dead(
         wake::at_commit(reason::CALLS);
     }
     Ok(replayed)
+}
+
+/// Queues a copy if the call's owner may have one more.
+fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
+    queued::may_queue(owner)?;
+    let copy = queue::replay(id, owner, why)?;
+    if copy.is_some() {
+        queued::note(owner);
+    }
+    Ok(copy)
 }
 
 fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {

@@ -21,6 +21,9 @@ pub enum HeaderError {
     /// The header belongs to the connection or the attempt, not to the request.
     #[error("header \"{0}\" is set by pg_edge itself and cannot be given")]
     Reserved(String),
+    /// More than servers take.
+    #[error("the headers have more than the 65536 bytes that they may have in all")]
+    TooLarge,
     /// A stored block that this version cannot read.
     #[error("the stored headers cannot be read")]
     Block,
@@ -39,10 +42,19 @@ const RESERVED: [&str; 8] = [
     "x-edge-attempt",
 ];
 
+/// Names and values together, each with its separators. No common server takes more.
+const LARGEST: usize = 64 * 1024;
+
 /// Reads and checks the `headers` argument, a flat JSON object.
 pub fn parse(json: &str) -> Result<HeaderMap, HeaderError> {
     let mut headers = HeaderMap::new();
+    let mut size = 0;
     for (name, value) in pairs::parse(json)? {
+        // A colon and a space, and the end of the line.
+        size += name.len() + value.len() + 4;
+        if size > LARGEST {
+            return Err(HeaderError::TooLarge);
+        }
         let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Name(name.clone()))?;
         if RESERVED.contains(&parsed.as_str()) {
             return Err(HeaderError::Reserved(name));
@@ -55,6 +67,9 @@ pub fn parse(json: &str) -> Result<HeaderMap, HeaderError> {
 
 /// Reads one header value that pg_edge itself was given as text, such as an idempotency key.
 pub fn value(name: &'static str, text: &str) -> Result<HeaderValue, HeaderError> {
+    if text.len() > LARGEST {
+        return Err(HeaderError::TooLarge);
+    }
     HeaderValue::from_str_or_bytes(text).ok_or_else(|| HeaderError::Value(name.to_owned()))
 }
 

@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod backlog;
 pub mod breaker;
 pub mod call;
+pub mod callback;
 pub mod cursor;
 pub mod endpoint;
 pub mod guard;

@@ -44,6 +44,12 @@ pub enum RequestError {
     /// More than a name in the DNS can have.
     #[error("the URL's host has {0} bytes, more than the 253 of the longest host name")]
     HostTooLong(usize),
+    /// Longer than servers take.
+    #[error("the URL has {0} bytes with its parameters, more than the 16384 that a URL may have")]
+    UrlTooLong(usize),
+    /// Larger than what is kept beside a call.
+    #[error("metadata has {0} bytes, more than the 65536 that it may have")]
+    MetadataTooLarge(usize),
     /// `params` is not a flat object.
     #[error("params are wrong: {0}")]
     Params(#[from] PairsError),
@@ -65,6 +71,12 @@ pub enum RequestError {
 
 /// RFC 1035, section 2.3.4: 255 octets on the wire, of which the length of the first label and the root take two.
 const LONGEST_HOST: usize = 253;
+
+/// What the most patient of the servers that functions run behind take (Cloudflare); others refuse half of it.
+const LONGEST_URL: usize = 16 * 1024;
+
+/// Metadata says what a call is about. What is larger belongs into a table of its own.
+const LARGEST_METADATA: usize = 64 * 1024;
 
 /// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
 pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
@@ -92,6 +104,10 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
 pub fn with_params(mut url: Url, params: Option<&str>) -> Result<Url, RequestError> {
     if let Some(params) = params {
         append(&mut url, &pairs::parse(params)?);
+    }
+    let length = url.as_str().len();
+    if length > LONGEST_URL {
+        return Err(RequestError::UrlTooLong(length));
     }
     Ok(url)
 }
@@ -134,6 +150,11 @@ pub fn within_limit(body: &[u8], limit: usize) -> Result<(), RequestError> {
         return Err(RequestError::BodyTooLarge { size: body.len(), limit });
     }
     Ok(())
+}
+
+/// Refuses metadata over the limit.
+pub fn metadata_within_limit(size: usize) -> Result<(), RequestError> {
+    if size > LARGEST_METADATA { Err(RequestError::MetadataTooLarge(size)) } else { Ok(()) }
 }
 
 /// The origin a URL belongs to (RFC 6454), which names its implicit endpoint.

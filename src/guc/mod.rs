@@ -32,6 +32,8 @@ pub struct Settings {
     pub max_runners: usize,
     pub callback_timeout: Duration,
     pub breaker: BreakerRules,
+    /// Zero where there is no limit.
+    pub max_queued_per_role: u64,
 }
 
 impl Settings {
@@ -56,7 +58,13 @@ impl Settings {
                 failures: set::BREAKER_FAILURES.get().unsigned_abs(),
                 first_pause: millis(&set::BREAKER_PAUSE),
             },
+            max_queued_per_role: Self::max_queued_per_role(),
         }
+    }
+
+    /// One setting alone, since it is asked for with every call that is queued.
+    pub fn max_queued_per_role() -> u64 {
+        count(&set::MAX_QUEUED_PER_ROLE) as u64
     }
 }
 

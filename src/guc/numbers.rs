@@ -72,6 +72,9 @@ settings! {
     CALLBACK_TIMEOUT = 30_000 in 1..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.callback_timeout",
         c"How long an on_complete function may take.",
         c"A longer one is cancelled and its error recorded.";
+    MAX_QUEUED_PER_ROLE = 0 in 0..=i32::MAX, COUNT, c"pg_edge.max_queued_per_role",
+        c"Calls of one role that may wait or run at once, per database.",
+        c"One more is refused when it is queued. Zero means no limit.";
 }
 
 /// Makes them known to Postgres.

@@ -1,18 +1,19 @@
 //! Callbacks that are to be run, as dispatchers and runners see them.
 
-use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
 use super::datum::ResponseRow;
 use super::statement::statements;
+use crate::domain::callback::Past;
 use crate::error::Error;
 
-/// A callback taken to be run in this transaction.
+/// A callback that is this transaction's alone.
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub call: i64,
     pub slot: i16,
     pub function: pg_sys::Oid,
+    pub past: Past,
 }
 
 /// A role with callbacks to be run.
@@ -39,8 +40,18 @@ statements! {
         select from edge_store.callback
         where not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1";
 
-    NEXT(OIDOID) = "select call_id, slot, function from edge_store.callback where owner = $1 order by call_id
-                    limit 1 for update skip locked";
+    // Locking a row writes xmax, and a transaction that ends without a commit leaves it there. The subquery reads it before
+    // this statement's own lock.
+    NEXT(OIDOID) = "
+        select call_id, slot, function, runs, was_locked
+        from (select call_id, slot, function, runs, xmax::text <> '0' as was_locked
+              from edge_store.callback where owner = $1 order by call_id) as waiting
+        limit 1 for update skip locked";
+
+    COUNT_RUN(INT8OID, INT2OID) = "update edge_store.callback set runs = $2 where call_id = $1";
+
+    // A crash of the server may have taken along the trace of a run, so from now on every run is counted.
+    COUNT_FROM_NOW_ON() = "update edge_store.callback set runs = 0 where runs is null";
 
     DELETE(INT8OID) = "delete from edge_store.callback where call_id = $1";
 
@@ -49,9 +60,9 @@ statements! {
         values ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6)";
 
     INVOCATION(OIDOID) = "
-        select pg_catalog.format('select %I.%I($1)', schema.nspname, proc.proname), pg_catalog.to_regtype('edge.response')::oid
-        from pg_catalog.pg_proc as proc join pg_catalog.pg_namespace as schema on schema.oid = proc.pronamespace
-        where proc.oid = $1";
+        select prorettype, pg_catalog.to_regtype('edge.response')::oid from pg_catalog.pg_proc
+        where oid = $1 and prokind = 'f' and not proretset
+          and pronargs = 1 and proargtypes[0] = pg_catalog.to_regtype('edge.response')";
 }
 
 /// The roles that have callbacks to be run.
@@ -79,8 +90,8 @@ pub fn forget_orphans() -> Result<(), Error> {
     })
 }
 
-/// Takes the next callback of a role out of the table. It comes back if the transaction does not commit.
-pub fn take(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
+/// The next callback of a role, locked until the transaction ends.
+pub fn next(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
     Spi::connect_mut(|client| {
         let rows = NEXT.with(|statement| statement.write(client, &[role.into()]))?;
         if rows.is_empty() {
@@ -91,9 +102,38 @@ pub fn take(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
             call: row.get(1)?.ok_or(Error::Malformed)?,
             slot: row.get(2)?.ok_or(Error::Malformed)?,
             function: row.get(3)?.ok_or(Error::Malformed)?,
+            past: match (row.get::<i16>(4)?, row.get::<bool>(5)?) {
+                (Some(runs), _) => Past::Counted(u32::from(runs.unsigned_abs())),
+                (None, Some(true)) => Past::Tried,
+                (None, _) => Past::New,
+            },
         };
-        DELETE.with(|statement| statement.write(client, &[taken.call.into()]))?;
         Ok(Some(taken))
+    })
+}
+
+/// Takes a callback out of the table. It comes back if the transaction does not commit.
+pub fn forget(call: i64) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        DELETE.with(|statement| statement.write(client, &[call.into()]))?;
+        Ok(())
+    })
+}
+
+/// Notes that a callback is about to be run, for the so-manieth time.
+pub fn count_run(call: i64, runs: u32) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let runs = i16::try_from(runs).unwrap_or(i16::MAX);
+        COUNT_RUN.with(|statement| statement.write(client, &[call.into(), runs.into()]))?;
+        Ok(())
+    })
+}
+
+/// Has every run of the callbacks that wait counted, also their first.
+pub fn count_from_now_on() -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        COUNT_FROM_NOW_ON.with(|statement| statement.write(client, &[]))?;
+        Ok(())
     })
 }
 
@@ -108,10 +148,11 @@ pub fn record_error(role: pg_sys::Oid, taken: &Taken, sqlstate: &str, error: &st
     })
 }
 
-/// How a function is called, and the type of its argument.
+/// The types of a function and of its argument.
 pub struct Invocation {
-    pub sql: String,
-    pub argument: pg_sys::Oid,
+    function: pg_sys::Oid,
+    returns: pg_sys::Oid,
+    argument: pg_sys::Oid,
 }
 
 /// How a function is called; `None` where it no longer exists.
@@ -122,18 +163,26 @@ pub fn invocation(function: pg_sys::Oid) -> Result<Option<Invocation>, Error> {
             return Ok(None);
         }
         let row = rows.first();
-        let (Some(sql), Some(argument)) = (row.get(1)?, row.get(2)?) else { return Ok(None) };
-        Ok(Some(Invocation { sql, argument }))
+        let (Some(returns), Some(argument)) = (row.get(1)?, row.get(2)?) else { return Ok(None) };
+        Ok(Some(Invocation { function, returns, argument }))
     })
 }
 
 /// Calls a user's function with a response, as whoever is the current user.
-#[allow(unsafe_code, reason = "a composite value with its type")]
-pub fn invoke(invocation: &Invocation, response: ResponseRow) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        // SAFETY: the datum is a composite of the type edge.response, whose oid `argument` is.
-        let argument = unsafe { DatumWithOid::new(response, invocation.argument) };
-        client.update(invocation.sql.as_str(), None, &[argument])?;
-        Ok(())
-    })
+///
+/// It is called by its oid. A name would be looked up anew, and whoever may create functions in its schema could make the
+/// name ambiguous.
+#[allow(unsafe_code, reason = "an expression is built of Postgres' nodes")]
+pub fn invoke(invocation: &Invocation, response: ResponseRow) {
+    let Invocation { function, returns, argument } = *invocation;
+    // SAFETY: main thread, inside a transaction and under a snapshot. The nodes live in the current memory context; the datum
+    // is a composite of the type `argument`. Postgres checks the right to execute when it prepares the expression.
+    unsafe {
+        let response = pg_sys::makeConst(argument, -1, pg_sys::InvalidOid, -1, response.datum(), false, false);
+        let arguments = pg_sys::lappend(std::ptr::null_mut(), response.cast());
+        let form = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
+        let (none, untyped) = (pg_sys::InvalidOid, -1);
+        let call = pg_sys::makeFuncExpr(function, returns, arguments, none, none, form);
+        pg_sys::evaluate_expr(call.cast(), returns, untyped, none);
+    }
 }

@@ -24,7 +24,8 @@ pub struct Glance {
 statements! {
     // Which slot holds a call is asked by itself: a statement that knows the slot opens one partition of each table, one
     // that does not opens all of them, which takes longer than anything else in it.
-    SLOT(INT8OID) = "select slot from edge_store.request where id = $1";
+    // And nothing more is read of a call that is not the viewer's than of one that does not exist.
+    SLOT(INT8OID, OIDOID, BOOLOID) = "select slot from edge_store.request where id = $1 and (owner = $2 or $3)";
 
     RESPONSE(INT8OID, INT2OID, OIDOID, BOOLOID) = "
         select row(id, state, status_code, edge_store.headers_json(headers), edge_store.content_type(headers),
@@ -46,7 +47,7 @@ statements! {
 
     MAY_EXECUTE(OIDOID, OIDOID) = "
         select pg_catalog.has_function_privilege($1, $2, 'execute'),
-               proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype('edge.response') and proc.prokind = 'f',
+               proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype('edge.response') and proc.prokind = 'f' and not proc.proretset,
                $2::regprocedure::text
         from pg_catalog.pg_proc as proc where proc.oid = $2";
 }
@@ -54,7 +55,7 @@ statements! {
 /// The call as `edge.response`, if the viewer may see it.
 pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
     Spi::connect(|client| {
-        let Some(slot) = slot(client, id)? else { return Ok(None) };
+        let Some(slot) = slot(client, id, viewer)? else { return Ok(None) };
         let args = [id.into(), slot.into(), viewer.role.into(), viewer.sees_all.into()];
         let rows = RESPONSE.with(|statement| statement.read(client, &args))?;
         if rows.is_empty() {
@@ -67,7 +68,7 @@ pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
 /// State and owner of a call, if the viewer may see it.
 pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
     Spi::connect(|client| {
-        let Some(slot) = slot(client, id)? else { return Ok(None) };
+        let Some(slot) = slot(client, id, viewer)? else { return Ok(None) };
         let args = [id.into(), slot.into(), viewer.role.into(), viewer.sees_all.into()];
         let rows = GLANCE.with(|statement| statement.read(client, &args))?;
         if rows.is_empty() {
@@ -91,9 +92,10 @@ pub fn queued_here(id: i64, viewer: Viewer) -> Result<Option<bool>, Error> {
     })
 }
 
-/// The slot of a call. It changes when retention carries the call over, so it holds for the present snapshot only.
-fn slot(client: &SpiClient<'_>, id: i64) -> Result<Option<i16>, Error> {
-    let rows = SLOT.with(|statement| statement.read(client, &[id.into()]))?;
+/// The slot of a call that the viewer may see. It changes when retention carries the call over, so it holds for the present snapshot only.
+fn slot(client: &SpiClient<'_>, id: i64, viewer: Viewer) -> Result<Option<i16>, Error> {
+    let args = [id.into(), viewer.role.into(), viewer.sees_all.into()];
+    let rows = SLOT.with(|statement| statement.read(client, &args))?;
     if rows.is_empty() {
         return Ok(None);
     }

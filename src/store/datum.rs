@@ -54,6 +54,12 @@ impl Jsonb {
         text.to_str().map(str::to_owned).map_err(|_| Error::NotUtf8(name))
     }
 
+    /// How many bytes it takes uncompressed.
+    pub fn stored_bytes(self) -> usize {
+        // SAFETY: main thread; the datum is a live jsonb value of the running function, so a pointer to a varlena.
+        unsafe { pg_sys::toast_raw_datum_size(self.0) }.saturating_sub(pg_sys::VARHDRSZ)
+    }
+
     /// Reads JSON text; `None` where it is not JSON that jsonb can hold.
     pub fn parse(text: &str) -> Option<Self> {
         let text = CString::new(text).ok()?;
@@ -85,6 +91,11 @@ fn is_about_the_text(code: PgSqlErrorCode) -> bool {
 }
 
 impl ResponseRow {
+    /// The datum itself.
+    pub fn datum(self) -> pg_sys::Datum {
+        self.0
+    }
+
     /// Takes a composite datum out of SPI's memory into that of the calling function.
     pub fn out_of_spi(datum: pg_sys::Datum) -> Self {
         // SAFETY: main thread, SPI is connected, and the datum is a composite, so a pointer to a varlena.

@@ -7,6 +7,7 @@ pub mod calls;
 pub mod control;
 pub mod datum;
 pub mod endpoints;
+mod error_code;
 pub mod owner;
 pub mod progress;
 pub mod queue;

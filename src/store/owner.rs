@@ -17,6 +17,43 @@ pub fn current_role() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Whose rows the views show.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen {
+    Everybodys,
+    Only(pg_sys::Oid),
+}
+
+impl Seen {
+    /// Whether a role's rows are among them.
+    pub fn role(self, role: pg_sys::Oid) -> bool {
+        match self {
+            Self::Everybodys => true,
+            Self::Only(seen) => seen == role,
+        }
+    }
+}
+
+/// Whose rows the views show to the present statement.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn seen_by_current_role() -> Seen {
+    let role = current_role();
+    // SAFETY: main thread, inside a transaction.
+    let monitors = unsafe { pg_sys::has_privs_of_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_MONITOR)) };
+    if monitors { Seen::Everybodys } else { Seen::Only(role) }
+}
+
+/// The name of a role, for errors.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn name(role: pg_sys::Oid) -> String {
+    // SAFETY: main thread, inside a transaction; the name is a C string in the current memory context, null where the
+    // role is gone.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() { role.to_u32().to_string() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
 /// Runs `body` as the owner of the extension, under a search path on which no user can put anything.
 ///
 /// If `body` raises an error, the aborted (sub)transaction puts the user and the search path back, as it does for

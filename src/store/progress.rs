@@ -37,6 +37,7 @@ pub struct Trace {
 pub struct Ending {
     pub call: CallId,
     pub slot: i16,
+    pub owner: pg_sys::Oid,
     pub state: Final,
     pub attempts: u32,
     pub finished_at: SystemTime,

@@ -71,6 +71,26 @@ statements! {
         from noted, edge_store.request where id = $1
         returning id";
 
+    // What is on the wire may lie below the floor; everything else that does is done or deferred.
+    UNFINISHED_BY_OWNER() = "
+        with unfinished as (
+            select request.owner from edge_store.request
+            where id >= (select coalesce(max(floor), 0) from edge_store.lease)
+              and not exists (select from edge_store.response where response.call_id = request.id)
+              and not exists (select from edge_store.deferred where deferred.call_id = request.id)
+            union all
+            select request.owner
+            from edge_store.deferred join edge_store.request on request.id = call_id and request.slot = deferred.slot
+            union all
+            select request.owner
+            from (select distinct unnest(call_ids) as id from edge_store.lease) as leased
+            join edge_store.request on request.id = leased.id
+            where leased.id < (select coalesce(max(floor), 0) from edge_store.lease)
+              and not exists (select from edge_store.response where response.call_id = request.id)
+              and not exists (select from edge_store.deferred where deferred.call_id = request.id)
+        )
+        select owner, count(*) from unfinished group by owner";
+
     DEAD_LETTERS(OIDOID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID) = "
         select id from edge_store.dead_letter
         where (owner = $1 or $2)
@@ -134,6 +154,14 @@ pub fn claim_key(owner: pg_sys::Oid, key: &str, id: i64, fingerprint: &[u8], win
         let row = KEY_OWNER.with(|statement| statement.write(client, &[owner.into(), key.into()]))?.first();
         let call = row.get::<i64>(1)?.ok_or(Error::Malformed)?;
         Ok(Claim::Theirs { call, fingerprint: row.get::<Vec<u8>>(2)?.unwrap_or_default() })
+    })
+}
+
+/// How many calls of each role have not ended.
+pub fn unfinished_by_owner() -> Result<Vec<(pg_sys::Oid, i64)>, Error> {
+    Spi::connect(|client| {
+        let rows = UNFINISHED_BY_OWNER.with(|statement| statement.read(client, &[]))?;
+        rows.map(|row| Ok((row.get(1)?.ok_or(Error::Malformed)?, row.get(2)?.ok_or(Error::Malformed)?))).collect()
     })
 }
 

@@ -8,6 +8,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
+use super::error_code::Listener;
 use crate::error::Error;
 
 /// Why a transaction of the worker did not commit.
@@ -15,8 +16,10 @@ use crate::error::Error;
 pub struct Aborted {
     /// What Postgres said.
     pub message: String,
-    /// Under which code.
+    /// Under which code, as far as pgrx knows it.
     pub sqlstate: PgSqlErrorCode,
+    /// The code itself, packed as Postgres does.
+    code: i32,
 }
 
 /// How much must be on disk when the commit returns.
@@ -56,7 +59,9 @@ pub fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, Aborted> {
 
 #[allow(unsafe_code, reason = "pgrx' own wrapper leaves the transaction open on error")]
 fn guarded_result<R>(run: AssertUnwindSafe<impl FnOnce() -> Result<R, Aborted>>) -> Result<R, Aborted> {
-    let result = PgTryBuilder::new(run).catch_others(|caught| Err(Aborted::from_caught(caught))).execute();
+    let listener = Listener::begin();
+    let result = PgTryBuilder::new(run).catch_others(|caught| Err(Aborted::from_caught(caught, &listener))).execute();
+    drop(listener);
     if result.is_err() {
         // SAFETY: main thread. Brings the process back to a state without a transaction, whatever state it was in.
         unsafe { pg_sys::AbortCurrentTransaction() };
@@ -94,15 +99,16 @@ fn relax_this_commit() {
 
 impl Aborted {
     fn from_error(error: Error) -> Self {
-        Self { message: error.to_string(), sqlstate: error.sqlstate() }
+        Self { message: error.to_string(), sqlstate: error.sqlstate(), code: error.sqlstate() as i32 }
     }
 
-    fn from_caught(caught: CaughtError) -> Self {
+    fn from_caught(caught: CaughtError, listener: &Listener) -> Self {
         match caught {
             CaughtError::PostgresError(report)
             | CaughtError::ErrorReport(report)
             | CaughtError::RustPanic { ereport: report, .. } => {
-                Self { message: report.message().to_owned(), sqlstate: report.sql_error_code() }
+                let sqlstate = report.sql_error_code();
+                Self { message: report.message().to_owned(), sqlstate, code: listener.code_for(sqlstate) }
             }
         }
     }
@@ -110,7 +116,7 @@ impl Aborted {
     /// The five characters of the SQLSTATE.
     pub fn sqlstate_text(&self) -> String {
         // Each character is packed into six bits, the first one lowest.
-        let mut code = self.sqlstate as i32;
+        let mut code = self.code;
         let mut text = String::with_capacity(5);
         for _ in 0..5 {
             text.push(char::from((code & 0x3f) as u8 + b'0'));

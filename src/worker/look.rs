@@ -37,6 +37,7 @@ impl Dispatcher {
             self.wants.endpoints = false;
         }
         self.end_calls_of_dropped(now)?;
+        self.recount(now)?;
         if self.wants.scan && self.can_scan() {
             self.scan(now)?;
         }

@@ -5,6 +5,7 @@
 
 mod activity;
 mod cancel;
+mod counting;
 mod dispatcher;
 mod endpoints;
 mod engine_log;
@@ -17,6 +18,8 @@ mod library;
 mod lock;
 mod look;
 mod outbox;
+pub mod queued;
+pub mod quota;
 mod report;
 mod runner;
 mod runners;
@@ -36,6 +39,7 @@ pub mod wake;
 pub fn register() {
     shared::register();
     stats::register();
+    quota::register();
     step_aside::register();
     launcher::register();
 }

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code, reason = "identity, signals and timeouts of a process that runs user code")]
 
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::BackgroundWorker;
@@ -11,6 +12,8 @@ use pgrx::prelude::*;
 
 use super::activity::{Activity, flush_statistics, show};
 use super::report;
+use crate::domain::callback::{self, Next, Past};
+use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::callbacks::{self, Taken};
 use crate::store::calls::{self, Viewer};
@@ -19,6 +22,9 @@ use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// After this long a runner ends even if there is more, so that other roles get their turn.
 pub const SHIFT: Duration = Duration::from_secs(10);
+
+/// The SQLSTATE of a callback that is given up: "connection does not exist" is what a client would have been told.
+const GAVE_UP: &str = "08003";
 
 /// The runner's process.
 #[pg_guard]
@@ -30,41 +36,51 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     take_signals();
     become_role(database, role, can_login);
     allow_writing();
-    let timeout = Settings::current().callback_timeout;
+    let settings = Settings::current();
     let started = Instant::now();
     show(Activity::Busy, "running callbacks");
-    while started.elapsed() < SHIFT && run_next(role, timeout) == Ran::One {
+    let mut ran = Ran::One;
+    while started.elapsed() < SHIFT && ran != Ran::None {
+        ran = run_next(role, &settings, ran);
         flush_statistics(Activity::Busy);
     }
     flush_statistics(Activity::Idle);
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ran {
     One,
     None,
+    /// The run of this call's callback was counted, and is still to be made.
+    Counted(i64),
 }
 
 /// Runs one callback, in a transaction that also forgets it: it has run exactly if the transaction commits.
-fn run_next(role: pg_sys::Oid, timeout: Duration) -> Ran {
+fn run_next(role: pg_sys::Oid, settings: &Settings, before: Ran) -> Ran {
     let mut current: Option<Taken> = None;
     let outcome = attempt(|| {
         under_snapshot(|| {
-            let Some(taken) = owner::acting(|| callbacks::take(role))? else {
+            let Some(taken) = owner::acting(|| callbacks::next(role))? else {
                 return Ok((Ran::None, Durability::Full));
             };
-            current = Some(taken.clone());
-            let viewer = Viewer { role, sees_all: true };
-            let response = owner::acting(|| calls::response(taken.call, viewer))?;
-            let invocation = owner::acting(|| callbacks::invocation(taken.function))?;
-            let Some(invocation) = invocation else {
-                ereport!(ERROR, PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "the callback function no longer exists");
-            };
-            if let Some(response) = response {
-                limit_time(timeout);
-                callbacks::invoke(&invocation, response)?;
+            let call = taken.call;
+            let past = if before == Ran::Counted(call) { Past::CountedNow } else { taken.past };
+            match callback::next(past, settings.max_interruptions) {
+                Next::Run => {
+                    current = Some(taken.clone());
+                    run(role, &taken, settings.callback_timeout)?;
+                    Ok((Ran::One, Durability::Full))
+                }
+                Next::Count(runs) => {
+                    owner::acting(|| callbacks::count_run(call, runs))?;
+                    Ok((Ran::Counted(call), Durability::Full))
+                }
+                Next::GiveUp(runs) => {
+                    let said = format!("the callback took its process down {runs} times and is not run again");
+                    owner::acting(|| callbacks::record_error(role, &taken, GAVE_UP, &said))?;
+                    Ok((Ran::One, Durability::Full))
+                }
             }
-            Ok((Ran::One, Durability::Full))
         })
     });
     // Only now: the triggers that the callback deferred run at its commit.
@@ -79,6 +95,20 @@ fn run_next(role: pg_sys::Oid, timeout: Duration) -> Ran {
             }
         },
     }
+}
+
+fn run(role: pg_sys::Oid, taken: &Taken, timeout: Duration) -> Result<(), Error> {
+    owner::acting(|| callbacks::forget(taken.call))?;
+    let viewer = Viewer { role, sees_all: true };
+    let response = owner::acting(|| calls::response(taken.call, viewer))?;
+    let Some(invocation) = owner::acting(|| callbacks::invocation(taken.function))? else {
+        ereport!(ERROR, PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "the callback function no longer exists");
+    };
+    if let Some(response) = response {
+        limit_time(timeout);
+        callbacks::invoke(&invocation, response);
+    }
+    Ok(())
 }
 
 fn record(role: pg_sys::Oid, taken: &Taken, aborted: &Aborted) -> Ran {
@@ -100,6 +130,8 @@ fn record(role: pg_sys::Oid, taken: &Taken, aborted: &Aborted) -> Ran {
 fn become_role(database: pg_sys::Oid, role: pg_sys::Oid, can_login: bool) {
     if can_login {
         BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), Some(role));
+        // ALTER ROLE … SET role makes a session begin as another role; the callback is this one's.
+        set(c"role", c"none");
         return;
     }
     // Postgres before 17 lets no background worker connect as a role without LOGIN. So the session becomes the role
@@ -116,18 +148,19 @@ fn become_role(database: pg_sys::Oid, role: pg_sys::Oid, can_login: bool) {
 /// Each callback's transaction also forgets it, so it must be one that writes and that sees what has just committed,
 /// whatever the role's own defaults are.
 fn allow_writing() {
-    for (name, value) in
-        [(c"default_transaction_read_only", c"off"), (c"default_transaction_isolation", c"read committed")]
-    {
-        // SAFETY: main thread, outside a transaction; both are C strings that live for ever.
-        unsafe {
-            pg_sys::SetConfigOption(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-            );
-        }
+    set(c"default_transaction_read_only", c"off");
+    set(c"default_transaction_isolation", c"read committed");
+}
+
+fn set(name: &'static CStr, value: &'static CStr) {
+    // SAFETY: main thread, connected, outside a transaction; both are C strings that live for ever.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
     }
 }
 

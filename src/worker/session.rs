@@ -14,7 +14,13 @@ use crate::guc::{self, Settings};
 use crate::store::transaction::{Aborted, Durability, attempt};
 
 /// What a database's or role's own settings must not change for the dispatcher.
-const FIXED: [(&CStr, &CStr); 10] = [
+const FIXED: [(&CStr, &CStr); 13] = [
+    // ALTER DATABASE … SET role would have it begin as somebody else.
+    (c"role", c"none"),
+    // Nobody has the right to put a trigger on our tables. Should a careless GRANT have given it away, none fires here,
+    // where it would run as a superuser.
+    (c"session_replication_role", c"replica"),
+    (c"exit_on_error", c"off"),
     // Nothing a user made may be found by a name of ours.
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"default_transaction_isolation", c"read committed"),
@@ -47,7 +53,7 @@ pub fn prepare() {
             pg_sys::SetConfigOption(
                 name.as_ptr(),
                 value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucContext::PGC_SUSET,
                 pg_sys::GucSource::PGC_S_SESSION,
             );
         }

@@ -79,9 +79,19 @@ fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: 
         Outcome::Response(response) => Some(response.body),
         Outcome::Failure(_) => None,
     };
-    let (call, slot) = (report.call, entry.slot);
-    outbox.endings.push(Ending { call, slot, state, attempts: entry.number, finished_at: now, trace, headers, body });
-    note_callback(call, slot, entry.owner, entry.on_complete, outbox);
+    let (call, slot, owner) = (report.call, entry.slot, entry.owner);
+    outbox.endings.push(Ending {
+        call,
+        slot,
+        owner,
+        state,
+        attempts: entry.number,
+        finished_at: now,
+        trace,
+        headers,
+        body,
+    });
+    note_callback(call, slot, owner, entry.on_complete, outbox);
 }
 
 /// Why a call ends that is not on the wire.
@@ -96,7 +106,7 @@ pub enum Unsent {
 
 /// Ends a call that is not on the wire.
 pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime, outbox: &mut Outbox) {
-    let (call, slot, attempts) = (queued.id, queued.slot, queued.tries);
+    let (call, slot, owner, attempts) = (queued.id, queued.slot, queued.owner, queued.tries);
     let (state, class, error) = match why {
         Unsent::Cancelled => {
             outbox.settled_cancellations.push(call.0);
@@ -108,8 +118,18 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
         }
     };
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
-    outbox.endings.push(Ending { call, slot, state, attempts, finished_at: now, trace, headers: None, body: None });
-    note_callback(call, slot, queued.owner, queued.on_complete, outbox);
+    outbox.endings.push(Ending {
+        call,
+        slot,
+        owner,
+        state,
+        attempts,
+        finished_at: now,
+        trace,
+        headers: None,
+        body: None,
+    });
+    note_callback(call, slot, owner, queued.on_complete, outbox);
     if source == Source::Deferred {
         outbox.undeferred.push(call.0);
     }
@@ -117,7 +137,7 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
 
 /// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often.
 pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
-    let (call, slot) = (found.call, found.slot);
+    let (call, slot, owner) = (found.call, found.slot, found.owner);
     let interruptions = found.interruptions + 1;
     let trace = Trace {
         error_class: Some(FailureClass::Interrupted.name()),
@@ -128,8 +148,18 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
     };
     if interruptions >= max_interruptions {
         let (state, attempts) = (Final::Failed, found.number);
-        outbox.endings.push(Ending { call, slot, state, attempts, finished_at: now, trace, headers: None, body: None });
-        note_callback(call, slot, found.owner, found.on_complete, outbox);
+        outbox.endings.push(Ending {
+            call,
+            slot,
+            owner,
+            state,
+            attempts,
+            finished_at: now,
+            trace,
+            headers: None,
+            body: None,
+        });
+        note_callback(call, slot, owner, found.on_complete, outbox);
         return;
     }
     outbox.failed_tries.push(FailedTry { call, slot, number: found.number, trace, retry_at: now });

@@ -76,14 +76,18 @@ unsafe extern "C-unwind" fn on_utility(
 /// Whether a command is of a kind that we have to look at.
 unsafe fn concerns_us(node: *mut pg_sys::Node) -> bool {
     // SAFETY: every statement begins with its tag.
-    matches!(
-        unsafe { (*node).type_ },
-        pg_sys::NodeTag::T_DropdbStmt
-            | pg_sys::NodeTag::T_AlterDatabaseStmt
-            | pg_sys::NodeTag::T_RenameStmt
-            | pg_sys::NodeTag::T_CreatedbStmt
-            | pg_sys::NodeTag::T_DropStmt
-    )
+    let tag = unsafe { (*node).type_ };
+    // SAFETY: as above.
+    let undoes = unsafe { undoes_prepared(node) };
+    undoes
+        || matches!(
+            tag,
+            pg_sys::NodeTag::T_DropdbStmt
+                | pg_sys::NodeTag::T_AlterDatabaseStmt
+                | pg_sys::NodeTag::T_RenameStmt
+                | pg_sys::NodeTag::T_CreatedbStmt
+                | pg_sys::NodeTag::T_DropStmt
+        )
 }
 
 /// Sends a dispatcher away, or lets it know that its extension may be gone.
@@ -91,6 +95,9 @@ unsafe fn concerns_us(node: *mut pg_sys::Node) -> bool {
 unsafe extern "C-unwind" fn prepare(node: *mut pg_sys::Node) {
     // SAFETY: the caller passes a statement of a kind named in `concerns_us`.
     unsafe {
+        if undoes_prepared(node) {
+            wake::at_commit(reason::RECOUNT);
+        }
         if drops_extension(node) {
             wake::at_commit(reason::LOOK);
         }
@@ -177,6 +184,15 @@ unsafe fn option_of(options: *mut pg_sys::List, name: &CStr) -> Option<*mut pg_s
         (0..length)
             .map(|index| (*(*options).elements.add(index)).ptr_value.cast::<pg_sys::DefElem>())
             .find(|option| CStr::from_ptr((**option).defname) == name)
+    }
+}
+
+unsafe fn undoes_prepared(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: a node's tag tells its type.
+    unsafe {
+        (*node).type_ == pg_sys::NodeTag::T_TransactionStmt
+            && (*node.cast::<pg_sys::TransactionStmt>()).kind
+                == pg_sys::TransactionStmtKind::TRANS_STMT_ROLLBACK_PREPARED
     }
 }
 

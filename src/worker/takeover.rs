@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::counting::Counting;
 use super::endpoints::Endpoints;
 use super::latch;
 use super::ledger::Ledger;
@@ -26,7 +27,7 @@ use crate::store::progress::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
-use crate::store::{control, recovery, retention, scan};
+use crate::store::{callbacks, control, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
 pub struct Found {
@@ -63,6 +64,7 @@ impl Dispatcher {
                 next_advance: found.ring.due_at(settings.retention),
                 next_key_sweep: now + Duration::from_secs(60),
             },
+            counting: Counting::new(now),
             settings,
             engine: Some(engine),
             entry,
@@ -115,6 +117,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
 
 fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
     under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
+    under_snapshot(callbacks::count_from_now_on)?;
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::counting::{self, Counting};
 use super::endpoints::Endpoints;
 use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
@@ -74,6 +75,7 @@ pub struct Dispatcher {
     pub(super) runners: Runners,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
+    pub(super) counting: Counting,
     pub(super) paused: bool,
     pub(super) stopping: bool,
 }
@@ -172,6 +174,9 @@ impl Dispatcher {
         self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        if reasons & reason::RECOUNT != 0 {
+            self.counting.want();
+        }
         if now >= self.timers.next_poll {
             self.wants.scan = true;
             self.wants.cancellations = true;
@@ -224,6 +229,7 @@ impl Dispatcher {
         due || wants
             || self.can_send(now)
             || house
+            || self.wants_recount()
             || self.wants.callbacks
             || !self.outbox.is_empty()
             || !self.taking.is_empty()
@@ -260,6 +266,7 @@ impl Dispatcher {
     /// The transaction is on its way to disk: tell the world, and send what it leased.
     fn committed(&mut self, now: SystemTime) {
         let outbox = std::mem::take(&mut self.outbox);
+        counting::ended(&outbox.endings);
         if let Some(lease) = &outbox.lease {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
@@ -294,6 +301,7 @@ impl Dispatcher {
             let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
             match attempt(|| Ok((under_snapshot(|| alone.write(self.ring.current))?, Durability::Full))) {
                 Ok(()) => {
+                    counting::ended(&alone.endings);
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);
                 }

@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 
 use super::latch::{my_database, set_latch_of};
 use super::shared::{self, Ask, Database, wanted};
-use super::{failpoint, step_aside};
+use super::{failpoint, queued, step_aside};
 
 /// Reasons to wake a dispatcher, as bits.
 pub mod reason {
@@ -28,6 +28,8 @@ pub mod reason {
     pub const ENDPOINTS: u32 = 32;
     /// The extension was created: not for a dispatcher, but for the launcher.
     pub const CREATED: u32 = 16;
+    /// Calls are counted as queued that never will be: a prepared transaction was rolled back.
+    pub const RECOUNT: u32 = 32;
 }
 
 thread_local! {
@@ -56,6 +58,7 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
         // A prepared transaction wakes the dispatcher as well: it then knows of the ids that may still come.
         pg_sys::XactEvent::XACT_EVENT_COMMIT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             step_aside::release();
+            queued::committed();
             let reasons = PENDING.replace(0);
             if reasons != 0 {
                 failpoint::hit("before_wake");
@@ -64,6 +67,7 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             step_aside::release();
+            queued::rolled_back();
             PENDING.set(0);
         }
         _ => {}

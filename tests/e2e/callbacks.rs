@@ -134,6 +134,7 @@ async fn what_cannot_be_a_callback_is_refused_when_the_call_is_queued() {
         ("wrong", "42P13", "must take exactly one argument, of type edge.response"),
         ("two", "42P13", "must take exactly one argument"),
         ("proc", "42P13", "must take exactly one argument"),
+        ("many", "42P13", "and return no set"),
         ("missing", "42883", "function \"missing\" does not exist"),
         ("over", "42725", "more than one function named \"over\""),
     ];

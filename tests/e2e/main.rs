@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod attacks;
 mod bad_input;
 mod bad_peers;
 mod callbacks;
@@ -20,6 +21,7 @@ mod guard;
 mod idempotency;
 mod identity;
 mod invariants;
+mod limits;
 mod pg_net_defects;
 mod privileges;
 mod psql;

@@ -1,0 +1,117 @@
+//! Roles that are dropped, renamed or robbed of what they own, while their calls wait, run, or are to be called back.
+
+use crate::faults::{all_ended, dispatcher};
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Cluster, Gate, Reply, eventually};
+use crate::scene::{Scene, call, ended, reaches};
+
+const WHO: &str = "create table who (cur text); grant insert on who to public; grant create on schema public to public";
+
+const CB: &str = "create function NAME(r edge.response) returns void language sql as $$ insert into public.who values (current_user) $$";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_role_leaves_the_queue_working() {
+    let scene = Scene::on(Cluster::builder().setting("pg_edge.max_runners", "0")).await;
+    scene.db.exec(WHO).await;
+    let before = dispatcher(&scene.cluster, "postgres").await;
+    let gate = Gate::closed();
+    scene.peer.on("/gated", Reply::gate(&gate)).on("/busy", Reply::status(503));
+    let (ada, bob) = (scene.role("ada").await, scene.role("bob").await);
+    for (db, name) in [(&ada, "ada_cb"), (&bob, "bob_cb")] {
+        db.exec(&CB.replace("NAME", name)).await;
+    }
+    // Queued, to be called back, on the wire, between two tries, and for later.
+    let url = |path: &str| scene.peer.url(path);
+    let to_call_back = call(&ada, "edge.http_get_async($1, on_complete => 'ada_cb')", &url("/")).await;
+    ended(&ada, to_call_back).await;
+    let running = call(&ada, "edge.http_get_async($1, on_complete => 'ada_cb')", &url("/gated")).await;
+    reaches(&ada, running, "running").await;
+    let retrying =
+        call(&ada, "edge.http_get_async($1, max_attempts => 3, on_complete => 'ada_cb')", &url("/busy")).await;
+    reaches(&ada, retrying, "retrying").await;
+    let later =
+        call(&ada, "edge.http_get_async($1, run_at => now() + '3 s', on_complete => 'ada_cb')", &url("/")).await;
+    let bobs = call(&bob, "edge.http_get_async($1, on_complete => 'bob_cb')", &url("/")).await;
+    drop(ada);
+    scene.db.exec("drop owned by ada; drop role ada").await;
+    gate.open();
+    all_ended(&scene.cluster, "postgres").await;
+    let states = "select string_agg(state, ' ' order by id) from edge.calls";
+    assert_eq!(scene.db.one::<String>(states).await, "succeeded succeeded failed succeeded succeeded");
+    scene.cluster.set("pg_edge.max_runners", "4").await;
+    eventually("bob was called back", SERVER_DEADLINE, || async {
+        scene.db.column::<String>("select cur from who").await == ["bob"]
+    })
+    .await;
+    eventually("nothing is left to be called back", SERVER_DEADLINE, || async {
+        scene.db.one::<i64>("select count(*) from edge.callbacks").await == 0
+    })
+    .await;
+    assert_eq!(dispatcher(&scene.cluster, "postgres").await, before, "the dispatcher was started anew");
+    let owner: String = scene.db.one_with("select owner::text from edge.calls where id = $1", &[&later]).await;
+    assert!(owner.starts_with("unknown"), "{owner}");
+    // A superuser still gets at them.
+    scene.db.exec(&format!("select edge.result({running}), edge.replay({retrying}), edge.cancel({later})")).await;
+    ended(&bob, bobs).await;
+    // A new role of the same name is somebody else.
+    let ada = scene.role("ada").await;
+    assert_eq!(ada.one::<i64>("select count(*) from edge.calls").await, 0);
+    assert!(ada.one_with::<bool>("select edge.status($1) is null", &[&running]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_dropped_while_its_callback_runs_stops_nobody() {
+    let scene = Scene::start().await;
+    scene.db.exec(WHO).await;
+    let (ada, bob) = (scene.role("ada").await, scene.role("bob").await);
+    ada.exec("create function sleeps(r edge.response) returns void language sql as 'select pg_sleep(3)'").await;
+    for _ in 0..2 {
+        call(&ada, "edge.http_get_async($1, on_complete => 'sleeps')", &scene.peer.url("/")).await;
+    }
+    let sleeping =
+        "select exists (select from pg_stat_activity where backend_type = 'pg_edge runner' and wait_event = 'PgSleep')";
+    eventually("the callback sleeps", SERVER_DEADLINE, || async { scene.db.one::<bool>(sleeping).await }).await;
+    scene.db.exec("drop owned by ada; drop role ada").await;
+    bob.exec(&CB.replace("NAME", "bob_cb")).await;
+    call(&bob, "edge.http_get_async($1, on_complete => 'bob_cb')", &scene.peer.url("/")).await;
+    eventually("bob was called back, and ada's callbacks are gone", SERVER_DEADLINE, || async {
+        scene.db.column::<String>("select cur from who").await == ["bob"]
+            && scene.db.one::<i64>("select count(*) from edge.callbacks").await == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_stay_with_the_role_when_its_name_or_its_things_go_elsewhere() {
+    let scene = Scene::start().await;
+    scene.db.exec(WHO).await;
+    let gate = Gate::closed();
+    scene.peer.on("/gated", Reply::gate(&gate));
+    let (ada, bob) = (scene.role("ada").await, scene.role("bob").await);
+    ada.exec(&CB.replace("NAME", "ada_cb")).await;
+    let id = call(&ada, "edge.http_get_async($1, on_complete => 'ada_cb')", &scene.peer.url("/gated")).await;
+    scene.db.exec("reassign owned by ada to bob; alter role ada rename to eva").await;
+    gate.open();
+    eventually("the callback ran", SERVER_DEADLINE, || async {
+        scene.db.column::<String>("select cur from who").await == ["eva"]
+    })
+    .await;
+    assert_eq!(ada.one_with::<String>("select owner::text from edge.calls where id = $1", &[&id]).await, "eva");
+    assert_eq!(bob.one::<i64>("select count(*) from edge.calls").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extension_whose_things_were_reassigned_works_on() {
+    let scene = Scene::start().await;
+    scene.db.exec("create role installer superuser login; drop extension pg_edge").await;
+    let installer = scene.cluster.connect_as("installer", "postgres").await;
+    installer.exec("create extension pg_edge").await;
+    let ada = scene.role("ada").await;
+    let id = call(&ada, "edge.http_get_async($1)", &scene.peer.url("/")).await;
+    ended(&ada, id).await;
+    drop(installer);
+    scene.db.exec("reassign owned by installer to postgres; drop owned by installer; drop role installer").await;
+    let id = call(&ada, "edge.http_get_async($1)", &scene.peer.url("/")).await;
+    assert_eq!(ended(&ada, id).await.get::<_, &str>("state"), "succeeded");
+    assert_eq!(ada.one::<i64>("select count(*) from edge.calls").await, 2);
+}
