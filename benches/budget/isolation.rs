@@ -1,4 +1,4 @@
-//! Calls to a healthy endpoint while a thousand calls to another one hang.
+//! Calls to a healthy endpoint while calls to another one hang, and beside a dead, a slow and a flapping one.
 
 use std::time::Duration;
 
@@ -8,16 +8,56 @@ use super::report::{Budget, Report};
 use super::scale;
 use super::world::{World, settings};
 
-const NAME: &str = "hanging-endpoint";
+const HANGING_ENDPOINT: &str = "hanging-endpoint";
+const SICK_ENDPOINTS: &str = "sick-endpoints";
 
 /// The rows of this file.
-pub const ROWS: [&str; 1] = [NAME];
+pub const ROWS: [&str; 2] = [HANGING_ENDPOINT, SICK_ENDPOINTS];
 
 /// Calls that hang.
 const HANGING: usize = 1_000;
 
-/// Measures the row.
-pub async fn measure(report: &mut Report) {
+/// Measures the rows.
+pub async fn measure(report: &mut Report, wants: &impl Fn(&[&str]) -> bool) {
+    if wants(&[HANGING_ENDPOINT]) {
+        beside_a_hanging_one(report).await;
+    }
+    if wants(&[SICK_ENDPOINTS]) {
+        beside_sick_ones(report).await;
+    }
+}
+
+/// Every second round has calls to a port where nobody listens, to a peer that answers after a second, and to one that fails
+/// every other time: as many as keep all three busy for the round.
+async fn beside_sick_ones(report: &mut Report) {
+    let defaults = settings().setting("pg_edge.max_in_flight", "256");
+    let world = World::start(defaults.setting("pg_edge.max_concurrency_per_endpoint", "64")).await;
+    let (slow, flapping) = (Peer::start().await, Peer::start().await);
+    slow.on("/", Reply::delay(Duration::from_secs(1)));
+    flapping.sequence("/", (0..100_000).map(|n| Reply::status(if n % 2 == 0 { 500 } else { 200 })));
+    let dead = format!("http://{}/", Peer::refusing_address().await);
+    let (url, calls) = (world.peer.url("/hook"), scale::size(2_000));
+    let (mut ours, mut limit) = (Vec::new(), Vec::new());
+    for _ in 0..scale::rounds(5) {
+        limit.push(p99(&world, &url, calls).await);
+        for sick in [&dead, &slow.url("/"), &flapping.url("/")] {
+            world.db.exec(&format!("select edge.http_post_async('{sick}') from generate_series(1, 500)")).await;
+        }
+        eventually("the slow one is busy", Duration::from_secs(30), || async { slow.in_flight() >= 64 }).await;
+        ours.push(p99(&world, &url, calls).await);
+        let cancel = "select edge.cancel(id) from edge.calls where state in ('pending', 'running', 'retrying')";
+        eventually("the sick ones' calls are gone", Duration::from_secs(60), || async {
+            world.db.exec(cancel).await;
+            world.db.one::<bool>("select queue_depth = 0 from edge.worker_status()").await
+        })
+        .await;
+    }
+    let what =
+        format!("p99 of {calls} calls one by one beside a dead, a slow and a flapping endpoint; the same without");
+    report.row(SICK_ENDPOINTS, what, "us", median(&ours), median(&limit), Budget::AtMost(1.1));
+}
+
+async fn beside_a_hanging_one(report: &mut Report) {
     // The defaults: 64 calls at once to one endpoint, 256 in all.
     let defaults = settings().setting("pg_edge.max_in_flight", "256");
     let world = World::start(defaults.setting("pg_edge.max_concurrency_per_endpoint", "64")).await;
@@ -44,7 +84,7 @@ pub async fn measure(report: &mut Report) {
         other.forget();
     }
     let what = format!("p99 of {calls} calls one by one while {HANGING} others hang; the same without");
-    report.row(NAME, what, "us", median(&ours), median(&limit), Budget::AtMost(1.1));
+    report.row(HANGING_ENDPOINT, what, "us", median(&ours), median(&limit), Budget::AtMost(1.1));
 }
 
 async fn p99(world: &World, url: &str, calls: usize) -> f64 {

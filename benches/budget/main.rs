@@ -61,7 +61,7 @@ async fn run() -> ExitCode {
         retention::measure(&mut report).await;
     }
     if wants(&isolation::ROWS) {
-        isolation::measure(&mut report).await;
+        isolation::measure(&mut report, &wants).await;
     }
     if wants(&memory::ROWS) {
         memory::measure(&mut report).await;

@@ -102,7 +102,7 @@ async fn calls_that_have_ended_make_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_running_and_retried_calls_count_until_their_end() {
-    let scene = Scene::on(Cluster::builder().setting(LIMIT, "10")).await;
+    let scene = Scene::on(Cluster::builder().setting(LIMIT, "10").setting("pg_edge.breaker_failures", "0")).await;
     let ada = scene.role("ada").await;
     scene.peer.on("/hang", Reply::hang()).on("/busy", Reply::status(503));
     for _ in 0..4 {
