@@ -110,7 +110,7 @@ pub fn special(address: IpAddr) -> Option<&'static str> {
 
 /// The IPv4 addresses that a tunnel or translator would send a packet for this IPv6 address to.
 ///
-/// Local NAT64 (RFC 8215) is not among them: where in its addresses the IPv4 address stands is each network's own choice.
+/// Local NAT64 (RFC 8215) is not among them: where in its addresses the IPv4 address stands is each network's choice.
 pub fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let words = address.segments();
     let at = |first: usize| Ipv4Addr::from((u32::from(words[first]) << 16) | u32::from(words[first + 1]));

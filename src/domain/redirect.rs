@@ -1,7 +1,7 @@
 //! Redirects: what is asked next, where a call follows them.
 //!
-//! The rules are those of RFC 9110, section 15.4, as browsers read them, and stricter where a secret could get into the
-//! wrong hands: a call that leaves its origin takes along nothing that its user gave but the body and what describes it.
+//! The rules are those of RFC 9110, section 15.4, and stricter where a secret could get into the wrong hands: a call
+//! that leaves its origin takes along nothing that its user gave but the body and what describes it.
 
 use http::{HeaderMap, HeaderName, Method};
 

@@ -1,5 +1,5 @@
-//! Certificate authorities of the user's own, beside those of the operating system. Read on the engine thread, and on the
-//! main thread where the setting is checked.
+//! Certificate authorities of the user's own, beside those of the operating system. Read on the engine thread, and on
+//! the main thread where the setting is checked.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
 //! The HTTP clients of the attempts, and with them the connections. Runs on the engine thread.
 //!
-//! One client serves all attempts, but those that show a client certificate: a connection belongs to who made it, so each
-//! certificate has a client, and with it connections, of its own.
+//! One client serves all attempts, but those that show a client certificate: a connection belongs to who made it, so
+//! each certificate has a client, and with it connections, of its own.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -120,8 +120,8 @@ impl Engine {
 
     /// Uses other settings for attempts sent from now on. Running ones finish under the old settings.
     ///
-    /// Reads the certificate authorities anew. Where nothing is different, open connections stay; where the new settings
-    /// cannot be used, the old ones do, and a log line says why.
+    /// The file with certificate authorities is read anew. Where nothing is different, open connections stay; where the
+    /// new settings cannot be used, the old ones do, and a log line says why.
     pub fn reconfigure(&self, settings: Settings) {
         self.command(Command::Reconfigure(Box::new(settings)));
     }

@@ -7,8 +7,8 @@ const ALERT: &str = "received fatal alert: ";
 
 /// What went wrong with TLS; `None` where it was something else.
 ///
-/// Since TLS 1.3, a peer refuses a client certificate only when the client takes the handshake for done. HTTP/2 then keeps
-/// of the error nothing but its text.
+/// Since TLS 1.3, a peer refuses a client certificate only when the client takes the handshake for done. HTTP/2 then
+/// keeps of the error nothing but its text.
 pub(super) fn about_tls(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     match error.downcast_ref::<Error>() {
         Some(Error::InvalidCertificate(error)) => Some(about_certificate(error)),

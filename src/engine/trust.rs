@@ -1,4 +1,5 @@
-//! TLS: whom to trust, which versions, which certificate to show, and when the handshake begins. Runs on the engine thread.
+//! TLS: whom to trust, which versions, which certificate to show, and when the handshake begins. Runs on the engine
+//! thread.
 //!
 //! The operating system's trust roots count, read when the client is made (`SSL_CERT_FILE` and `SSL_CERT_DIR` are
 //! honoured), and beside them the authorities that the settings name. The provider of cryptography is named here: the

@@ -68,8 +68,8 @@ impl Settings {
     }
 }
 
-/// Where calls may go. What stands in the settings has been checked, so nothing is lost by taking an unreadable text for an
-/// empty one.
+/// Where calls may go. What stands in the settings has been checked, so nothing is lost by taking an unreadable text
+/// for an empty one.
 pub fn guard() -> Guard {
     let hosts = |text: &str| HostPattern::parse_list(text).unwrap_or_default();
     Guard {

@@ -28,7 +28,7 @@ macro_rules! settings {
 settings! {
     ALLOWED_NETWORKS: Networks = c"", c"pg_edge.allowed_networks",
         c"Networks and addresses that calls may go to although they are not public.",
-        c"Separated by commas, such as 10.1.0.0/16, ::1. Without it private, loopback and other special addresses are refused.";
+        c"Separated by commas, such as 10.1.0.0/16, ::1. All other special addresses are refused.";
     ALLOWED_HOSTS: Hosts = c"", c"pg_edge.allowed_hosts",
         c"Hosts that calls may go to whatever their addresses.",
         c"Separated by commas; *.example.com stands for all names below example.com.";

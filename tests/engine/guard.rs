@@ -1,4 +1,5 @@
-//! The guard against names that resolve to what they like. 127.0.0.1 plays the public address, 127.0.0.2 the private one.
+//! The guard against names that resolve to what they like. 127.0.0.1 plays the public address, 127.0.0.2 the private
+//! one.
 
 use std::net::TcpListener;
 use std::time::Duration;
