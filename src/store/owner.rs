@@ -1,7 +1,8 @@
 //! Acting as the extension's owner for the length of a few statements.
 //!
 //! Runs on the main thread of a backend. Users have no right on `edge_store`; the functions of `edge` check what
-//! may be done, note who asked, and step up only around their own statements.
+//! may be done, note who asked, and step up only around their own statements. Workers, which begin as a superuser, step
+//! down to the same owner: should the tables belong to somebody who is none, his triggers gain nothing in them.
 
 use std::ffi::CStr;
 
@@ -15,6 +16,41 @@ use crate::error::Error;
 pub fn current_role() -> pg_sys::Oid {
     // SAFETY: reads a variable of the process on its main thread.
     unsafe { pg_sys::GetUserId() }
+}
+
+/// Who a process is: its user, and how free it is to become another.
+pub struct Identity {
+    user: pg_sys::Oid,
+    context: i32,
+}
+
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+impl Identity {
+    /// Who this process is now.
+    pub fn present() -> Self {
+        let mut identity = Self { user: pg_sys::InvalidOid, context: 0 };
+        // SAFETY: main thread; both out-pointers are valid.
+        unsafe { pg_sys::GetUserIdAndSecContext(&mut identity.user, &mut identity.context) };
+        identity
+    }
+
+    /// Becomes this one again.
+    pub fn take_again(self) {
+        // SAFETY: main thread; puts back what was noted.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
+    }
+
+    /// Becomes another user, who cannot become anybody else. As inside a SECURITY DEFINER function, SET ROLE is refused.
+    fn confine_to(&self, user: pg_sys::Oid) {
+        // SAFETY: main thread, inside a transaction, whose abort puts the user back.
+        unsafe { pg_sys::SetUserIdAndSecContext(user, self.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32) };
+    }
+}
+
+/// Makes a worker the extension's owner for the rest of its transaction, the triggers deferred to its commit included.
+pub fn step_down() -> Result<(), Error> {
+    Identity::present().confine_to(schema_owner()?);
+    Ok(())
 }
 
 /// Whose rows the views show.
@@ -61,24 +97,19 @@ pub fn name(role: pg_sys::Oid) -> String {
 #[allow(unsafe_code, reason = "the switch of user is the very thing this file is for")]
 pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     let owner = schema_owner()?;
-    let mut user = pg_sys::InvalidOid;
-    let mut context = 0;
-    // SAFETY: main thread, inside a transaction; both out-pointers are valid. SECURITY_LOCAL_USERID_CHANGE keeps
-    // SET ROLE from being used inside, exactly as in a SECURITY DEFINER function.
+    let identity = Identity::present();
+    // SAFETY: main thread, inside a transaction. Operators and functions of our statements are then Postgres' own, whatever
+    // the session's path says.
     let nest_level = unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let nest_level = pg_sys::NewGUCNestLevel();
-        // Operators and functions of our statements are then Postgres' own, whatever the session's path says.
         set_for_these_statements(c"search_path", c"pg_catalog, pg_temp");
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
         nest_level
     };
+    identity.confine_to(owner);
     let result = body();
-    // SAFETY: main thread; restores what was noted above.
-    unsafe {
-        pg_sys::SetUserIdAndSecContext(user, context);
-        pg_sys::AtEOXact_GUC(true, nest_level);
-    }
+    identity.take_again();
+    // SAFETY: main thread; ends the nest level begun above.
+    unsafe { pg_sys::AtEOXact_GUC(true, nest_level) };
     result
 }
 

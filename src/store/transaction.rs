@@ -9,6 +9,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use super::error_code::Listener;
+use super::owner::Identity;
 use crate::error::Error;
 
 /// Why a transaction of the worker did not commit.
@@ -49,7 +50,11 @@ pub fn attempt<R>(body: impl FnOnce() -> Result<(R, Durability), Error>) -> Resu
         unsafe { pg_sys::CommitTransactionCommand() };
         Ok(value)
     });
-    guarded_result(run)
+    // A commit leaves the process whoever it has become; an abort does not.
+    let identity = Identity::present();
+    let result = guarded_result(run);
+    identity.take_again();
+    result
 }
 
 /// Runs something that may raise an error, outside a transaction.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::lock::{self, Hold};
 use super::turn::Dispatcher;
 use super::{latch, stats};
+use crate::store::owner;
 use crate::store::retention::{self, Advance};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
@@ -109,7 +110,10 @@ impl Dispatcher {
 /// Runs a chore in a transaction, if the extension is there and nobody changes it.
 fn in_place<R>(chore: impl FnOnce() -> Result<R, crate::error::Error>) -> Result<Option<R>, Aborted> {
     attempt(AssertUnwindSafe(|| match lock::hold_extension() {
-        Hold::Held(_) => Ok((Some(under_snapshot(chore)?), Durability::Full)),
+        Hold::Held(_) => {
+            owner::step_down()?;
+            Ok((Some(under_snapshot(chore)?), Durability::Full))
+        }
         Hold::BeingChanged | Hold::Gone => Ok((None, Durability::Relaxed)),
     }))
 }

@@ -99,7 +99,8 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, before: Ran) -> Ran {
 
 fn run(role: pg_sys::Oid, taken: &Taken, timeout: Duration) -> Result<(), Error> {
     owner::acting(|| callbacks::forget(taken.call))?;
-    let viewer = Viewer { role, sees_all: true };
+    // Whatever the row says, a role's function is given a call of that role.
+    let viewer = Viewer { role, sees_all: false };
     let response = owner::acting(|| calls::response(taken.call, viewer))?;
     let Some(invocation) = owner::acting(|| callbacks::invocation(taken.function))? else {
         ereport!(ERROR, PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "the callback function no longer exists");

@@ -27,7 +27,7 @@ use crate::store::progress::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
-use crate::store::{callbacks, control, recovery, retention, scan};
+use crate::store::{callbacks, control, owner, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
 pub struct Found {
@@ -111,7 +111,10 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
     attempt(|| match lock::hold_extension() {
         Hold::Gone => Ok((Takeover::ExtensionGone, Durability::Relaxed)),
         Hold::BeingChanged => Ok((Takeover::ExtensionChanging, Durability::Relaxed)),
-        Hold::Held(extension) => Ok((Takeover::Done(read_and_renew(settings, now, extension)?), Durability::Full)),
+        Hold::Held(extension) => {
+            owner::step_down()?;
+            Ok((Takeover::Done(read_and_renew(settings, now, extension)?), Durability::Full))
+        }
     })
 }
 

@@ -27,6 +27,7 @@ use crate::domain::lane::Capacity;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::owner;
 use crate::store::progress::{Lease, Until};
 use crate::store::retention::Ring;
 use crate::store::scan::Care;
@@ -120,6 +121,7 @@ impl Dispatcher {
         let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
             Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
             Hold::Held(extension) if extension == self.extension => {
+                owner::step_down()?;
                 self.look(now)?;
                 self.choose(now)?;
                 self.write()?;
@@ -299,7 +301,11 @@ impl Dispatcher {
             let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
             let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
             let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
-            match attempt(|| Ok((under_snapshot(|| alone.write(self.ring.current))?, Durability::Full))) {
+            let write = || {
+                owner::step_down()?;
+                under_snapshot(|| alone.write(self.ring.current))
+            };
+            match attempt(|| Ok((write()?, Durability::Full))) {
                 Ok(()) => {
                     counting::ended(&alone.endings);
                     self.outbox.callbacks.retain(|callback| callback.call != call);

@@ -1,6 +1,6 @@
 //! Headers: what is refused, and that what is stored reads back the same.
 
-use pg_edge::domain::header::{HeaderError, from_block, parse, to_block};
+use pg_edge::domain::header::{HeaderError, from_block, parse, to_block, value};
 use pg_edge::domain::pairs;
 use proptest::prelude::*;
 
@@ -59,4 +59,16 @@ proptest! {
             prop_assert_eq!(to_block(&headers).unwrap().matches('\n').count(), 1);
         }
     }
+}
+
+#[test]
+fn headers_may_have_64_kb_in_all() {
+    let with = |value: usize| format!(r#"{{"a": "{}", "b": ["1", "2"]}}"#, "v".repeat(value));
+    let rest = "a: \r\nb: 1\r\nb: 2\r\n".len();
+    assert!(parse(&with(65_536 - rest)).is_ok());
+    assert_eq!(parse(&with(65_537 - rest)), Err(HeaderError::TooLarge));
+    assert_eq!(value("Content-Type", &"t".repeat(65_537)), Err(HeaderError::TooLarge));
+    // More of them than a map of headers can hold.
+    let many: Vec<String> = (0..40_000).map(|n| format!(r#""h{n}": "v""#)).collect();
+    assert_eq!(parse(&format!("{{{}}}", many.join(", "))), Err(HeaderError::TooLarge));
 }

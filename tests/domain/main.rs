@@ -3,6 +3,7 @@
 
 mod backlog;
 mod breaker;
+mod callback;
 mod cursor;
 mod endpoint;
 mod guard;

@@ -1,6 +1,6 @@
 //! URLs and methods: what is accepted, what is sent, what is refused and how it is said.
 
-use pg_edge::domain::request::{RequestError, method, origin, target};
+use pg_edge::domain::request::{RequestError, metadata_within_limit, method, origin, target};
 use proptest::prelude::*;
 
 #[test]
@@ -73,4 +73,21 @@ proptest! {
             prop_assert_eq!(target(url.as_str(), None).unwrap(), url);
         }
     }
+}
+
+#[test]
+fn a_url_may_have_16_kb_with_its_parameters() {
+    let base = "http://host/";
+    let fits = format!("{base}{}", "p".repeat(16_384 - base.len()));
+    assert_eq!(target(&fits, None).map(|url| url.as_str().len()), Ok(16_384));
+    assert_eq!(target(&format!("{fits}p"), None), Err(RequestError::UrlTooLong(16_385)));
+    assert_eq!(target(&fits, Some(r#"{"a": 1}"#)), Err(RequestError::UrlTooLong(16_388)));
+    // A fragment is not sent.
+    assert!(target(&format!("{fits}#{}", "f".repeat(100_000)), None).is_ok());
+}
+
+#[test]
+fn metadata_may_have_64_kb() {
+    assert_eq!(metadata_within_limit(65_536), Ok(()));
+    assert_eq!(metadata_within_limit(65_537), Err(RequestError::MetadataTooLarge(65_537)));
 }

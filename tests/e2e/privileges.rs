@@ -25,7 +25,14 @@ const FUNCTIONS: [&str; 13] = [
 const SUPERUSER_S: [&str; 4] =
     ["edge.pause()", "edge.resume()", "edge.grant_access('ada')", "edge.revoke_access('ada')"];
 
-const VIEWS: [&str; 4] = ["edge.calls", "edge.attempts", "edge.dead_letters", "edge.callback_errors"];
+const VIEWS: [&str; 6] = [
+    "edge.calls",
+    "edge.attempts",
+    "edge.dead_letters",
+    "edge.callbacks",
+    "edge.callback_errors",
+    "edge.queued_per_role",
+];
 
 const DENIED: &str = "42501";
 

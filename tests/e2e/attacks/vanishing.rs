@@ -101,6 +101,53 @@ async fn calls_stay_with_the_role_when_its_name_or_its_things_go_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_given_the_tables_gains_no_superuser_by_them() {
+    let scene = Scene::start().await;
+    scene.db.exec("create table who (at text, cur text); grant insert on who to public; create role installer superuser login").await;
+    scene.db.exec("drop extension pg_edge; grant create on schema public to public").await;
+    scene.cluster.connect_as("installer", "postgres").await.exec("create extension pg_edge").await;
+    let (eve, ada) = (scene.role("eve").await, scene.role("ada").await);
+    scene.db.exec("reassign owned by installer to eve").await;
+    eve.exec(
+        "create function spring() returns trigger language plpgsql as
+             $$ begin insert into public.who values (tg_relid::regclass::text, current_user); return coalesce(new, old); end $$;
+         do $$
+         declare t regclass;
+         begin
+             foreach t in array '{edge_store.request, edge_store.response, edge_store.attempt, edge_store.deferred,
+                                  edge_store.lease, edge_store.callback}'::regclass[] loop
+                 execute format('create trigger sprung before insert or update or delete on %s for each row execute function public.spring()', t);
+                 execute format('alter table %s enable always trigger sprung', t);
+             end loop;
+         end $$;
+         create constraint trigger later after insert on edge_store.lease deferrable initially deferred
+             for each row execute function spring();
+         alter table edge_store.lease enable always trigger later;
+         create constraint trigger later after insert on edge_store.deferred deferrable initially deferred
+             for each row execute function spring();
+         alter table edge_store.deferred enable always trigger later",
+    )
+    .await;
+    ada.exec("create function cb(r edge.response) returns void language sql as ''").await;
+    scene.peer.on("/bad", Reply::status(503));
+    for path in ["/good", "/bad"] {
+        let id =
+            call(&ada, "edge.http_get_async($1, max_attempts => 2, on_complete => 'cb')", &scene.peer.url(path)).await;
+        ended(&ada, id).await;
+    }
+    eventually("the callbacks have run", SERVER_DEADLINE, || async {
+        scene.db.one::<i64>("select count(*) from edge.callbacks").await == 0
+    })
+    .await;
+    let sprung = "select string_agg(distinct at, ' ' order by at) from who";
+    let tables: String = scene.db.one(sprung).await;
+    for table in ["attempt_", "callback", "deferred", "lease", "request_", "response_"] {
+        assert!(tables.contains(&format!("edge_store.{table}")), "no trigger fired on {table}: {tables}");
+    }
+    assert_eq!(scene.db.column::<String>("select distinct cur from who").await, ["eve"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_extension_whose_things_were_reassigned_works_on() {
     let scene = Scene::start().await;
     scene.db.exec("create role installer superuser login; drop extension pg_edge").await;
