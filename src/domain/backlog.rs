@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::breaker::{BreakerRules, State};
-use super::lane::{Capacity, Ended, Gate, Kind, Lane, LanePolicy, Room, Tally};
+use super::lane::{Lane, Room};
+use super::lane_policy::{Capacity, Gate, LanePolicy};
+use super::tally::{Ended, Kind, Tally};
 
 /// The name of a lane: an endpoint's own, or for a bare URL its origin.
 pub type LaneName = Arc<str>;

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 use url::{Position, Url};
 
-use super::lane::LanePolicy;
+use super::lane_policy::LanePolicy;
 use super::pairs::PairsError;
 use super::profile::Profile;
 use super::request::{self, RequestError};

@@ -6,99 +6,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-use super::breaker::{Breaker, BreakerRules, Health, State};
+use super::breaker::{Breaker, BreakerRules, State};
+use super::lane_policy::{Capacity, Gate, LanePolicy};
 use super::rate::{Bucket, Rate};
-
-/// How much may wait and run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// Calls on the wire in all.
-    pub in_flight: usize,
-    /// Calls on the wire to one endpoint that does not say otherwise.
-    pub per_lane: usize,
-    /// Calls waiting in memory in all.
-    pub window: usize,
-}
-
-/// What an endpoint says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LanePolicy {
-    /// Calls on the wire at once; `None` leaves it to the capacity.
-    pub max_concurrency: Option<usize>,
-    /// Calls a second; `None` is as many as come.
-    pub rate: Option<Rate>,
-    /// Whether anything is sent at all.
-    pub gate: Gate,
-}
-
-/// Whether an endpoint is in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gate {
-    /// It is.
-    #[default]
-    Open,
-    /// Its calls wait until somebody enables it.
-    Closed,
-}
-
-/// Whether a call has been tried before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It has not.
-    Fresh,
-    /// It has, and failed.
-    Retry,
-}
-
-/// What became of an attempt, as its endpoint sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// As it was taken.
-    pub kind: Kind,
-    /// Whether anything came back at all.
-    pub reach: Reach,
-    /// What it says of the endpoint.
-    pub health: Health,
-    /// What it means for the call.
-    pub call: CallEnd,
-}
-
-/// Whether an endpoint answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// With whatever status.
-    Answered,
-    /// It did not.
-    Silent,
-}
-
-/// What an attempt means for its call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallEnd {
-    /// It is done, and succeeded.
-    Succeeded,
-    /// It is done, and did not.
-    Failed,
-    /// It is tried again.
-    Retried,
-}
-
-/// Counts since the last look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Attempts that ended.
-    pub attempts: u64,
-    /// Attempts that spoke against the endpoint.
-    pub ill: u64,
-    /// Calls that succeeded.
-    pub succeeded: u64,
-    /// Calls that failed.
-    pub failed: u64,
-    /// Attempts after which the call is tried again.
-    pub retried: u64,
-    /// How often the breaker opened.
-    pub openings: u64,
-}
+use super::tally::{Ended, Kind, Reach, Tally};
 
 /// What is kept of all endpoints together, as far as one of them has to know it.
 #[derive(Clone, Copy, Debug)]
@@ -221,15 +132,8 @@ impl<T> Lane<T> {
         let was_open = matches!(self.breaker.state(now), State::Open(_));
         self.breaker.heard(ended.health, rules, now);
         let is_open = matches!(self.breaker.state(now), State::Open(_));
-        let tally = &mut self.tally;
-        tally.attempts += 1;
-        tally.ill += u64::from(ended.health == Health::Ill);
-        tally.openings += u64::from(is_open && !was_open);
-        match ended.call {
-            CallEnd::Succeeded => tally.succeeded += 1,
-            CallEnd::Failed => tally.failed += 1,
-            CallEnd::Retried => tally.retried += 1,
-        }
+        self.tally.count(&ended);
+        self.tally.openings += u64::from(is_open && !was_open);
     }
 
     pub fn park(&mut self, until: SystemTime) {

@@ -10,7 +10,7 @@ use super::datum::Jsonb;
 use super::statement::statements;
 use crate::domain::endpoint::{self, Endpoint, EndpointLimits};
 use crate::domain::header;
-use crate::domain::lane::{Gate, LanePolicy};
+use crate::domain::lane_policy::{Gate, LanePolicy};
 use crate::domain::profile::Profile;
 use crate::domain::rate::Rate;
 use crate::domain::retry_policy::{RetryPolicy, Written};

@@ -10,7 +10,7 @@ use super::statement::statements;
 use super::time::{from_timestamp, to_timestamp};
 use crate::domain::call::CallId;
 use crate::domain::cursor::IdRange;
-use crate::domain::lane::Kind;
+use crate::domain::tally::Kind;
 use crate::error::Error;
 
 /// A call as it stands in the queue.

@@ -10,8 +10,8 @@ use pgrx::pg_sys;
 
 use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
-use crate::domain::lane::Kind;
 use crate::domain::request::Request;
+use crate::domain::tally::Kind;
 use crate::store::scan::{Body, Queued};
 
 /// A call that waits in memory.

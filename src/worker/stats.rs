@@ -12,7 +12,7 @@ use pgrx::{PGRXSharedMemory, PgAtomic, pg_shmem_init};
 
 use crate::domain::backlog::LaneStatus;
 use crate::domain::breaker::State;
-use crate::domain::lane::Gate;
+use crate::domain::lane_policy::Gate;
 
 /// Endpoints that the whole cluster can show. A newcomer takes the row that has been silent longest.
 const ROWS: usize = 512;

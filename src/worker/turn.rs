@@ -23,7 +23,7 @@ use super::{failpoint, settle};
 use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
-use crate::domain::lane::Capacity;
+use crate::domain::lane_policy::Capacity;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;

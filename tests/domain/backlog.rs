@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pg_edge::domain::backlog::{Admission, Backlog, LaneName, Rest};
 use pg_edge::domain::breaker::{BreakerRules, Health};
-use pg_edge::domain::lane::{CallEnd, Capacity, Ended, Gate, Kind, LanePolicy, Reach};
+use pg_edge::domain::lane_policy::{Capacity, Gate, LanePolicy};
 use pg_edge::domain::rate::Rate;
+use pg_edge::domain::tally::{CallEnd, Ended, Kind, Reach};
 use proptest::prelude::*;
 
 const WELL: Ended = Ended { kind: Kind::Fresh, reach: Reach::Answered, health: Health::Well, call: CallEnd::Succeeded };

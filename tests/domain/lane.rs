@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pg_edge::domain::backlog::{Backlog, LaneName};
 use pg_edge::domain::breaker::{BreakerRules, Health};
-use pg_edge::domain::lane::{CallEnd, Capacity, Ended, Gate, Kind, LanePolicy, Reach};
+use pg_edge::domain::lane_policy::{Capacity, Gate, LanePolicy};
 use pg_edge::domain::rate::Rate;
+use pg_edge::domain::tally::{CallEnd, Ended, Kind, Reach};
 
 const CAPACITY: Capacity = Capacity { in_flight: 256, per_lane: 8, window: 4096 };
 
