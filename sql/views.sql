@@ -196,3 +196,8 @@ select stats.*
 from edge_store.endpoint_stats() as stats
 where pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage')
    or exists (select from edge_store.endpoint where endpoint.name = stats.endpoint);
+
+-- Names and dates; whoever is granted the view sees all.
+create view edge.secrets as
+select secret.name, secret.key_id, secret.created_at, secret.updated_at
+from edge_store.secret;

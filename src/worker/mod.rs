@@ -5,6 +5,7 @@
 
 mod activity;
 mod cancel;
+mod credentials;
 mod dispatcher;
 mod endpoints;
 mod engine_log;
@@ -20,6 +21,7 @@ mod outbox;
 mod report;
 mod runner;
 mod runners;
+mod secrets;
 mod send;
 mod session;
 mod settle;

@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
 use super::runners::Runners;
+use super::secrets::Secrets;
 use super::settle;
 use super::shared::Database;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
@@ -56,6 +57,7 @@ impl Dispatcher {
         }
         Self {
             runners: Runners::new(settings.max_runners, settings.callback_timeout),
+            secrets: Secrets::default(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,

@@ -15,6 +15,7 @@ use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::{Outbox, without_answer};
 use super::runners::Runners;
+use super::secrets::Secrets;
 use super::send::Departure;
 use super::shared::Database;
 use super::wake::reason;
@@ -72,6 +73,7 @@ pub struct Dispatcher {
     /// Chosen to be sent, as soon as their lease has committed.
     pub(super) taking: Vec<Departure>,
     pub(super) runners: Runners,
+    pub(super) secrets: Secrets,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) paused: bool,
@@ -172,6 +174,9 @@ impl Dispatcher {
         self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        if reasons & reason::SECRETS != 0 {
+            self.secrets.forget();
+        }
         if now >= self.timers.next_poll {
             self.wants.scan = true;
             self.wants.cancellations = true;
@@ -319,6 +324,8 @@ impl Dispatcher {
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.settings = settings;
+        // The key file and the directory may be other ones now.
+        self.secrets.forget();
         self.wants.callbacks = true;
     }
 }

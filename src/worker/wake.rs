@@ -28,6 +28,8 @@ pub mod reason {
     pub const ENDPOINTS: u32 = 32;
     /// The extension was created: not for a dispatcher, but for the launcher.
     pub const CREATED: u32 = 16;
+    /// Secrets were set, dropped or encrypted anew.
+    pub const SECRETS: u32 = 64;
 }
 
 thread_local! {

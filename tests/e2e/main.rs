@@ -28,6 +28,8 @@ mod replaying;
 mod retention;
 mod retrying;
 mod scene;
+mod secrets;
+mod secrets_leak;
 mod shutdown;
 mod signals;
 mod smoke;
