@@ -27,6 +27,9 @@ use crate::store::{key_file, secrets, vault};
 const FRESH: Duration = Duration::from_secs(5);
 const FRESH_FILE: Duration = Duration::from_secs(1);
 
+/// That there is none holds for the other calls of the turn: whoever mends it should not have to wait.
+const FRESH_FAILURE: Duration = Duration::from_millis(1);
+
 /// Values kept; with more, all begin anew.
 const MOST_KEPT: usize = 1024;
 
@@ -88,7 +91,11 @@ impl Secrets {
                 continue;
             }
             let value = under_snapshot(|| read(&placeholder));
-            let fresh = if placeholder.kind == Kind::File { FRESH_FILE } else { FRESH };
+            let fresh = match (&value, placeholder.kind) {
+                (Err(_), _) => FRESH_FAILURE,
+                (Ok(_), Kind::File) => FRESH_FILE,
+                (Ok(_), Kind::Secret | Kind::Vault) => FRESH,
+            };
             self.known.insert(placeholder, Known { value, until: now + fresh });
         }
     }

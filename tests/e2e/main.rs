@@ -32,6 +32,7 @@ mod secrets;
 mod secrets_leak;
 mod shutdown;
 mod signals;
+mod signatures;
 mod smoke;
 mod steering;
 mod tls;
