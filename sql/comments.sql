@@ -46,6 +46,12 @@ comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wi
 comment on function edge_store.endpoint_stats is 'The endpoints of this database, as its dispatcher last saw them.';
 comment on function edge_store.redacted_headers is 'An endpoint''s headers with credentials hidden.';
 comment on table edge_store.endpoint is 'Named endpoints. Part of a dump.';
+comment on function edge.set_secret is 'Sets a secret: any text of 1 to 65536 bytes, stored encrypted. ${secret:NAME} in a header stands for it when a call is sent. A secret of the same name is replaced, for calls that wait already as well. Keeps its value out of the server log as far as Postgres allows: see docs/secrets.md. For superusers, and roles that were granted EXECUTE.';
+comment on function edge.drop_secret is 'Removes a secret; true if there was one. Calls that need it fail with error_class secret.';
+comment on function edge.rotate_secret_key is 'Adds a new key to the file of pg_edge.secret_key_file and encrypts all secrets of this database anew with it; tells how many. The old keys stay in the file. For superusers.';
+
+comment on view edge.secrets is 'Names of secrets, which key each is encrypted with, and when it was set first and last. Never values.';
+
 comment on function edge_store.origin is 'The endpoint that a URL belongs to: its scheme, host and port (RFC 6454).';
 comment on function edge_store.redacted_url is 'A URL with the values of parameters that look like credentials hidden.';
 comment on function edge_store.current_role_oid is 'The role that the present statement runs as.';
@@ -69,6 +75,7 @@ comment on table edge_store.late is 'Calls that ended after their slot was close
 comment on table edge_store.cancellation is 'Calls that are to be cancelled.';
 comment on table edge_store.idempotency is 'Idempotency keys in use.';
 comment on table edge_store.callback is 'Callbacks that are to be run.';
+comment on table edge_store.secret is 'Secrets, encrypted. Dumped by pg_dump; the key is not.';
 comment on table edge_store.control is 'One row: who this database is, and what its dispatcher is told.';
 comment on view edge_store.call is 'Every call with what is known of it.';
 comment on view edge_store.dead_letter is 'Failed calls that have not been replayed.';

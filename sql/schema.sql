@@ -202,6 +202,17 @@ create table edge_store.endpoint (
     updated_at          timestamptz not null
 );
 select pg_catalog.pg_extension_config_dump('edge_store.endpoint', '');
+-- Secrets, encrypted under a key of pg_edge.secret_key_file. pg_dump takes the rows along, since nobody can read them
+-- without that file.
+create table edge_store.secret (
+    name            text        primary key,
+    key_id          text        not null,
+    nonce           bytea       not null,
+    ciphertext      bytea       not null,
+    created_at      timestamptz not null,
+    updated_at      timestamptz not null
+);
+select pg_catalog.pg_extension_config_dump('edge_store.secret', '');
 
 -- One row: who this database is, and what its dispatcher is told.
 create table edge_store.control (

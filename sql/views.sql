@@ -215,3 +215,8 @@ select
 from edge_store.queued_per_role() as queued
 where queued.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
+
+-- Names and dates; whoever is granted the view sees all.
+create view edge.secrets as
+select secret.name, secret.key_id, secret.created_at, secret.updated_at
+from edge_store.secret;

@@ -8,9 +8,11 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 use crate::domain::endpoint::EndpointError;
 use crate::domain::header::HeaderError;
 use crate::domain::pairs::PairsError;
+use crate::domain::placeholder::PlaceholderError;
 use crate::domain::profile::UnknownProfile;
 use crate::domain::request::RequestError;
 use crate::domain::retry_policy::PolicyError;
+use crate::domain::signature::SignatureError;
 
 /// What SQL users are told.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,20 @@ pub enum Error {
     EndpointExists(String),
     #[error("endpoint \"{0}\" has calls that have not ended")]
     EndpointInUse(String),
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error("a placeholder for a secret in a call's headers needs the right to execute edge.set_secret(text, text)")]
+    SecretsNotAllowed,
+    #[error("the value of a secret must have 1 to 65536 bytes, not {0}")]
+    SecretLength(usize),
+    #[error("secret \"{name}\" cannot be decrypted with the key file \"{file}\": {reason}")]
+    SecretClosed { name: String, file: String, reason: String },
+    #[error("the key file \"{file}\" cannot be used: {reason}")]
+    KeyFile { file: String, reason: String },
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
     #[error("call {0} does not exist")]
     NoSuchCall(i64),
     #[error("call {0} was queued by this transaction and is sent only after its commit")]
@@ -87,14 +103,19 @@ impl Error {
             | Self::Endpoint(_)
             | Self::Profile(_)
             | Self::Policy(_)
+            | Self::Placeholder(_)
+            | Self::Signature(_)
+            | Self::SecretLength(_)
             | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
             Self::EndpointInUse(_) => Code::ERRCODE_OBJECT_IN_USE,
+            Self::SecretClosed { .. } | Self::KeyFile { .. } => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::NoRandomness => Code::ERRCODE_SYSTEM_ERROR,
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::QueuedHere(_) | Self::FrozenSnapshot => Code::ERRCODE_INVALID_TRANSACTION_STATE,
             Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Self::NotExecutable(_) => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Self::NotExecutable(_) | Self::SecretsNotAllowed => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NotACallback(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
             Self::QueueFull { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
@@ -125,6 +146,15 @@ impl Error {
             Self::EndpointInUse(_) => Some(
                 "Wait for them, or give force => true: they then fail, and can be replayed once there is an endpoint of that name.",
             ),
+            Self::SecretsNotAllowed => Some(
+                "Name an endpoint that has the header, or ask a superuser: GRANT EXECUTE ON FUNCTION edge.set_secret.",
+            ),
+            Self::KeyFile { .. } => Some(
+                "The file of pg_edge.secret_key_file must belong to the server's user, with mode 0600. See docs/secrets.md.",
+            ),
+            Self::SecretClosed { .. } => {
+                Some("Bring the key back into the file from its backup, or set the secret anew.")
+            }
             Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
             _ => None,
         };

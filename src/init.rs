@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::error::Error;
-use crate::{guc, worker};
+use crate::{conceal, guc, worker};
 
 // The two schemas are made by sql/schema.sql, which fails loudly where one exists already; pgrx wants to know of them.
 #[pg_schema]
@@ -52,6 +52,9 @@ pgrx::extension_sql_file!(
         api::outcome::status,
         api::outcome::wait,
         api::retry_policy::retry_policy,
+        api::secrets::drop_secret,
+        api::secrets::rotate_secret_key,
+        api::secrets::set_secret,
         api::views::body_json,
         api::views::body_text,
         api::views::content_type,
@@ -73,6 +76,7 @@ pub extern "C-unwind" fn _PG_init() {
     }
     guc::register();
     worker::register();
+    conceal::register();
 }
 
 #[allow(unsafe_code, reason = "two flags of Postgres are read")]

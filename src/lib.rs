@@ -18,6 +18,8 @@ pub mod engine;
 #[cfg(feature = "pg")]
 mod api;
 #[cfg(feature = "pg")]
+mod conceal;
+#[cfg(feature = "pg")]
 mod error;
 #[cfg(feature = "pg")]
 mod guc;

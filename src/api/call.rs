@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
 use crate::store::queue::{self, Claim, NewCall};
-use crate::store::{calls, endpoints, owner};
+use crate::store::{calls, endpoints, owner, secrets};
 use crate::worker::queued;
 use crate::worker::wake::{self, reason};
 
@@ -75,6 +75,9 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
     let largest = Settings::current().max_request_bytes;
     let largest = endpoint.as_ref().map_or(largest, |endpoint| endpoint.max_request_bytes(largest));
     request::within_limit(body.as_deref().unwrap_or_default(), largest)?;
+    if header::holds_placeholder(&headers)? && !owner::acting(|| secrets::may_use(owner))? {
+        return Err(Error::SecretsNotAllowed);
+    }
     let headers = header::to_block(&headers);
     let on_complete = asked.on_complete.map(|function| callback(owner, function)).transpose()?;
     let idempotency_key = asked.idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;

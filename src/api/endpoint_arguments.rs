@@ -8,9 +8,11 @@ use pgrx::datum::{AnyNumeric, Interval};
 use super::arguments;
 use crate::domain::endpoint;
 use crate::domain::header;
+use crate::domain::placeholder;
 use crate::domain::profile::Profile;
 use crate::domain::rate::Rate;
 use crate::domain::retry_policy::Written;
+use crate::domain::signature::SigningKey;
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
 use crate::store::endpoints::Changes;
@@ -76,15 +78,17 @@ impl Given {
             quota_action: read(self.quota_action, "quota_action")?.map(quota_action).transpose()?,
             max_redirects: within("max_redirects", "between 0 and 20", 0..=20, self.max_redirects)?
                 .and_then(|hops| i16::try_from(hops).ok()),
-            client_certificate: read(self.client_certificate, "client_certificate")?,
-            client_key: read(self.client_key, "client_key")?,
+            client_certificate: read(self.client_certificate, "client_certificate")?.map(pem).transpose()?,
+            client_key: read(self.client_key, "client_key")?.map(pem).transpose()?,
         })
     }
 }
 
 /// As a block; an empty one says that there are none.
 fn headers(given: Jsonb) -> Result<String, Error> {
-    Ok(header::to_block(&header::parse(&given.read("headers")?)?).unwrap_or_default())
+    let headers = header::parse(&given.read("headers")?)?;
+    header::holds_placeholder(&headers)?;
+    Ok(header::to_block(&headers).unwrap_or_default())
 }
 
 fn retry(given: Jsonb) -> Result<Jsonb, Error> {
@@ -104,7 +108,24 @@ fn size(argument: &'static str, given: Option<i32>) -> Result<Option<i32>, Error
 }
 
 fn secrets(given: Vec<Option<String>>) -> Result<Vec<String>, Error> {
-    given.into_iter().map(|secret| secret.ok_or(Error::NullArgument("an item of signing_secrets"))).collect()
+    given
+        .into_iter()
+        .map(|secret| signing_secret(secret.ok_or(Error::NullArgument("an item of signing_secrets"))?))
+        .collect()
+}
+
+/// A key as it stands, or a text with placeholders that will give one.
+fn signing_secret(given: String) -> Result<String, Error> {
+    if !placeholder::is_in(&given)? {
+        SigningKey::parse(&given)?;
+    }
+    Ok(given)
+}
+
+/// PEM, or a text with placeholders for it.
+fn pem(given: String) -> Result<String, Error> {
+    placeholder::is_in(&given)?;
+    Ok(given)
 }
 
 fn quota_action(given: String) -> Result<String, Error> {

@@ -13,5 +13,6 @@ mod http;
 mod invoke;
 mod outcome;
 mod retry_policy;
+mod secrets;
 mod stats;
 pub mod views;

@@ -5,6 +5,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::pairs::{self, PairsError};
+use super::placeholder::{self, PlaceholderError};
 
 /// Why headers were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,13 @@ pub fn value(name: &'static str, text: &str) -> Result<HeaderValue, HeaderError>
     HeaderValue::from_str_or_bytes(text).ok_or_else(|| HeaderError::Value(name.to_owned()))
 }
 
+/// A value that is not to be shown, by this process or any library in it. `None` where it could break out of its line.
+pub fn secret_value(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str_or_bytes(text)?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// The headers as lines, or `None` when there are none.
 pub fn to_block(headers: &HeaderMap) -> Option<String> {
     let mut block = String::new();
@@ -95,6 +103,16 @@ pub fn from_block(block: &str) -> Result<HeaderMap, HeaderError> {
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+/// Whether a value among the headers holds a placeholder for a secret. One that is malformed is an error.
+pub fn holds_placeholder(headers: &HeaderMap) -> Result<bool, PlaceholderError> {
+    let mut holds = false;
+    for value in headers.values() {
+        // What was given as text is text still.
+        holds |= placeholder::is_in(std::str::from_utf8(value.as_bytes()).unwrap_or_default())?;
+    }
+    Ok(holds)
 }
 
 trait FromText: Sized {

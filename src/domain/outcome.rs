@@ -68,6 +68,8 @@ pub enum FailureClass {
     ResponseTooLarge,
     /// The stored call cannot be turned into a request.
     InvalidRequest,
+    /// A placeholder for a secret has no value that can be sent.
+    Secret,
     /// The user cancelled the call.
     Cancelled,
     /// The worker or the server ended while the attempt was in flight.
@@ -95,7 +97,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -107,6 +109,7 @@ impl FailureClass {
         Self::Redirect,
         Self::ResponseTooLarge,
         Self::InvalidRequest,
+        Self::Secret,
         Self::Cancelled,
         Self::Interrupted,
         Self::Exhausted,
@@ -129,6 +132,7 @@ impl FailureClass {
             Self::Redirect => "redirect",
             Self::ResponseTooLarge => "response_too_large",
             Self::InvalidRequest => "invalid_request",
+            Self::Secret => "secret",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
             Self::Exhausted => "exhausted",
@@ -155,6 +159,7 @@ impl FailureClass {
             | Self::Redirect
             | Self::ResponseTooLarge
             | Self::InvalidRequest
+            | Self::Secret
             | Self::Cancelled
             | Self::HttpStatus
             | Self::Expired => Retryability::Final,

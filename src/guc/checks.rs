@@ -24,6 +24,25 @@ pub(super) struct Authorities;
 /// A version of TLS.
 pub(super) struct Version;
 
+/// Any text but none.
+pub(super) struct NotEmpty;
+
+/// A path that means the same to everybody, or none.
+pub(super) struct AbsoluteOrEmpty;
+
+impl Check for NotEmpty {
+    fn check(text: &str) -> Result<(), String> {
+        if text.is_empty() { Err("It must not be empty.".to_owned()) } else { Ok(()) }
+    }
+}
+
+impl Check for AbsoluteOrEmpty {
+    fn check(text: &str) -> Result<(), String> {
+        let good = text.is_empty() || text.starts_with('/');
+        if good { Ok(()) } else { Err("It must be an absolute path.".to_owned()) }
+    }
+}
+
 impl Check for Networks {
     fn check(text: &str) -> Result<(), String> {
         network::parse(text).map(drop).map_err(|error| error.to_string())

@@ -88,6 +88,16 @@ pub fn tls() -> TlsSettings {
     }
 }
 
+/// The file of keys for secrets.
+pub fn secret_key_file() -> String {
+    texts::read(&texts::SECRET_KEY_FILE)
+}
+
+/// The directory of `${file:…}`, where there is one.
+pub fn secrets_directory() -> Option<String> {
+    Some(texts::read(&texts::SECRETS_DIRECTORY)).filter(|directory| !directory.is_empty())
+}
+
 fn count(setting: &GucSetting<i32>) -> usize {
     // No setting of the table has a negative minimum.
     setting.get().unsigned_abs() as usize

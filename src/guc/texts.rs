@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 
-use super::checks::{Authorities, Check, Hosts, Networks, Version};
+use super::checks::{AbsoluteOrEmpty, Authorities, Check, Hosts, Networks, NotEmpty, Version};
 
 /// One text setting, and what may stand in it.
 struct Setting {
@@ -41,6 +41,12 @@ settings! {
     TLS_MIN_VERSION: Version = c"1.2", c"pg_edge.tls_min_version",
         c"The oldest version of TLS that is spoken, 1.2 or 1.3.",
         c"";
+    SECRET_KEY_FILE: NotEmpty = c"pg_edge.key", c"pg_edge.secret_key_file",
+        c"The file that holds the keys with which secrets are encrypted.",
+        c"A relative path starts at the data directory. It is made where it is missing.";
+    SECRETS_DIRECTORY: AbsoluteOrEmpty = c"", c"pg_edge.secrets_directory",
+        c"The directory whose files ${file:NAME} stands for.",
+        c"Empty refuses such placeholders.";
 }
 
 /// Makes them known to Postgres.

@@ -1,4 +1,5 @@
-//! Every SQL statement of pg_edge: one function each, named after what it means.
+//! Every SQL statement of pg_edge: one function each, named after what it means. And the file of keys, which is kept
+//! outside the database.
 //!
 //! Runs on the main thread of a backend or a worker. Nothing here decides anything.
 
@@ -8,12 +9,16 @@ pub mod control;
 pub mod datum;
 pub mod endpoints;
 mod error_code;
+pub mod key_file;
 pub mod owner;
 pub mod progress;
 pub mod queue;
 pub mod recovery;
 pub mod retention;
 pub mod scan;
+pub mod secret_file;
+pub mod secrets;
 pub mod statement;
 pub mod time;
 pub mod transaction;
+pub mod vault;

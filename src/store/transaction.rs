@@ -74,6 +74,33 @@ fn guarded_result<R>(run: AssertUnwindSafe<impl FnOnce() -> Result<R, Aborted>>)
     result
 }
 
+/// Runs `body`, which may raise an error, in a subtransaction of the running transaction; an error undoes that alone.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn in_subtransaction<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Aborted> {
+    // SAFETY: main thread, inside a transaction. What is begun here is released or rolled back below, and both leave
+    // memory context and resource owner to whoever began it.
+    let (context, owner) = unsafe {
+        let before = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(before.0);
+        before
+    };
+    let run = AssertUnwindSafe(|| body().map_err(Aborted::from_error));
+    let listener = Listener::begin();
+    let result = PgTryBuilder::new(run).catch_others(|caught| Err(Aborted::from_caught(caught, &listener))).execute();
+    drop(listener);
+    // SAFETY: as above.
+    unsafe {
+        match result {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+    }
+    result
+}
+
 /// Runs `body` under a snapshot taken now.
 #[allow(unsafe_code, reason = "the order of snapshot and statements is what the cursor rests on")]
 pub fn under_snapshot<R>(body: impl FnOnce() -> R) -> R {

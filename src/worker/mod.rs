@@ -6,6 +6,7 @@
 mod activity;
 mod cancel;
 mod counting;
+mod credentials;
 mod dispatcher;
 mod endpoints;
 mod engine_log;
@@ -23,6 +24,7 @@ pub mod quota;
 mod report;
 mod runner;
 mod runners;
+mod secrets;
 mod send;
 mod session;
 mod settle;

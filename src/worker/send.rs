@@ -58,7 +58,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Takes calls out of the backlog. One whose body cannot be read stays in `chosen`, and is tried in the next turn.
+    /// Takes calls out of the backlog. One whose body or secrets cannot be read stays in `chosen`, and is tried in the next turn.
     fn take(&mut self, now: SystemTime) -> Result<(), Error> {
         let mut bytes = 0;
         while bytes < BODY_BUDGET {
@@ -72,6 +72,7 @@ impl Dispatcher {
                     bytes += waiting.stored_bytes();
                     waiting.request.body = under_snapshot(|| scan::body(waiting.queued.id, waiting.queued.slot))?;
                 }
+                self.fetch_secrets_of_next(now)?;
                 if let Some((lane, waiting)) = self.chosen.pop_front() {
                     self.depart(lane, waiting, now);
                 }
@@ -147,16 +148,20 @@ impl Dispatcher {
             // The base may have changed while the call waited.
             request.url =
                 endpoint::resolve(&endpoint.base, &queued.url).map_err(|error| Unsent::Refused(error.to_string()))?;
-            endpoint.complete(&mut request.headers);
-            endpoint.add_credentials(&mut request.headers);
         }
+        let endpoint = endpoint.map(AsRef::as_ref);
+        self.complete(queued, endpoint, &mut request)?;
         self.add_key(queued, &mut request);
+        self.sign(queued, endpoint, &mut request, now)?;
         Ok(Attempt {
             call: queued.id,
             number: queued.tries + 1,
             request,
-            limits: self.limits(queued, endpoint.map(AsRef::as_ref)),
-            route: Route { redirects: endpoint.map_or(0, |endpoint| endpoint.max_redirects), identity: None },
+            limits: self.limits(queued, endpoint),
+            route: Route {
+                redirects: endpoint.map_or(0, |endpoint| endpoint.max_redirects),
+                identity: self.identity(endpoint)?,
+            },
         })
     }
 

@@ -100,6 +100,8 @@ pub enum Unsent {
     Cancelled,
     /// Its row cannot be turned into a request; says why.
     Refused(String),
+    /// A placeholder for a secret has no value; says why.
+    Unresolved(String),
     /// It is older than its endpoint's policy allows.
     Expired,
 }
@@ -113,6 +115,7 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
             (Final::Cancelled, FailureClass::Cancelled, "the call was cancelled before it was sent".to_owned())
         }
         Unsent::Refused(reason) => (Final::Failed, FailureClass::InvalidRequest, reason),
+        Unsent::Unresolved(reason) => (Final::Failed, FailureClass::Secret, reason),
         Unsent::Expired => {
             (Final::Expired, FailureClass::Expired, "the call grew older than its retry policy's max_age".to_owned())
         }

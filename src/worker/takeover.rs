@@ -15,6 +15,7 @@ use super::ledger::Ledger;
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
 use super::runners::Runners;
+use super::secrets::Secrets;
 use super::settle;
 use super::shared::Database;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
@@ -57,6 +58,7 @@ impl Dispatcher {
         }
         Self {
             runners: Runners::new(settings.max_runners, settings.callback_timeout),
+            secrets: Secrets::default(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,

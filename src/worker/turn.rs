@@ -16,6 +16,7 @@ use super::ledger::{Ledger, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::{Outbox, without_answer};
 use super::runners::Runners;
+use super::secrets::Secrets;
 use super::send::Departure;
 use super::shared::Database;
 use super::wake::reason;
@@ -74,6 +75,7 @@ pub struct Dispatcher {
     /// Chosen to be sent, as soon as their lease has committed.
     pub(super) taking: Vec<Departure>,
     pub(super) runners: Runners,
+    pub(super) secrets: Secrets,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
@@ -178,6 +180,9 @@ impl Dispatcher {
         self.wants.extension |= reasons & reason::LOOK != 0;
         if reasons & reason::RECOUNT != 0 {
             self.counting.want();
+        }
+        if reasons & reason::SECRETS != 0 {
+            self.secrets.forget();
         }
         if now >= self.timers.next_poll {
             self.wants.scan = true;
@@ -333,6 +338,8 @@ impl Dispatcher {
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.settings = settings;
+        // The key file and the directory may be other ones now.
+        self.secrets.forget();
         self.wants.callbacks = true;
     }
 }

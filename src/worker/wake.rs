@@ -29,7 +29,9 @@ pub mod reason {
     /// The extension was created: not for a dispatcher, but for the launcher.
     pub const CREATED: u32 = 16;
     /// Calls are counted as queued that never will be: a prepared transaction was rolled back.
-    pub const RECOUNT: u32 = 32;
+    pub const RECOUNT: u32 = 128;
+    /// Secrets were set, dropped or encrypted anew.
+    pub const SECRETS: u32 = 64;
 }
 
 thread_local! {

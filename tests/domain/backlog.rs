@@ -152,7 +152,7 @@ fn name(lane: usize) -> LaneName {
 
 /// Every fifth call has been tried before.
 fn kind(call: u32) -> Kind {
-    if call % 5 == 0 { Kind::Retry } else { Kind::Fresh }
+    if call.is_multiple_of(5) { Kind::Retry } else { Kind::Fresh }
 }
 
 fn number(lane: &LaneName) -> usize {

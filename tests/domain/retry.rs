@@ -105,6 +105,7 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Redirect
             | Class::ResponseTooLarge
             | Class::InvalidRequest
+            | Class::Secret
             | Class::Cancelled
             | Class::HttpStatus
             | Class::Expired => None,

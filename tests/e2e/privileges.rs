@@ -22,8 +22,15 @@ const FUNCTIONS: [&str; 13] = [
 ];
 
 /// Those that are the superuser's.
-const SUPERUSER_S: [&str; 4] =
-    ["edge.pause()", "edge.resume()", "edge.grant_access('ada')", "edge.revoke_access('ada')"];
+const SUPERUSER_S: [&str; 7] = [
+    "edge.pause()",
+    "edge.resume()",
+    "edge.grant_access('ada')",
+    "edge.revoke_access('ada')",
+    "edge.set_secret('a', 'b')",
+    "edge.drop_secret('a')",
+    "edge.rotate_secret_key()",
+];
 
 const VIEWS: [&str; 6] = [
     "edge.calls",
