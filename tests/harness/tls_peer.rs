@@ -9,7 +9,8 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -48,8 +49,10 @@ impl TlsPeer {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // A client that does not trust the certificate ends the handshake.
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let stream = match acceptor.accept(stream).into_fallible().await {
+                        Ok(stream) => stream,
+                        Err((_refused, stream)) => return linger(stream).await,
+                    };
                     let answer = service_fn(|_| async {
                         Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"{}"))))
                     });
@@ -74,6 +77,13 @@ impl TlsPeer {
     pub fn authority(&self) -> &str {
         &self.authority
     }
+}
+
+/// An alert has been written. Closing with something unread would lose it on the way.
+async fn linger(mut stream: TcpStream) {
+    let _gone = stream.shutdown().await;
+    let mut waste = [0; 1_024];
+    while stream.read(&mut waste).await.is_ok_and(|read| read > 0) {}
 }
 
 fn certified(versions: &[&'static SupportedProtocolVersion], clients: Clients) -> (ServerConfig, String, Client) {
