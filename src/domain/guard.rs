@@ -64,7 +64,9 @@ pub struct HostError(pub String);
 
 impl Guard {
     /// Whether a request for this URL may be begun. A name passes here and is judged by what it resolves to.
-    pub fn check_url(&self, url: &Url) -> Result<(), Refusal> {
+    ///
+    /// `is_own` knows the addresses of this very machine. It is asked about public ones that nothing allows.
+    pub fn check_url(&self, url: &Url, is_own: impl Fn(IpAddr) -> bool) -> Result<(), Refusal> {
         let address = match url.host() {
             None => return Err(Refusal::Host),
             Some(Host::Domain(name)) => return self.check_name(name).map(|_| ()),
@@ -78,7 +80,7 @@ impl Guard {
         if self.allowed_hosts.iter().any(is_it) {
             return Ok(());
         }
-        self.check_address(address)
+        self.check_address(address, is_own)
     }
 
     /// What is known of a host by its name alone.
@@ -91,21 +93,26 @@ impl Guard {
     }
 
     /// Whether a connection may be made to this address. One that embeds another must pass as both.
-    pub fn check_address(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub fn check_address(&self, address: IpAddr, is_own: impl Fn(IpAddr) -> bool) -> Result<(), Refusal> {
         let address = address.to_canonical();
-        self.check_by_itself(address)?;
+        self.check_by_itself(address, &is_own)?;
         match address {
             IpAddr::V4(_) => Ok(()),
-            IpAddr::V6(six) => network::embedded(six).try_for_each(|four| self.check_by_itself(IpAddr::V4(four))),
+            IpAddr::V6(six) => {
+                network::embedded(six).try_for_each(|four| self.check_by_itself(IpAddr::V4(four), &is_own))
+            }
         }
     }
 
-    fn check_by_itself(&self, address: IpAddr) -> Result<(), Refusal> {
+    fn check_by_itself(&self, address: IpAddr, is_own: impl Fn(IpAddr) -> bool) -> Result<(), Refusal> {
+        if self.allowed_networks.iter().any(|network| network.contains(&address)) {
+            return Ok(());
+        }
         match network::special(address) {
-            Some(range) if !self.allowed_networks.iter().any(|network| network.contains(&address)) => {
-                Err(Refusal::Address { range })
-            }
-            _ => Ok(()),
+            Some(range) => Err(Refusal::Address { range }),
+            // What listens here for the machine alone would be reached from within, past its firewall.
+            None if is_own(address) => Err(Refusal::Address { range: "this machine's own" }),
+            None => Ok(()),
         }
     }
 }

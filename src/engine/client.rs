@@ -67,7 +67,7 @@ impl Wire {
         lookups: Arc<dyn Lookups>,
     ) -> Result<Self, StartError> {
         let trust = Trust::new(own, settings.tls.oldest);
-        let door = Arc::new(Door::new(settings.guard.clone()));
+        let door = Arc::new(Door::new(settings.guard.clone(), Arc::clone(&lookups)));
         let resolver = Arc::new(Resolver::new(Arc::clone(&door), Arc::clone(&lookups)));
         let config = trust.config().map_err(StartError::Tls)?;
         let client = client(&settings, config, &resolver).map_err(StartError::Client)?;

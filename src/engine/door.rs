@@ -3,9 +3,11 @@
 //! A name is judged in the resolver, by the very addresses that the library then connects to; there is no second lookup
 //! whose answer could differ. An address in the URL itself never comes to the resolver and is judged before the request
 //! is begun.
+//!
+//! The machine's own addresses are looked up anew when they are asked for and have become old: a fail-over may move one.
 
-use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use url::Url;
@@ -13,13 +15,27 @@ use url::Url;
 use crate::domain::guard::{Guard, Refusal, Trust};
 use crate::domain::outcome::{Failure, FailureClass};
 
+use super::resolver::Lookups;
+
 /// How often a refusal is logged. Each is in the call's own row anyway, without the address.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// How long the machine's own addresses are taken for known.
+const OWN_ADDRESSES_LAST: Duration = Duration::from_secs(5);
 
 /// The guard of one client.
 pub(super) struct Door {
     guard: Guard,
+    lookups: Arc<dyn Lookups>,
+    own: Mutex<Own>,
     said: Mutex<Said>,
+}
+
+/// The machine's own addresses.
+#[derive(Default)]
+struct Own {
+    addresses: Vec<IpAddr>,
+    since: Option<Instant>,
 }
 
 /// What has been logged.
@@ -37,13 +53,13 @@ pub(super) struct Refused(Refusal);
 // === impl Door ===
 
 impl Door {
-    pub(super) fn new(guard: Guard) -> Self {
-        Self { guard, said: Mutex::default() }
+    pub(super) fn new(guard: Guard, lookups: Arc<dyn Lookups>) -> Self {
+        Self { guard, lookups, own: Mutex::default(), said: Mutex::default() }
     }
 
     /// Judges what the URL itself says. Called for every request, redirects included.
     pub(super) fn check(&self, url: &Url) -> Result<(), Failure> {
-        self.guard.check_url(url).map_err(|refusal| {
+        self.guard.check_url(url, |address| self.is_own(address)).map_err(|refusal| {
             self.say(url.host_str().unwrap_or_default(), refusal, None);
             Refused(refusal).into()
         })
@@ -58,7 +74,7 @@ impl Door {
         }
         let (mut admitted, mut refused) = (Vec::with_capacity(addresses.len()), None);
         for address in addresses {
-            match self.guard.check_address(address.ip()) {
+            match self.guard.check_address(address.ip(), |address| self.is_own(address)) {
                 Ok(()) => admitted.push(*address),
                 Err(refusal) => refused = refused.or(Some((refusal, *address))),
             }
@@ -70,6 +86,18 @@ impl Door {
             }
             _ => Ok(admitted),
         }
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.since.is_none_or(|since| since.elapsed() > OWN_ADDRESSES_LAST) {
+            own.since = Some(Instant::now());
+            match self.lookups.own_addresses() {
+                Ok(addresses) => own.addresses = addresses,
+                Err(error) => tracing::warn!("this machine's own addresses cannot be listed: {error}"),
+            }
+        }
+        own.addresses.contains(&address)
     }
 
     /// Tells the administrator what the caller is not told.

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
@@ -17,8 +17,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::clock::{self, Stage};
 use super::door::Door;
 
-/// Knows the addresses of names.
+/// Knows addresses: those of names, and the machine's own.
 pub trait Lookups: Send + Sync + 'static {
+    /// The addresses of this machine's network interfaces.
+    fn own_addresses(&self) -> io::Result<Vec<IpAddr>>;
+
     /// The addresses of a name. Their port is 0, which stands for the one of the URL.
     fn look_up(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
@@ -43,6 +46,10 @@ type Lookup = BoxFuture<'static, Result<Arc<[SocketAddr]>, Unresolved>>;
 // === impl SystemLookups ===
 
 impl Lookups for SystemLookups {
+    fn own_addresses(&self) -> io::Result<Vec<IpAddr>> {
+        Ok(if_addrs::get_if_addrs()?.iter().map(if_addrs::Interface::ip).collect())
+    }
+
     fn look_up(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let name = name.to_owned();
         async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }.boxed()
@@ -88,4 +95,17 @@ fn addresses(found: io::Result<Vec<SocketAddr>>) -> Result<Arc<[SocketAddr]>, Un
         return Err(Unresolved(Arc::new(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))));
     }
     Ok(found.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::{Lookups, SystemLookups};
+
+    #[test]
+    fn the_machine_knows_its_own_addresses() {
+        let own = SystemLookups.own_addresses();
+        assert!(own.is_ok_and(|own| own.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST))));
+    }
 }

@@ -1,5 +1,7 @@
 //! Where calls may go: spellings of addresses, lists, and which of them wins.
 
+use std::net::IpAddr;
+
 use pg_edge::domain::guard::{Guard, HostError, HostPattern, Refusal, Trust};
 use pg_edge::domain::network;
 use pg_edge::domain::request;
@@ -18,9 +20,14 @@ fn url(host: &str) -> Url {
     request::target(&format!("http://{host}/"), None).unwrap()
 }
 
+/// The machine's own addresses.
+fn is_own(address: IpAddr) -> bool {
+    ["192.0.3.1", "2606:4700::1", "10.0.0.9"].iter().any(|own| own.parse() == Ok(address))
+}
+
 /// Whether an address in a URL passes.
 fn passes(guard: &Guard, host: &str) -> bool {
-    guard.check_url(&url(host)).is_ok()
+    guard.check_url(&url(host), is_own).is_ok()
 }
 
 #[test]
@@ -116,6 +123,16 @@ fn an_allowed_network_lets_its_addresses_pass_and_no_others() {
 }
 
 #[test]
+fn the_machines_own_public_addresses_pass_only_where_they_are_allowed() {
+    for host in ["192.0.3.1", "[::ffff:192.0.3.1]", "[2606:4700::1]", "0xc0.0.3.1"] {
+        assert!(!passes(&Guard::default(), host), "{host}");
+        assert!(passes(&guard("192.0.3.0/24, 2606:4700::/32", "", ""), host), "{host}");
+    }
+    assert!(passes(&Guard::default(), "192.0.3.2"));
+    assert!(!passes(&guard("64:ff9b::/96", "", ""), "[64:ff9b::192.0.3.1]"));
+}
+
+#[test]
 fn an_address_that_embeds_another_must_pass_as_both() {
     for (networks, expected) in [
         ("", false),
@@ -152,7 +169,7 @@ fn names_are_found_in_lists_however_they_are_written() {
 fn a_denied_host_is_denied_whatever_else_is_allowed() {
     let guard = guard("0.0.0.0/0, ::/0", "both.example, 10.0.0.1", "both.example, 10.0.0.1, [::2], 8.8.8.8");
     for host in ["both.example", "10.0.0.1", "0xa.1", "[::ffff:10.0.0.1]", "[::2]", "[0::2]", "8.8.8.8"] {
-        assert_eq!(guard.check_url(&url(host)), Err(Refusal::Host), "{host}");
+        assert_eq!(guard.check_url(&url(host), is_own), Err(Refusal::Host), "{host}");
     }
     assert!(passes(&guard, "10.0.0.2"));
 }
@@ -176,7 +193,7 @@ fn a_list_of_hosts_that_is_wrong_names_the_item() {
 
 #[test]
 fn what_the_caller_is_told_does_not_hold_the_address() {
-    let refusal = Guard::default().check_url(&url("10.1.2.3")).unwrap_err();
+    let refusal = Guard::default().check_url(&url("10.1.2.3"), is_own).unwrap_err();
     assert_eq!(refusal.to_string(), "the host's address is not allowed");
     assert_eq!(refusal, Refusal::Address { range: "private use" });
 }

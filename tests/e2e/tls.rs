@@ -7,7 +7,7 @@ use tokio_rustls::rustls::ALL_VERSIONS;
 use tokio_rustls::rustls::version::TLS12;
 
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::tls_peer::TlsPeer;
+use crate::harness::tls_peer::{Clients, TlsPeer};
 use crate::harness::{Cluster, Stop, eventually};
 use crate::scene::{Scene, call, ended};
 
@@ -28,7 +28,7 @@ fn write(cluster: &Cluster, name: &str, content: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authority_of_ones_own_is_trusted_after_a_reload() {
     let scene = Scene::start().await;
-    let peer = TlsPeer::start(ALL_VERSIONS).await;
+    let peer = TlsPeer::start(ALL_VERSIONS, Clients::Anyone).await;
     let stranger =
         "the TLS handshake failed: the certificate's issuer is trusted neither by this system nor by pg_edge.ca_file";
     assert_eq!(error(&once(&scene, &peer.url("/")).await), ("tls", stranger));
@@ -39,7 +39,7 @@ async fn an_authority_of_ones_own_is_trusted_after_a_reload() {
     })
     .await;
     // The same name, another content.
-    let other = TlsPeer::start(ALL_VERSIONS).await;
+    let other = TlsPeer::start(ALL_VERSIONS, Clients::Anyone).await;
     write(&scene.cluster, "ca.pem", other.authority());
     scene.cluster.reload().await;
     eventually("the other peer is trusted", SERVER_DEADLINE, || async {
@@ -69,7 +69,7 @@ async fn a_file_of_authorities_that_cannot_be_used_is_told_when_it_is_set() {
 #[tokio::test(flavor = "multi_thread")]
 async fn authorities_that_went_bad_are_logged_and_the_former_ones_stay() {
     let mut scene = Scene::start().await;
-    let peer = TlsPeer::start(ALL_VERSIONS).await;
+    let peer = TlsPeer::start(ALL_VERSIONS, Clients::Anyone).await;
     write(&scene.cluster, "ca.pem", peer.authority());
     scene.cluster.set("pg_edge.ca_file", "ca.pem").await;
     eventually("the peer is trusted", SERVER_DEADLINE, || async {
@@ -93,7 +93,7 @@ async fn authorities_that_went_bad_are_logged_and_the_former_ones_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_of_tls_that_is_too_old_is_not_spoken() {
     let scene = Scene::start().await;
-    let peer = TlsPeer::start(&[&TLS12]).await;
+    let peer = TlsPeer::start(&[&TLS12], Clients::Anyone).await;
     write(&scene.cluster, "ca.pem", peer.authority());
     scene.cluster.set("pg_edge.ca_file", "ca.pem").await;
     eventually("the peer is trusted", SERVER_DEADLINE, || async {
@@ -107,4 +107,46 @@ async fn a_version_of_tls_that_is_too_old_is_not_spoken() {
         response.get::<_, &str>("state") == "failed" && error(&response) == ("tls", old)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_that_of_its_endpoint_and_its_key_a_secret() {
+    let scene = Scene::start().await;
+    let peer = TlsPeer::start(ALL_VERSIONS, Clients::Known).await;
+    write(&scene.cluster, "ca.pem", peer.authority());
+    scene.cluster.set("pg_edge.ca_file", "ca.pem").await;
+    scene.db.one_with::<String>("select edge.set_secret('client_key', $1)::text", &[&peer.client().key]).await;
+    let make = "select edge.create_endpoint('known', $1, client_certificate => $2, client_key => '${secret:client_key}', \
+                retry => edge.retry_policy(1))::text";
+    scene.db.one_with::<String>(make, &[&peer.url(""), &peer.client().certificate]).await;
+    eventually("the call goes through", SERVER_DEADLINE, || async {
+        let id: i64 = scene.db.one("select edge.invoke('f', endpoint => 'known')").await;
+        ended(&scene.db, id).await.get::<_, &str>("state") == "succeeded"
+    })
+    .await;
+    let without = once(&scene, &peer.url("/f")).await;
+    let required = "the TLS handshake failed: the peer requires a client certificate";
+    assert_eq!(error(&without), ("tls", required), "a call beside the endpoint has no certificate");
+    scene.db.exec("select edge.set_secret('client_key', 'not a key')").await;
+    eventually("the new key is used", SERVER_DEADLINE, || async {
+        let id: i64 = scene.db.one("select edge.invoke('f', endpoint => 'known')").await;
+        let response = ended(&scene.db, id).await;
+        let unusable = "the client certificate cannot be used: its key is no private key in PEM form";
+        response.get::<_, &str>("state") == "failed" && error(&response) == ("invalid_request", unusable)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_may_take_as_long_as_its_endpoint_says() {
+    let scene = Scene::start().await;
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+    let url = format!("https://{}", mute.local_addr().expect("it is bound"));
+    let make =
+        "select edge.create_endpoint('mute', $1, connect_timeout => '150 ms', retry => edge.retry_policy(1))::text";
+    scene.db.one_with::<String>(make, &[&url]).await;
+    let id: i64 = scene.db.one("select edge.invoke('f', endpoint => 'mute')").await;
+    let response = ended(&scene.db, id).await;
+    let hung = "no connection within 150 ms: the TLS handshake did not end";
+    assert_eq!(error(&response), ("connect_timeout", hung));
 }

@@ -129,6 +129,17 @@ fn a_name_that_changes_between_attempts_is_judged_anew() {
 }
 
 #[test]
+fn the_machines_own_public_address_is_blocked_by_name_and_as_it_is() {
+    let names = Names::answering(&["192.0.3.1"]);
+    names.give("192.0.3.1");
+    let sender = Sender::resolving(guarded(), &names);
+    for url in ["http://me.test/", "http://192.0.3.1/", "https://[::ffff:c000:301]/"] {
+        let (class, message) = sender.refusal(get(&Url::parse(url).unwrap()));
+        assert_eq!((class, message.as_str()), (FailureClass::Blocked, BLOCKED), "{url}");
+    }
+}
+
+#[test]
 fn a_redirect_to_where_calls_may_not_go_is_blocked() {
     for location in ["http://127.0.0.2/", "http://0x7f.2/", "http://[::ffff:7f00:2]/", "http://metadata.test/latest"] {
         let peer = Peer::answering(format!("HTTP/1.1 307 Go\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"));

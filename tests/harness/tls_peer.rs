@@ -9,22 +9,39 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// Answers every request with 200. Its certificate is for 127.0.0.1.
 pub struct TlsPeer {
     address: SocketAddr,
     authority: String,
+    client: Client,
+}
+
+/// Who may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    Anyone,
+    /// Whoever shows the peer's [`Client`] certificate.
+    Known,
+}
+
+/// A client certificate of the peer's authority, and its key, in PEM form.
+pub struct Client {
+    pub certificate: String,
+    pub key: String,
 }
 
 impl TlsPeer {
-    /// One that speaks these versions.
-    pub async fn start(versions: &[&'static SupportedProtocolVersion]) -> Self {
-        let (config, authority) = certified(versions);
+    /// One that speaks these versions with these clients.
+    pub async fn start(versions: &[&'static SupportedProtocolVersion], clients: Clients) -> Self {
+        let (config, authority, client) = certified(versions, clients);
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let address = listener.local_addr().expect("it is bound");
@@ -32,8 +49,10 @@ impl TlsPeer {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // A client that does not trust the certificate ends the handshake.
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let stream = match acceptor.accept(stream).into_fallible().await {
+                        Ok(stream) => stream,
+                        Err((_refused, stream)) => return linger(stream).await,
+                    };
                     let answer = service_fn(|_| async {
                         Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"{}"))))
                     });
@@ -42,11 +61,16 @@ impl TlsPeer {
                 });
             }
         });
-        Self { address, authority }
+        Self { address, authority, client }
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("https://{}{path}", self.address)
+    }
+
+    /// The certificate that it lets in.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The authority's certificate in PEM form.
@@ -55,20 +79,38 @@ impl TlsPeer {
     }
 }
 
-fn certified(versions: &[&'static SupportedProtocolVersion]) -> (ServerConfig, String) {
+/// An alert has been written. Closing with something unread would lose it on the way.
+async fn linger(mut stream: TcpStream) {
+    let _gone = stream.shutdown().await;
+    let mut waste = [0; 1_024];
+    while stream.read(&mut waste).await.is_ok_and(|read| read > 0) {}
+}
+
+fn certified(versions: &[&'static SupportedProtocolVersion], clients: Clients) -> (ServerConfig, String, Client) {
     let generate = || KeyPair::generate().expect("ring makes keys");
     let key = generate();
     let mut root = CertificateParams::new([]).expect("no names are good names");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = root.self_signed(&key).expect("it can sign").pem();
-    let leaf_key = generate();
-    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).expect("it is an address");
-    let leaf = leaf.signed_by(&leaf_key, &Issuer::new(root, key)).expect("it can sign");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(versions)
-        .expect("ring speaks them")
-        .with_no_client_auth()
+    let authority = root.self_signed(&key).expect("it can sign");
+    let issuer = Issuer::new(root, key);
+    let sign = |name: &str| {
+        let key = generate();
+        let leaf = CertificateParams::new([name.to_owned()]).expect("it is a name or an address");
+        (leaf.signed_by(&key, &issuer).expect("it can sign"), key)
+    };
+    let ((leaf, leaf_key), (client, client_key)) = (sign("127.0.0.1"), sign("client.example"));
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).expect("it is a certificate");
+    let known = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
+    let builder = builder.expect("ring speaks them");
+    let builder = match clients {
+        Clients::Anyone => builder.with_no_client_auth(),
+        Clients::Known => builder.with_client_cert_verifier(known.build().expect("there is an authority")),
+    };
+    let config = builder
         .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into()))
         .expect("the key is the certificate's");
-    (config, authority)
+    (config, authority.pem(), Client { certificate: client.pem(), key: client_key.serialize_pem() })
 }
