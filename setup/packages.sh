@@ -2,7 +2,8 @@
 # Sees to it that Debian's packages are there: a Postgres server, its headers, libclang and a C tool chain.
 # Runs before every build, so it only looks when nothing is missing: no network, no root.
 # PG_CONFIG names the Postgres to build for; by default Debian's 15 is installed and used.
-# "packages.sh python" sees to Python as well, with which a tool of the tests is installed.
+# "packages.sh python" sees to Python as well, with which a tool of the tests is installed; "packages.sh node" to Node and
+# npm, with which a test verifies signatures.
 set -euo pipefail
 
 pg_config=${PG_CONFIG:?packages.sh needs PG_CONFIG, the path of the pg_config to build for}
@@ -25,6 +26,10 @@ compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null &&
     compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || missing+=(libclang-14-dev)
 if [ "${1:-}" = python ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+fi
+if [ "${1:-}" = node ]; then
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
 fi
 # A server that somebody else put there counts, as long as it can be built for and started.
 if [ ! -x "$pg_config" ] || [ ! -f "$("$pg_config" --includedir-server)/postgres.h" ] || [ ! -x "$("$pg_config" --bindir)/initdb" ]; then

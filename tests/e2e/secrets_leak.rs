@@ -17,6 +17,9 @@ use crate::scene::{Scene, ended, reaches};
 const LITERAL: &str = "LEAK-literal/7+qZ~\u{e9}";
 const BOUND: &str = "LEAK-bound?/8+qZ~\u{e9}";
 
+/// A signing secret, which is in a secret as well.
+const SIGNING: &str = "whsec_TEVBS2luZy1hLXNpZ25hdHVyZS1pcy1iYWQhIQ==";
+
 /// What must be found, or the search would find nothing in any case.
 const CONTROL: &str = "CONTROL-of-the-search";
 const HIDDEN: &str = "a log line of a statement that names set_secret was hidden by pg_edge";
@@ -89,7 +92,7 @@ fn files_with(directory: PathBuf, texts: &[String]) -> Vec<String> {
 }
 
 fn all_disguises() -> Vec<String> {
-    [disguises(LITERAL), disguises(BOUND)].concat()
+    [disguises(LITERAL), disguises(BOUND), disguises(SIGNING)].concat()
 }
 
 fn assert_clean(what: &str, text: &str) {
@@ -107,6 +110,10 @@ async fn set(scene: &Scene) {
     db.exec(&format!("select 1; SELECT \"edge\".SET_SECRET(value => '{LITERAL}', name => 'literal'); select 2")).await;
     let bound: [&(dyn ToSql + Sync); 2] = [&"bound", &BOUND];
     db.rows_with("select edge.set_secret($1, $2)", &bound).await;
+    db.rows_with("select edge.set_secret('signing', $1)", &[&SIGNING]).await;
+    let headers = r#"{"apikey": "${secret:literal}", "x-key": "${secret:bound}"}"#;
+    let endpoint = "select edge.create_endpoint('shop', $1, $2::text::jsonb, signing_secrets => '{${secret:signing}}')";
+    db.rows_with(endpoint, &[&scene.peer.url(""), &headers]).await;
     for bad in ["'1bad', '{}'", "'bad', '{}'::int::text", "'bad', '{}'", "'bad', '{}', 1", "null, '{}'"] {
         let arguments = bad.replace("{}", LITERAL);
         let unclosed = if bad == "'bad', '{}'" { "" } else { ")" };
@@ -147,6 +154,10 @@ async fn call(scene: &Scene) -> Vec<i64> {
         queue(&peer.url("/hang"), "").await,
     ];
     let (waiting, hanging) = (ids[8], ids[9]);
+    for path in ["good", "bad", "down", "hang"] {
+        let sql = "select edge.http_post_async($1, endpoint => 'shop', timeout => '300 ms', max_attempts => 2)";
+        ids.push(scene.db.one_with(sql, &[&path]).await);
+    }
     reaches(&scene.db, hanging, "running").await;
     scene.db.exec(&format!("select edge.cancel({waiting}), edge.cancel({hanging})")).await;
     for broken in ["${secret:broken}", "${secret:literal} ${secret:none}"] {
@@ -187,6 +198,10 @@ async fn a_secret_s_value_is_found_nowhere_but_on_the_wire() {
     let good = &scene.peer.requests_for("/good")[0];
     assert_eq!(good.header("authorization"), Some(format!("Bearer {LITERAL}").as_str()));
     assert_eq!(good.header("x-key"), Some(BOUND));
+    let signed = scene.peer.requests_for("/good").into_iter().find(|request| request.method == "POST");
+    let signed = signed.expect("the endpoint was called");
+    assert_eq!(signed.header("apikey"), Some(LITERAL));
+    assert!(signed.header("webhook-signature").is_some_and(|signature| signature.starts_with("v1,")));
     scene.db.exec(&format!("select edge.replay({})", ids[1])).await;
     assert_clean("what SQL shows", &shown(&scene.db).await);
     // It would keep the rotation waiting.
