@@ -36,7 +36,7 @@ comment on function edge.revoke_access is 'Takes back what edge.grant_access gav
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
-comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun and took its process down with it; after pg_edge.max_interruptions it is given up.';
+comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';
 comment on view edge.callback_errors is 'Errors of on_complete functions. They do not change the call.';
 comment on view edge.queued_per_role is 'How many calls of yours count towards pg_edge.max_queued_per_role, and how many may. Members of pg_monitor see every role. Counted only while the setting is on.';
 

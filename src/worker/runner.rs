@@ -40,7 +40,8 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     let started = Instant::now();
     show(Activity::Busy, "running callbacks");
     let mut ran = Ran::One;
-    while started.elapsed() < SHIFT && ran != Ran::None {
+    // What has been counted is run, or it would be counted for nothing.
+    while matches!(ran, Ran::Counted(_)) || (started.elapsed() < SHIFT && ran != Ran::None) {
         ran = run_next(role, &settings, ran);
         flush_statistics(Activity::Busy);
     }
@@ -76,7 +77,8 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, before: Ran) -> Ran {
                     Ok((Ran::Counted(call), Durability::Full))
                 }
                 Next::GiveUp(runs) => {
-                    let said = format!("the callback took its process down {runs} times and is not run again");
+                    let said =
+                        format!("the callback was begun {runs} times, never came to its end, and is not run again");
                     owner::acting(|| callbacks::record_error(role, &taken, GAVE_UP, &said))?;
                     Ok((Ran::One, Durability::Full))
                 }

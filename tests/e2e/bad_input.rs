@@ -159,6 +159,7 @@ async fn text_that_is_not_utf8_in_a_database_without_an_encoding_is_refused() {
         (format!("edge.http_post_async($1, to_jsonb({raw}))"), "body"),
         (format!("edge.http_get_async($1, headers => jsonb_build_object('x', {raw}))"), "headers"),
         (format!("edge.http_get_async($1, params => jsonb_build_object('x', {raw}))"), "params"),
+        (format!("edge.replay_dead($1 || {raw})"), "endpoint"),
     ];
     for (expression, argument) in table {
         let error = refused(&db, &expression, &scene.peer.url("/")).await;

@@ -10,10 +10,14 @@ const TRAPS: &str = "
     create function trap(at text) returns boolean language plpgsql as
         $$ begin insert into public.who values (at, current_user); return true; end $$;
     grant create on schema public to public;
-    grant create on database postgres to public;";
+    grant create on database postgres to public;
+    create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing;
+    grant usage on foreign server nowhere to public;";
 
 /// What somebody would do to each of our tables, named `{table}`.
-const ON_TABLES: [&str; 17] = [
+const ON_TABLES: [&str; 19] = [
+    "create foreign table far partition of {table} for values in (99) server nowhere",
+    "create foreign table far () inherits ({table}) server nowhere",
     "create trigger sprung before insert on {table} for each row execute function spring()",
     "create trigger sprung after insert on {table} execute function spring()",
     "create rule sprung as on insert to {table} do also insert into public.who values ('rule', current_user)",
@@ -34,7 +38,11 @@ const ON_TABLES: [&str; 17] = [
 ];
 
 /// What somebody would do to the rest.
-const ELSEWHERE: [&str; 16] = [
+const ELSEWHERE: [&str; 20] = [
+    "create cast (jsonb as text) with function jsonb_to_text(jsonb) as implicit",
+    "create cast (bigint as edge.response) with inout as implicit",
+    "alter text search configuration pg_catalog.simple owner to eve",
+    "alter function pg_catalog.now() security definer",
     "create function edge.http_get_async(text) returns bigint language sql as 'select 1'",
     "create or replace function edge_store.current_role_oid() returns oid language sql as 'select 10::oid'",
     "alter function edge_store.current_role_oid() owner to eve",
@@ -61,6 +69,7 @@ async fn hostile(scene: &Scene) -> Db {
              $$ begin perform public.trap('trigger ' || tg_relid::regclass); return new; end $$;
          create function springs() returns event_trigger language plpgsql as $$ begin perform public.trap('event'); end $$;
          create function to_text(edge.response) returns text language sql as 'select ''x''';
+         create function jsonb_to_text(jsonb) returns text language sql as $$ select trap('cast')::text $$;
          create table heir (id bigint, slot smallint)",
     )
     .await;
@@ -164,8 +173,16 @@ async fn things_of_our_names_elsewhere_change_nothing() {
          create table public.request (id bigint); create table public.callback (call_id bigint)",
     )
     .await;
-    let error = eve.fails("select edge.http_get_async('http://x/', on_complete => 'public.cb')").await;
-    assert_eq!(error.sqlstate, "42P13", "{error}");
+    eve.exec(
+        "create domain ours as edge.response check (trap('domain')); create table typed of edge.response;
+         create function dom(r ours) returns void language sql as '';
+         create function rowtype(r typed) returns void language sql as ''",
+    )
+    .await;
+    for function in ["public.cb", "dom", "rowtype"] {
+        let error = eve.fails(&format!("select edge.http_get_async('http://x/', on_complete => '{function}')")).await;
+        assert_eq!(error.sqlstate, "42P13", "{function}: {error}");
+    }
     for db in [&scene.db, &eve] {
         db.exec("set search_path = public, edge").await;
         let id = call(db, "edge.http_get_async($1)", &scene.peer.url("/")).await;
