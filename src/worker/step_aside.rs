@@ -228,6 +228,31 @@ unsafe fn may_copy(database: pg_sys::Oid) -> bool {
         }
         let is_template = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>()).datistemplate;
         pg_sys::ReleaseSysCache(tuple);
-        pg_sys::have_createdb_privilege() && (is_template || owns(database))
+        may_create_databases() && (is_template || owns(database))
+    }
+}
+
+#[cfg(not(feature = "pg14"))]
+unsafe fn may_create_databases() -> bool {
+    // SAFETY: main thread, inside a transaction.
+    unsafe { pg_sys::have_createdb_privilege() }
+}
+
+/// Before 15, Postgres kept its own question to itself.
+#[cfg(feature = "pg14")]
+unsafe fn may_create_databases() -> bool {
+    // SAFETY: main thread, inside a transaction; the tuple is read before it is released.
+    unsafe {
+        if pg_sys::superuser() {
+            return true;
+        }
+        let user = pg_sys::Datum::from(pg_sys::GetUserId());
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::AUTHOID as i32, user);
+        if tuple.is_null() {
+            return false;
+        }
+        let may = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_authid>()).rolcreatedb;
+        pg_sys::ReleaseSysCache(tuple);
+        may
     }
 }

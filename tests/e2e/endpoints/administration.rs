@@ -2,7 +2,7 @@
 
 use crate::endpoints::{create, post};
 use crate::faults::SOON;
-use crate::harness::{Gate, Peer, Reply, eventually};
+use crate::harness::{Gate, Peer, Reply, eventually, programs};
 use crate::scene::{Scene, ended, reaches};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,4 +180,24 @@ async fn a_call_waits_for_its_endpoint_and_can_be_cancelled_there() {
     scene.db.exec(&format!("select edge.cancel({id})")).await;
     assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "cancelled");
     assert_eq!(scene.peer.count("/never"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_carries_the_endpoints() {
+    let scene = Scene::start().await;
+    create(&scene, r#", headers => '{"x-tier": "paid"}', max_rate => 5, retry => '"durable"'"#).await;
+    scene.db.exec("create database copy").await;
+    let dump = scene.cluster.socket_dir().join("dump.sql");
+    let mut pg_dump = programs::server_program("pg_dump");
+    pg_dump.args(["--username=postgres", "--dbname=postgres", "--host"]).arg(scene.cluster.socket_dir());
+    programs::run(pg_dump.arg("--file").arg(&dump));
+    let mut psql = scene.cluster.psql_command();
+    programs::run(psql.args(["--quiet", "--dbname=copy", "--file"]).arg(&dump));
+    let copy = scene.cluster.connect_as("postgres", "copy").await;
+    let row = &copy.rows("select base_url, headers, max_rate, retry from edge.endpoints").await[0];
+    assert_eq!(row.get::<_, &str>(0), scene.peer.url("/"));
+    assert_eq!(row.get::<_, serde_json::Value>(1), serde_json::json!({"x-tier": "paid"}));
+    assert_eq!((row.get::<_, f64>(2), row.get::<_, serde_json::Value>(3)), (5.0, serde_json::json!("durable")));
+    let id = post(&copy, "hello").await;
+    assert_eq!(ended(&copy, id).await.get::<_, &str>("state"), "succeeded");
 }
