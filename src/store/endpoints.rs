@@ -167,17 +167,18 @@ pub fn has_calls(name: &str) -> Result<bool, Error> {
 
 /// One endpoint.
 pub fn find(name: &str) -> Result<Option<Endpoint>, Error> {
-    Ok(read(Some(name))?.pop())
+    read(Some(name))?.pop().transpose()
 }
 
-/// All endpoints.
-pub fn all() -> Result<Vec<Endpoint>, Error> {
+/// All endpoints, and why one of them cannot be used: somebody may have written its row by hand.
+pub fn all() -> Result<Vec<Result<Endpoint, Error>>, Error> {
     read(None)
 }
 
-fn read(name: Option<&str>) -> Result<Vec<Endpoint>, Error> {
+fn read(name: Option<&str>) -> Result<Vec<Result<Endpoint, Error>>, Error> {
     Spi::connect(|client| {
-        FIND.with(|statement| statement.read(client, &[name.into()]))?.map(|row| endpoint(&row)).collect()
+        let rows = FIND.with(|statement| statement.read(client, &[name.into()]))?;
+        Ok(rows.map(|row| endpoint(&row)).collect())
     })
 }
 

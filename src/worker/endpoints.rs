@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::ledger::{Source, Waiting};
+use super::report;
 use super::settle::{self, Unsent};
 use super::turn::Dispatcher;
 use crate::domain::backlog::LaneName;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::error::Error;
+use crate::store::scan::Queued;
 use crate::store::transaction::under_snapshot;
 use crate::store::{endpoints, scan};
 
@@ -25,6 +27,8 @@ pub struct Endpoints {
     known: HashMap<LaneName, Arc<Endpoint>>,
     /// What holds for calls to bare URLs.
     retry: Arc<RetryPolicy>,
+    /// The turn in which they were read.
+    read_at: Option<SystemTime>,
     /// Those whose waiting calls are to be ended.
     dropped: Vec<LaneName>,
 }
@@ -54,9 +58,13 @@ pub fn gone(name: &str) -> Unsent {
 impl Dispatcher {
     /// Reads the endpoints anew. What is different holds from now on, also for calls that wait.
     pub(super) fn read_endpoints(&mut self, now: SystemTime) -> Result<(), Error> {
-        let found = under_snapshot(endpoints::all)?;
-        let found: HashMap<LaneName, Arc<Endpoint>> =
-            found.into_iter().map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint))).collect();
+        let mut found = HashMap::new();
+        for endpoint in under_snapshot(endpoints::all)? {
+            match endpoint {
+                Ok(endpoint) => drop(found.insert(endpoint.name.clone(), Arc::new(endpoint))),
+                Err(unusable) => report::warn(&format!("cannot use an endpoint: {unusable}")),
+            }
+        }
         for name in self.endpoints.known.keys().filter(|name| !found.contains_key(*name)) {
             self.backlog.configure(name, None, now);
             self.endpoints.dropped.push(name.clone());
@@ -65,14 +73,27 @@ impl Dispatcher {
             self.backlog.configure(name, Some(endpoint.lane), now);
         }
         self.endpoints.known = found;
+        self.endpoints.read_at = Some(now);
         Ok(())
+    }
+
+    /// Reads the endpoints anew if one that these calls name is not known: it may be younger than what was read, and nobody
+    /// tells of rows that a restored dump brings. To be called before anything follows from the calls.
+    pub(super) fn know_endpoints(&mut self, calls: &[Queued], now: SystemTime) -> Result<(), Error> {
+        let is_known =
+            |queued: &Queued| queued.endpoint.as_deref().is_none_or(|name| self.endpoints.find(name).is_some());
+        if calls.iter().all(is_known) || self.endpoints.read_at == Some(now) {
+            return Ok(());
+        }
+        self.read_endpoints(now)
     }
 
     /// Ends the calls that wait for endpoints that are gone, in memory and put off.
     pub(super) fn end_calls_of_dropped(&mut self, now: SystemTime) -> Result<(), Error> {
-        let Some(name) = self.endpoints.dropped.pop() else { return Ok(()) };
+        let Some(name) = self.endpoints.dropped.last().cloned() else { return Ok(()) };
         if self.endpoints.find(&name).is_some() {
             // There is one of that name again.
+            self.endpoints.dropped.pop();
             return Ok(());
         }
         let is_of_it = |waiting: &Waiting| waiting.queued.endpoint.as_deref() == Some(&*name);
@@ -82,8 +103,8 @@ impl Dispatcher {
         }
         let in_hand = self.deferred_in_hand();
         let found = under_snapshot(|| scan::deferred_to(&name, in_hand, HANDFUL))?;
-        if found.len() == HANDFUL {
-            self.endpoints.dropped.push(name.clone());
+        if found.len() < HANDFUL {
+            self.endpoints.dropped.pop();
         }
         for queued in found {
             settle::end_unsent(&queued, Source::Deferred, gone(&name), now, &mut self.outbox);

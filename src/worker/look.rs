@@ -66,6 +66,7 @@ impl Dispatcher {
         let first = ranges.first().map_or(last, |range| range.first);
         let care = care(first, self.recovering_to);
         let found = under_snapshot(|| scan::calls_in(&ranges, care, limit))?;
+        self.know_endpoints(&found.calls, now)?;
         let ids: Vec<i64> = found.calls.iter().map(|queued| queued.id.0).collect();
         let stopped_early = ids.len() >= limit;
         let covered = if stopped_early { ids.last().copied().unwrap_or(last) } else { last };
@@ -80,6 +81,7 @@ impl Dispatcher {
     fn admit_due(&mut self, now: SystemTime) -> Result<(), Error> {
         let limit = self.backlog.room().min(SCAN);
         let found = under_snapshot(|| scan::due(now, self.deferred_in_hand(), limit))?;
+        self.know_endpoints(&found, now)?;
         if found.len() < limit {
             self.timers.next_due = under_snapshot(|| scan::next_due(now))?;
         }
@@ -99,6 +101,7 @@ impl Dispatcher {
         let mut calls = Vec::new();
         for kind in [Kind::Fresh, Kind::Retry] {
             let found = under_snapshot(|| scan::parked(lane, kind, self.deferred_in_hand(), limit))?;
+            self.know_endpoints(&found, now)?;
             if found.len() == limit {
                 rest = Rest::Some;
             }
