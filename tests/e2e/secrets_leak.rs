@@ -1,24 +1,14 @@
 //! The value of a secret is nowhere but on the wire: not in tables, WAL, logs, statistics, errors or a dump.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
+mod search;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio_postgres::types::ToSql;
 
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::process::{self, Signal};
 use crate::harness::{Cluster, Db, Peer, Reply, eventually, extension, programs};
 use crate::scene::{Scene, ended, reaches};
-
-/// The values: no two encodings of them are the same.
-const LITERAL: &str = "LEAK-literal/7+qZ~\u{e9}";
-const BOUND: &str = "LEAK-bound?/8+qZ~\u{e9}";
-
-/// A signing secret, which is in a secret as well.
-const SIGNING: &str = "whsec_TEVBS2luZy1hLXNpZ25hdHVyZS1pcy1iYWQhIQ==";
+use search::{BOUND, LITERAL, SIGNING, all_disguises, assert_clean, files_with};
 
 /// What must be found, or the search would find nothing in any case.
 const CONTROL: &str = "CONTROL-of-the-search";
@@ -67,40 +57,6 @@ fn talkative() -> crate::harness::ClusterBuilder {
     builder
 }
 
-/// A value as somebody may have written it down.
-fn disguises(value: &str) -> Vec<String> {
-    let bytes = value.as_bytes();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let decimal: Vec<String> = bytes.iter().map(|byte| (*byte as i8).to_string()).collect();
-    let encoded = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let mut all = vec![value.to_owned(), hex.to_uppercase(), hex, decimal.join(" "), encoded];
-    for before in 0..3 {
-        // Whatever stands before and after the value changes the first and last characters, and shifts the rest.
-        let base64 = STANDARD.encode([&vec![0; before][..], bytes].concat());
-        all.push(base64[4..base64.len() - 4].to_owned());
-    }
-    all
-}
-
-/// The files below a directory in which one of the texts stands.
-fn files_with(directory: PathBuf, texts: &[String]) -> Vec<String> {
-    let mut grep: Command = programs::as_server("/usr/bin/grep");
-    grep.args(["-rlaF"]).args(texts.iter().flat_map(|text| ["-e", text])).arg(directory);
-    let output = grep.output().expect("grep can be run");
-    assert!(output.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-fn all_disguises() -> Vec<String> {
-    [disguises(LITERAL), disguises(BOUND), disguises(SIGNING)].concat()
-}
-
-fn assert_clean(what: &str, text: &str) {
-    for disguise in all_disguises() {
-        assert!(!text.contains(&disguise), "{what} holds {disguise}:\n{text}");
-    }
-}
-
 /// Sets both secrets, in all ways that can go wrong as well.
 async fn set(scene: &Scene) {
     let db = &scene.db;
@@ -112,7 +68,8 @@ async fn set(scene: &Scene) {
     db.rows_with("select edge.set_secret($1, $2)", &bound).await;
     db.rows_with("select edge.set_secret('signing', $1)", &[&SIGNING]).await;
     let headers = r#"{"apikey": "${secret:literal}", "x-key": "${secret:bound}"}"#;
-    let endpoint = "select edge.create_endpoint('shop', $1, $2::text::jsonb, signing_secrets => '{${secret:signing}}')";
+    let endpoint =
+        "select edge.create_endpoint('shop', $1, $2::text::jsonb, signing_secrets => array['${secret:signing}'])";
     db.rows_with(endpoint, &[&scene.peer.url(""), &headers]).await;
     for bad in ["'1bad', '{}'", "'bad', '{}'::int::text", "'bad', '{}'", "'bad', '{}', 1", "null, '{}'"] {
         let arguments = bad.replace("{}", LITERAL);
@@ -249,7 +206,6 @@ async fn the_end_of_a_session_that_was_setting_a_secret_is_logged_without_it() {
     process::send(pid, Signal::SIGKILL);
     let logs = scene.cluster.data_dir().join("log");
     eventually("the crash is over", SERVER_DEADLINE, || async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
         scene.cluster.try_connect_as("postgres", "postgres").await.is_ok()
             && !files_with(logs.clone(), &["all server processes terminated".to_owned()]).is_empty()
     })
