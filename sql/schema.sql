@@ -143,7 +143,8 @@ create table edge_store.lease (
     call_ids        bigint[]    not null,
     numbers         smallint[]  not null,
     interruptions   smallint[]  not null
-);
+-- The lists are read at most once: compressing them cost more than writing all else of a batch.
+) with (toast_tuple_target = 8160);
 
 -- Calls that finished in a slot that is no longer the current one, so that retention can carry them over.
 create table edge_store.late (

@@ -95,31 +95,35 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
         metadata: asked.metadata.map(arguments::metadata).transpose()?,
     };
-    let id = owner::acting(|| write(&call))?;
+    let id = write(&call)?;
     wake::at_commit(reason::CALLS);
     Ok(id)
 }
 
 /// Writes a call, unless its idempotency key names one that exists.
 fn write(call: &NewCall<'_>) -> Result<i64, Error> {
-    let Some(key) = call.idempotency_key else { return insert(None, call) };
     let id = queue::next_id()?;
+    if let Some(key) = call.idempotency_key
+        && let Some(known) = owner::acting(|| claim(call, key, id))?
+    {
+        return Ok(known);
+    }
+    queued::may_queue(call.owner)?;
+    owner::confined(|| queue::insert(id, call))?;
+    queued::note(call.owner);
+    Ok(id)
+}
+
+/// Claims an idempotency key for the call of this id; gives the call that has it already.
+fn claim(call: &NewCall<'_>, key: &str, id: i64) -> Result<Option<i64>, Error> {
     let window = Settings::current().idempotency_window;
     let window = Interval::from_micros(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
     let fingerprint = fingerprint(call);
     match queue::claim_key(call.owner, key, id, &fingerprint, window)? {
-        Claim::Ours(id) => insert(Some(id), call),
-        Claim::Theirs { call, fingerprint: known } if known == fingerprint => Ok(call),
+        Claim::Ours => Ok(None),
+        Claim::Theirs { call, fingerprint: known } if known == fingerprint => Ok(Some(call)),
         Claim::Theirs { call, .. } => Err(Error::KeyTaken { key: key.to_owned(), call }),
     }
-}
-
-/// Writes a call if its owner may have one more.
-fn insert(id: Option<i64>, call: &NewCall<'_>) -> Result<i64, Error> {
-    queued::may_queue(call.owner)?;
-    let id = queue::insert(id, call)?;
-    queued::note(call.owner);
-    Ok(id)
 }
 
 /// The URL to keep: whole, or as a path where the call goes to a named endpoint.

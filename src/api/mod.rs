@@ -13,6 +13,7 @@ mod http;
 mod invoke;
 mod outcome;
 mod retry_policy;
+mod row;
 mod secrets;
 mod stats;
 pub mod views;

@@ -7,13 +7,14 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments::{patience, required, viewer};
+use super::row;
 use crate::error::Error;
-use crate::store::calls::{self, Viewer};
+use crate::store::calls::{self, Place, Viewer};
 use crate::store::datum::{ResponseRow, Text};
 use crate::store::owner;
 use crate::store::queue::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
-use crate::worker::latch::wait_in_session;
+use crate::worker::latch::{Waited, wait_in_session};
 use crate::worker::queued;
 use crate::worker::waiters::Registration;
 use crate::worker::wake::{self, reason};
@@ -48,33 +49,38 @@ fn wait(
 ) -> Result<Option<ResponseRow>, ErrorReport> {
     let (id, viewer) = (required(id, "id")?, viewer());
     let patience = patience(timeout)?;
-    let queued_here = owner::reading(|| under_snapshot(|| calls::queued_here(id, viewer)))?;
-    if queued_here.ok_or(Error::NoSuchCall(id))? {
+    let place = under_snapshot(|| calls::place(id, viewer, None))?.ok_or(Error::NoSuchCall(id))?;
+    if place.queued_here {
         return Err(Error::QueuedHere(id).into());
     }
-    if !owner::reading(|| under_snapshot(|| calls::is_final(id)))? {
-        if sees_only_its_first_snapshot() {
-            return Err(Error::FrozenSnapshot.into());
-        }
-        wait_for_end(id, patience)?;
+    match wait_for_end(id, viewer, place, patience)? {
+        Some(response) => Ok(Some(response)),
+        None => Ok(response(id, viewer)?),
     }
-    Ok(response(id, viewer)?)
 }
 
-/// Blocks on the latch until the dispatcher says that the call has ended.
-fn wait_for_end(id: i64, patience: Duration) -> Result<(), Error> {
+/// Blocks on the latch until the dispatcher says that the call has ended. `None` when the time is up.
+fn wait_for_end(id: i64, viewer: Viewer, mut place: Place, patience: Duration) -> Result<Option<ResponseRow>, Error> {
     let started = Instant::now();
     // Registered before the first look, so that an end between the two is not missed.
     let registration = Registration::new(id);
     loop {
-        if owner::reading(|| under_snapshot(|| calls::is_final(id)))? {
-            return Ok(());
+        if let Some(ended) = under_snapshot(|| calls::ended(id, place.slot))? {
+            return row::of_ended(id, &place, ended).map(Some);
+        }
+        if sees_only_its_first_snapshot() {
+            return Err(Error::FrozenSnapshot);
         }
         let left = patience.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Ok(());
+            return Ok(None);
         }
-        wait_in_session(left.min(if registration.is_some() { LOOK_ANYWAY } else { LOOK }));
+        let look = if registration.is_some() { LOOK_ANYWAY } else { LOOK };
+        if wait_in_session(left.min(look)) == Waited::InVain {
+            // Retention may have carried it over.
+            let Some(moved) = under_snapshot(|| calls::place(id, viewer, Some(place.slot)))? else { return Ok(None) };
+            place = moved;
+        }
     }
 }
 
@@ -144,8 +150,21 @@ fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> 
     Ok(copy)
 }
 
+/// The call as it stands now. Of one that has ended nothing but its request and its response is read.
 fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
-    owner::reading(|| under_snapshot(|| calls::response(id, viewer)))
+    match response_of_ended(id, viewer, None)? {
+        Some(response) => Ok(Some(response)),
+        None => owner::reading(|| under_snapshot(|| calls::response(id, viewer))),
+    }
+}
+
+/// The call as `edge.response`, if it has ended and the viewer may see it.
+fn response_of_ended(id: i64, viewer: Viewer, guess: Option<i16>) -> Result<Option<ResponseRow>, Error> {
+    under_snapshot(|| {
+        let Some(place) = calls::place(id, viewer, guess)? else { return Ok(None) };
+        let Some(ended) = calls::ended(id, place.slot)? else { return Ok(None) };
+        row::of_ended(id, &place, ended).map(Some)
+    })
 }
 
 fn glance(id: i64, viewer: Viewer) -> Result<Option<calls::Glance>, Error> {

@@ -37,7 +37,7 @@ pub fn current_role_oid() -> pg_sys::Oid {
 
 /// Stored headers as a JSON object; a header that came more than once gives an array.
 #[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
-fn headers_json(headers: &str) -> Option<Jsonb> {
+pub fn headers_json(headers: &str) -> Option<Jsonb> {
     let mut object = serde_json::Map::new();
     for (name, value) in lines(headers) {
         let value = serde_json::Value::from(value);
@@ -59,19 +59,19 @@ fn headers_json(headers: &str) -> Option<Jsonb> {
 
 /// The content type among stored headers.
 #[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
-fn content_type(headers: &str) -> Option<String> {
+pub fn content_type(headers: &str) -> Option<String> {
     content_type_of(headers).map(str::to_owned)
 }
 
 /// A body as text, where it is text.
 #[pg_extern(schema = "edge_store", immutable, parallel_safe)]
-fn body_text(headers: Option<&str>, body: Option<&[u8]>) -> Option<String> {
+pub fn body_text(headers: Option<&str>, body: Option<&[u8]>) -> Option<String> {
     text::decode(headers.and_then(content_type_of), body?).map(std::borrow::Cow::into_owned)
 }
 
 /// A body as JSON, where it is JSON that jsonb can hold.
 #[pg_extern(schema = "edge_store", immutable, parallel_safe)]
-fn body_json(headers: Option<&str>, body: Option<&[u8]>) -> Option<Jsonb> {
+pub fn body_json(headers: Option<&str>, body: Option<&[u8]>) -> Option<Jsonb> {
     let body = body?;
     // JSON allows no raw NUL, and text::decode would hide one.
     if body.is_empty() || body.contains(&0) {

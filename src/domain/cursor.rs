@@ -114,3 +114,10 @@ impl Cursor {
         }
     }
 }
+
+/// The full form of a transaction's short id, given the full id that is handed out next: the last one before it that
+/// ends in the short id.
+pub fn full_id(short: u32, next: u64) -> u64 {
+    let behind = (next as u32).wrapping_sub(short);
+    next.saturating_sub(behind.into())
+}

@@ -1,5 +1,7 @@
 //! What is sent: method, URL, headers, body. Parsed and checked once, when the call is queued.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use url::Url;
@@ -160,6 +162,33 @@ pub fn metadata_within_limit(size: usize) -> Result<(), RequestError> {
 /// The origin a URL belongs to (RFC 6454), which names its implicit endpoint.
 pub fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// Where stored requests go. Most calls go where the one before went, and parsing a URL anew costs more than reading
+/// the call's row.
+#[derive(Debug, Default)]
+pub struct Targets {
+    last: Option<Target>,
+}
+
+#[derive(Debug)]
+struct Target {
+    text: String,
+    url: Url,
+    origin: Arc<str>,
+}
+
+impl Targets {
+    /// The origin of a stored URL, and the URL.
+    pub fn find(&mut self, text: &str) -> Result<(Arc<str>, Url), RequestError> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.text == text) {
+            return Ok((Arc::clone(&last.origin), last.url.clone()));
+        }
+        let url = target(text, None)?;
+        let origin = Arc::from(origin(&url));
+        self.last = Some(Target { text: text.to_owned(), url: url.clone(), origin: Arc::clone(&origin) });
+        Ok((origin, url))
+    }
 }
 
 /// Reads back what was stored of a checked request, but for its URL.

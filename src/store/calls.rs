@@ -3,8 +3,12 @@
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
+use super::by_key::{self, Row};
 use super::datum::ResponseRow;
+use super::retention;
+use super::slots::{self, REQUESTS, RESPONSES, SLOTS};
 use super::statement::statements;
+use super::table::Column;
 use crate::error::Error;
 
 /// Whose calls may be seen.
@@ -36,9 +40,6 @@ statements! {
 
     GLANCE(INT8OID, INT2OID, OIDOID, BOOLOID) = "
         select state, owner from edge_store.call where id = $1 and slot = $2 and (owner = $3 or $4)";
-
-    ORIGIN(INT8OID, OIDOID, BOOLOID) = "
-        select xmin::text::bigint from edge_store.request where id = $1 and (owner = $2 or $3)";
 
     IS_FINAL(INT8OID) = "select from edge_store.response where call_id = $1";
 
@@ -80,15 +81,91 @@ pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
     })
 }
 
-/// Whether the transaction that asks has queued the call itself, if the viewer may see it.
-pub fn queued_here(id: i64, viewer: Viewer) -> Result<Option<bool>, Error> {
-    Spi::connect(|client| {
-        let args = [id.into(), viewer.role.into(), viewer.sees_all.into()];
-        let rows = ORIGIN.with(|statement| statement.read(client, &args))?;
-        if rows.is_empty() {
-            return Ok(None);
+/// Where a call stands in the queue.
+pub struct Place {
+    /// It changes when retention carries the call over, so it holds for the present snapshot only.
+    pub slot: i16,
+    pub queued_at: TimestampWithTimeZone,
+    /// The transaction that asks has queued the call itself.
+    pub queued_here: bool,
+    owner: pg_sys::Oid,
+}
+
+/// What is known of a call that has ended.
+pub struct Ended {
+    pub state: &'static str,
+    pub status_code: Option<i32>,
+    pub headers: Option<String>,
+    pub body: Option<Vec<u8>>,
+    pub error_class: Option<String>,
+    pub error: Option<String>,
+    pub attempts: i32,
+    pub started_at: Option<TimestampWithTimeZone>,
+    pub finished_at: TimestampWithTimeZone,
+}
+
+/// Finds a call, if the viewer may see it. `guess` is the slot that is looked into first.
+pub fn place(id: i64, viewer: Viewer, guess: Option<i16>) -> Result<Option<Place>, Error> {
+    let guess = guess.map_or_else(retention::recent_slot, Ok)?;
+    for slot in std::iter::once(guess).chain((0..SLOTS).filter(|slot| *slot != guess)) {
+        let table = slots::of(REQUESTS, slot).ok_or(Error::Malformed)?;
+        if let Some(place) = by_key::first(table, id, &PLACE, place_of)? {
+            return Ok(Some(place).filter(|place| viewer.sees_all || place.owner == viewer.role));
         }
-        Ok(rows.first().get_one::<i64>()?.map(is_running_transaction))
+    }
+    Ok(None)
+}
+
+/// How a call ended that stands in a slot; `None` while it has not.
+pub fn ended(id: i64, slot: i16) -> Result<Option<Ended>, Error> {
+    by_key::first(slots::of(RESPONSES, slot).ok_or(Error::Malformed)?, id, &ENDED, ended_of)
+}
+
+/// What is read of a request to find it, in the table's order.
+const PLACE: [Column; 3] =
+    [(c"queued_at", pg_sys::TIMESTAMPTZOID), (c"owner", pg_sys::OIDOID), (c"slot", pg_sys::INT2OID)];
+
+fn place_of(row: &Row<'_>) -> Result<Place, Error> {
+    Ok(Place {
+        queued_at: row.get(0)?.ok_or(Error::Malformed)?,
+        owner: row.get(1)?.ok_or(Error::Malformed)?,
+        slot: row.get(2)?.ok_or(Error::Malformed)?,
+        queued_here: row.is_of_running_transaction(),
+    })
+}
+
+/// What is read of a response, in the table's order.
+const ENDED: [Column; 9] = [
+    (c"started_at", pg_sys::TIMESTAMPTZOID),
+    (c"finished_at", pg_sys::TIMESTAMPTZOID),
+    (c"status_code", pg_sys::INT2OID),
+    (c"attempts", pg_sys::INT2OID),
+    (c"state", pg_sys::CHAROID),
+    (c"headers", pg_sys::TEXTOID),
+    (c"body", pg_sys::BYTEAOID),
+    (c"error_class", pg_sys::TEXTOID),
+    (c"error", pg_sys::TEXTOID),
+];
+
+fn ended_of(row: &Row<'_>) -> Result<Ended, Error> {
+    Ok(Ended {
+        started_at: row.get(0)?,
+        finished_at: row.get(1)?.ok_or(Error::Malformed)?,
+        status_code: row.get::<i16>(2)?.map(i32::from),
+        attempts: row.get::<i16>(3)?.ok_or(Error::Malformed)?.into(),
+        // As the view edge_store.call says it.
+        state: match row.get::<i8>(4)?.ok_or(Error::Malformed)?.unsigned_abs() {
+            b's' => "succeeded",
+            b'f' => "failed",
+            b'c' => "cancelled",
+            b't' => "truncated",
+            b'e' => "expired",
+            _ => return Err(Error::Malformed),
+        },
+        headers: row.get(5)?,
+        body: row.get(6)?,
+        error_class: row.get(7)?,
+        error: row.get(8)?,
     })
 }
 
@@ -136,12 +213,4 @@ pub fn callback(role: pg_sys::Oid, function: pg_sys::Oid) -> Result<Option<Callb
             name: row.get(3)?.unwrap_or_default(),
         }))
     })
-}
-
-/// Whether a row's xmin is the transaction that runs now, or a subtransaction of it.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn is_running_transaction(xmin: i64) -> bool {
-    let Ok(xid) = u32::try_from(xmin) else { return false };
-    // SAFETY: main thread, inside a transaction; any 32-bit value is a valid argument.
-    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from(xid)) }
 }

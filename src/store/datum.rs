@@ -11,7 +11,7 @@ use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, direct_function_call, direct_function_call_as_datum};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, PgTupleDesc, direct_function_call, direct_function_call_as_datum};
 
 use crate::error::Error;
 
@@ -94,6 +94,30 @@ impl ResponseRow {
     /// The datum itself.
     pub fn datum(self) -> pg_sys::Datum {
         self.0
+    }
+
+    /// Makes a row of its fields, in the type's order; `fields` are as many as the type has.
+    pub fn of(fields: &[(pg_sys::Oid, Option<pg_sys::Datum>)]) -> Result<Self, Error> {
+        // SAFETY: main thread, inside a transaction; both are C strings. The descriptor is held until the row is made,
+        // and each field was compared with it. What is given back is a copy with the type's name in its header.
+        unsafe {
+            let schema = pg_sys::get_namespace_oid(c"edge".as_ptr(), true);
+            let of_rows = pg_sys::get_rel_type_id(pg_sys::get_relname_relid(c"response".as_ptr(), schema));
+            if of_rows == pg_sys::InvalidOid {
+                return Err(Error::NotInstalled);
+            }
+            let columns = PgTupleDesc::from_pg(pg_sys::lookup_rowtype_tupdesc(of_rows, -1));
+            let fits =
+                |(column, field): (&pg_sys::FormData_pg_attribute, &(pg_sys::Oid, _))| column.atttypid == field.0;
+            if columns.len() != fields.len() || !columns.iter().zip(fields).all(fits) {
+                return Err(Error::Malformed);
+            }
+            let mut nulls: Vec<bool> = fields.iter().map(|(_, field)| field.is_none()).collect();
+            let mut values: Vec<pg_sys::Datum> =
+                fields.iter().map(|(_, field)| field.unwrap_or(pg_sys::Datum::from(0))).collect();
+            let tuple = pg_sys::heap_form_tuple(columns.as_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr());
+            Ok(Self(pg_sys::heap_copy_tuple_as_datum(tuple, columns.as_ptr())))
+        }
     }
 
     /// Takes a composite datum out of SPI's memory into that of the calling function.

@@ -3,12 +3,14 @@
 //!
 //! Runs on the main thread of a backend or a worker. Nothing here decides anything.
 
+mod by_key;
 pub mod callbacks;
 pub mod calls;
 pub mod control;
 pub mod datum;
 pub mod endpoints;
 mod error_code;
+pub mod fresh;
 pub mod key_file;
 pub mod owner;
 pub mod progress;
@@ -18,7 +20,9 @@ pub mod retention;
 pub mod scan;
 pub mod secret_file;
 pub mod secrets;
+mod slots;
 pub mod statement;
+pub mod table;
 pub mod time;
 pub mod transaction;
 pub mod vault;

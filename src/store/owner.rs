@@ -113,6 +113,16 @@ pub fn acting<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     result
 }
 
+/// The same for rows that are written without SQL. No name is looked up for them, so the search path may stay; should the
+/// tables belong to somebody who is no superuser, what he made of their indexes still runs as him.
+pub fn confined<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    let identity = Identity::present();
+    identity.confine_to(schema_owner()?);
+    let result = body();
+    identity.take_again();
+    result
+}
+
 /// The same for statements that read a call by its key.
 ///
 /// Planning takes many times as long as running them, and the planner never finds that out by itself: with partitions, a

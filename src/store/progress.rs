@@ -1,11 +1,14 @@
 //! Writing what became of calls, as the dispatcher does: one statement a kind of row, whole batches at a time.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use pgrx::prelude::*;
 
+use super::by_key;
+use super::slots::RESPONSES;
 use super::statement::statements;
+use super::table::{Column, Rows, Value, value};
 use super::time::{micros, to_timestamp};
 use crate::domain::attempt::Timings;
 use crate::domain::call::CallId;
@@ -102,18 +105,39 @@ pub struct Leased {
     pub interruptions: u32,
 }
 
-statements! {
-    // One unnest a column, and not one of all: that would first write each array into a tuple store of its own.
-    INSERT_RESPONSES(INT8ARRAYOID, INT2ARRAYOID, CHARARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
-                     INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
-                     TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTARRAYOID) = "
-        insert into edge_store.response
-            (call_id, slot, state, attempts, started_at, finished_at, dns_us, connect_us, tls_us, first_byte_us,
-             total_us, remote, status_code, headers, body, error_class, error)
-        select unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8),
-               unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), unnest($15), unnest($16),
-               unnest($17)";
+/// What is written of an ending, in the table's order.
+const RESPONSE: [Column; 17] = [
+    (c"call_id", pg_sys::INT8OID),
+    (c"started_at", pg_sys::TIMESTAMPTZOID),
+    (c"finished_at", pg_sys::TIMESTAMPTZOID),
+    (c"dns_us", pg_sys::INT4OID),
+    (c"connect_us", pg_sys::INT4OID),
+    (c"tls_us", pg_sys::INT4OID),
+    (c"first_byte_us", pg_sys::INT4OID),
+    (c"total_us", pg_sys::INT4OID),
+    (c"slot", pg_sys::INT2OID),
+    (c"status_code", pg_sys::INT2OID),
+    (c"attempts", pg_sys::INT2OID),
+    (c"state", pg_sys::CHAROID),
+    (c"remote", pg_sys::TEXTOID),
+    (c"headers", pg_sys::TEXTOID),
+    (c"body", pg_sys::BYTEAOID),
+    (c"error_class", pg_sys::TEXTOID),
+    (c"error", pg_sys::TEXTOID),
+];
 
+/// What is written of a lease.
+const LEASE: [Column; 7] = [
+    (c"batch", pg_sys::INT8OID),
+    (c"epoch", pg_sys::INT4OID),
+    (c"floor", pg_sys::INT8OID),
+    (c"taken_at", pg_sys::TIMESTAMPTZOID),
+    (c"call_ids", pg_sys::INT8ARRAYOID),
+    (c"numbers", pg_sys::INT2ARRAYOID),
+    (c"interruptions", pg_sys::INT2ARRAYOID),
+];
+
+statements! {
     INSERT_ATTEMPTS(INT8ARRAYOID, INT2ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
                     INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT2ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID) = "
         insert into edge_store.attempt
@@ -139,41 +163,50 @@ statements! {
         select * from unnest($1, $2, $3, $4)
         on conflict do nothing";
 
-    INSERT_LEASE(INT8OID, INT4OID, INT8OID, INT8ARRAYOID, INT2ARRAYOID, INT2ARRAYOID) = "
-        insert into edge_store.lease (batch, epoch, floor, taken_at, call_ids, numbers, interruptions)
-        values ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6)";
-
-    DELETE_LEASES(INT8ARRAYOID) = "delete from edge_store.lease where batch = any ($1)";
-
     DELETE_CANCELLATIONS(INT8ARRAYOID) = "delete from edge_store.cancellation where call_id = any ($1)";
 }
 
 /// Writes the final outcomes of calls.
 pub fn insert_endings(endings: &[Ending]) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        let traces = || endings.iter().map(|ending| &ending.trace);
-        let args = [
-            column(endings, |ending| ending.call.0).into(),
-            column(endings, |ending| ending.slot).into(),
-            column(endings, |ending| ending.state.code()).into(),
-            column(endings, |ending| small(ending.attempts)).into(),
-            started(traces()).into(),
-            column(endings, |ending| to_timestamp(ending.finished_at)).into(),
-            timing(traces(), |timings| timings.dns).into(),
-            timing(traces(), |timings| timings.connect).into(),
-            timing(traces(), |timings| timings.tls).into(),
-            timing(traces(), |timings| timings.first_byte).into(),
-            timing(traces(), |timings| Some(timings.total)).into(),
-            remote(traces()).into(),
-            status(traces()).into(),
-            column(endings, |ending| ending.headers.as_deref()).into(),
-            column(endings, |ending| ending.body.as_deref()).into(),
-            traces().map(|trace| trace.error_class).collect::<Vec<_>>().into(),
-            traces().map(|trace| trace.error.as_deref()).collect::<Vec<_>>().into(),
-        ];
-        INSERT_RESPONSES.with(|statement| statement.write(client, &args))?;
-        Ok(())
-    })
+    for (slot, table) in (0..).zip(RESPONSES) {
+        let mut here = endings.iter().filter(|ending| ending.slot == slot).peekable();
+        if here.peek().is_none() {
+            continue;
+        }
+        let mut rows = Rows::open(table, &RESPONSE)?;
+        for ending in here {
+            rows.add(&response(ending));
+        }
+        rows.close();
+    }
+    Ok(())
+}
+
+/// The values of [`RESPONSE`].
+fn response(ending: &Ending) -> [Value; 17] {
+    let trace = &ending.trace;
+    // A call that was never on the wire took no time.
+    let took = |part: Option<Duration>| value(trace.started_at.and(part).map(micros));
+    let timings = &trace.timings;
+    [
+        value(ending.call.0),
+        value(trace.started_at.map(to_timestamp)),
+        value(to_timestamp(ending.finished_at)),
+        took(timings.dns),
+        took(timings.connect),
+        took(timings.tls),
+        took(timings.first_byte),
+        took(Some(timings.total)),
+        value(ending.slot),
+        value(trace.status.and_then(|status| i16::try_from(status).ok())),
+        value(small(ending.attempts)),
+        value(ending.state.code()),
+        value(trace.remote.as_deref()),
+        value(ending.headers.as_deref()),
+        value(ending.body.as_deref()),
+        value(trace.error_class),
+        value(trace.error.as_deref()),
+    ]
 }
 
 /// Notes calls that ended in a slot that is no longer the current one.
@@ -258,26 +291,23 @@ pub fn insert_callbacks(callbacks: &[Callback]) -> Result<(), Error> {
 
 /// Notes that calls go on the wire.
 pub fn insert_lease(lease: &Lease) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        let args = [
-            lease.batch.into(),
-            lease.epoch.into(),
-            lease.floor.into(),
-            column(&lease.calls, |leased| leased.call.0).into(),
-            column(&lease.calls, |leased| small(leased.number)).into(),
-            column(&lease.calls, |leased| small(leased.interruptions)).into(),
-        ];
-        INSERT_LEASE.with(|statement| statement.write(client, &args))?;
-        Ok(())
-    })
+    let mut rows = Rows::open(c"lease", &LEASE)?;
+    rows.add(&[
+        value(lease.batch),
+        value(lease.epoch),
+        value(lease.floor),
+        value(to_timestamp(SystemTime::now())),
+        value(column(&lease.calls, |leased| leased.call.0)),
+        value(column(&lease.calls, |leased| small(leased.number))),
+        value(column(&lease.calls, |leased| small(leased.interruptions))),
+    ]);
+    rows.close();
+    Ok(())
 }
 
 /// Forgets batches whose calls are all done with.
-pub fn delete_leases(batches: Vec<i64>) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        DELETE_LEASES.with(|statement| statement.write(client, &[batches.into()]))?;
-        Ok(())
-    })
+pub fn delete_leases(batches: &[i64]) -> Result<(), Error> {
+    by_key::delete(c"lease", batches)
 }
 
 /// Forgets requests to cancel that have been dealt with.
@@ -314,7 +344,7 @@ fn started<'a>(traces: impl Iterator<Item = &'a Trace>) -> Vec<Option<TimestampW
 
 fn timing<'a>(
     traces: impl Iterator<Item = &'a Trace>,
-    part: impl Fn(&Timings) -> Option<std::time::Duration>,
+    part: impl Fn(&Timings) -> Option<Duration>,
 ) -> Vec<Option<i32>> {
     // A call that was never on the wire took no time.
     traces.map(|trace| trace.started_at.and(part(&trace.timings)).map(micros)).collect()

@@ -4,7 +4,10 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::datum::Jsonb;
+use super::retention;
+use super::slots::{self, REQUESTS};
 use super::statement::statements;
+use super::table::{self, Column, Rows, value};
 use crate::error::Error;
 
 /// A checked call, ready to be written.
@@ -26,24 +29,32 @@ pub struct NewCall<'a> {
 
 /// What a key stands for once a call has asked for it.
 pub enum Claim {
-    /// The key is ours, for the call of this id.
-    Ours(i64),
+    /// The key is ours now.
+    Ours,
     /// The key is another call's.
     Theirs { call: i64, fingerprint: Vec<u8> },
 }
 
+/// What is written of a new call, in the table's order.
+const COLUMNS: [Column; 15] = [
+    (c"id", pg_sys::INT8OID),
+    (c"queued_at", pg_sys::TIMESTAMPTZOID),
+    (c"owner", pg_sys::OIDOID),
+    (c"timeout_ms", pg_sys::INT4OID),
+    (c"slot", pg_sys::INT2OID),
+    (c"max_attempts", pg_sys::INT2OID),
+    (c"method", pg_sys::TEXTOID),
+    (c"url", pg_sys::TEXTOID),
+    (c"endpoint", pg_sys::TEXTOID),
+    (c"headers", pg_sys::TEXTOID),
+    (c"body", pg_sys::BYTEAOID),
+    (c"idempotency_key", pg_sys::TEXTOID),
+    (c"metadata", pg_sys::JSONBOID),
+    (c"run_at", pg_sys::TIMESTAMPTZOID),
+    (c"on_complete", pg_sys::OIDOID),
+];
+
 statements! {
-    NEXT_ID() = "select pg_catalog.nextval('edge_store.call_id')";
-
-    INSERT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT2OID, TIMESTAMPTZOID, OIDOID, TEXTOID, JSONBOID,
-           TEXTOID) = "
-        insert into edge_store.request
-            (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, run_at, on_complete,
-             idempotency_key, metadata, endpoint)
-        values (coalesce($1, pg_catalog.nextval('edge_store.call_id')), pg_catalog.clock_timestamp(),
-                (select current_slot from edge_store.ring), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        returning id";
-
     CLAIM_KEY(OIDOID, TEXTOID, INT8OID, BYTEAOID, INTERVALOID) = "
         insert into edge_store.idempotency as known (owner, key, call_id, fingerprint, noted_at)
         values ($1, $2, $3, $4, pg_catalog.clock_timestamp())
@@ -114,34 +125,39 @@ fn take_transaction_id() {
 /// Hands out an id for a call that is still to be written.
 pub fn next_id() -> Result<i64, Error> {
     take_transaction_id();
-    Spi::connect_mut(|client| {
-        let id = NEXT_ID.with(|statement| statement.write(client, &[]))?.first().get_one::<i64>()?;
-        id.ok_or(Error::Malformed)
-    })
+    table::next_value(c"call_id")
 }
 
-/// Writes a call, under `id` where one was handed out before, and gives its id.
-pub fn insert(id: Option<i64>, call: &NewCall<'_>) -> Result<i64, Error> {
-    take_transaction_id();
-    Spi::connect_mut(|client| {
-        let args = [
-            id.into(),
-            call.owner.into(),
-            call.method.into(),
-            call.url.into(),
-            call.headers.into(),
-            call.body.into(),
-            call.timeout_ms.into(),
-            call.max_attempts.into(),
-            call.run_at.into(),
-            call.on_complete.into(),
-            call.idempotency_key.into(),
-            call.metadata.into(),
-            call.endpoint.into(),
-        ];
-        let id = INSERT.with(|statement| statement.write(client, &args))?.first().get_one::<i64>()?;
-        id.ok_or(Error::Malformed)
-    })
+/// Writes a call under an id that was handed out in this transaction.
+pub fn insert(id: i64, call: &NewCall<'_>) -> Result<(), Error> {
+    let slot = retention::recent_slot()?;
+    let mut rows = Rows::open(slots::of(REQUESTS, slot).ok_or(Error::Malformed)?, &COLUMNS)?;
+    rows.add(&[
+        value(id),
+        value(now()),
+        value(call.owner),
+        value(call.timeout_ms),
+        value(slot),
+        value(call.max_attempts),
+        value(call.method),
+        value(call.url),
+        value(call.endpoint),
+        value(call.headers),
+        value(call.body),
+        value(call.idempotency_key),
+        value(call.metadata),
+        value(call.run_at),
+        value(call.on_complete),
+    ]);
+    rows.close();
+    Ok(())
+}
+
+/// The time that the clock shows, not that at which the transaction began.
+#[allow(unsafe_code, reason = "pgrx' own goes through a call of an SQL function")]
+fn now() -> Option<TimestampWithTimeZone> {
+    // SAFETY: reads the clock.
+    TimestampWithTimeZone::try_from(unsafe { pg_sys::GetCurrentTimestamp() }).ok()
 }
 
 /// Claims an idempotency key for the call `id`, or tells whose it is.
@@ -149,7 +165,7 @@ pub fn claim_key(owner: pg_sys::Oid, key: &str, id: i64, fingerprint: &[u8], win
     Spi::connect_mut(|client| {
         let args = [owner.into(), key.into(), id.into(), fingerprint.into(), window.into()];
         if !CLAIM_KEY.with(|statement| statement.write(client, &args))?.is_empty() {
-            return Ok(Claim::Ours(id));
+            return Ok(Claim::Ours);
         }
         let row = KEY_OWNER.with(|statement| statement.write(client, &[owner.into(), key.into()]))?.first();
         let call = row.get::<i64>(1)?.ok_or(Error::Malformed)?;

@@ -1,15 +1,15 @@
 //! The ring of slots: moving on, and truncating what has been kept long enough.
 
-use std::time::{Duration, SystemTime};
+use std::cell::Cell;
+use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::prelude::*;
 
+use super::slots::SLOTS;
 use super::statement::statements;
+use super::table;
 use super::time::{from_timestamp, to_timestamp};
 use crate::error::Error;
-
-/// How many slots the ring has, as sql/schema.sql creates them.
-pub const SLOTS: i16 = 8;
 
 /// The tables that are cut into slots.
 const RINGED: [&str; 5] = ["request", "response", "attempt", "replay", "callback_error"];
@@ -85,6 +85,32 @@ pub fn ring() -> Result<Ring, Error> {
         };
         Ok(Ring { current, advanced_at: from_timestamp(advanced_at) })
     })
+}
+
+thread_local! {
+    /// The current slot as this session read it, and until when it believes so.
+    static BELIEVED: Cell<Option<(i16, Instant)>> = const { Cell::new(None) };
+}
+
+/// How long a session believes what it read of the ring, which moves on once a day.
+const BELIEF: Duration = Duration::from_secs(1);
+
+/// The slot that new calls go into, or the one that they went into a second ago.
+///
+/// Any slot would do for a row: retention cannot lock a slot while a transaction that wrote into it runs, and looks at
+/// every row of the slot that it truncates. An older one only costs the call a row in `edge_store.late`.
+pub fn recent_slot() -> Result<i16, Error> {
+    let now = Instant::now();
+    if let Some((slot, until)) = BELIEVED.get()
+        && now < until
+    {
+        return Ok(slot);
+    }
+    let columns = [(c"current_slot", pg_sys::INT2OID), (c"advanced_at", pg_sys::TIMESTAMPTZOID)];
+    let [slot, _] = table::only_row(c"ring", columns)?;
+    let slot = slot.map(|slot| slot.value() as i16).ok_or(Error::Malformed)?;
+    BELIEVED.set(Some((slot, now + BELIEF)));
+    Ok(slot)
 }
 
 /// Truncates the oldest slot and makes it the current one. Its unfinished calls, and those that finished too

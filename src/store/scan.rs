@@ -1,4 +1,4 @@
-//! Reading the queue, as the dispatcher does.
+//! Reading calls of the queue, as the dispatcher does. New ones: see `fresh`.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,6 @@ use pgrx::spi::SpiHeapTupleData;
 use super::statement::statements;
 use super::time::{from_timestamp, to_timestamp};
 use crate::domain::call::CallId;
-use crate::domain::cursor::IdRange;
 use crate::domain::tally::Kind;
 use crate::error::Error;
 
@@ -56,24 +55,6 @@ pub enum Body {
     Stored(usize),
 }
 
-/// What a scan found, and under which snapshot.
-#[derive(Debug)]
-pub struct Found {
-    pub calls: Vec<Queued>,
-    pub xmin: u64,
-    /// The transaction id that is handed out next.
-    pub next_xid: u64,
-}
-
-/// Whether calls that have already ended must be looked out for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Care {
-    /// All calls in the ranges are new.
-    Fresh,
-    /// A predecessor may have finished, taken on or deferred some of them.
-    Recovering,
-}
-
 /// How a queued call is read, in the order that `queued` takes its columns. A body up to 16 kB comes with its row; a
 /// larger one is fetched when the call is sent, so that a scan of a thousand calls stays small.
 macro_rules! columns {
@@ -85,27 +66,9 @@ macro_rules! columns {
     };
 }
 
+pub(super) use columns;
+
 statements! {
-    LAST_HANDED_OUT() = "select case when is_called then last_value else last_value - 1 end from edge_store.call_id";
-
-    XMIN() = "select pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint";
-
-    RANGE(INT8OID, INT8OID, INT8OID) = concat!("
-        select ", columns!(), ", 0::smallint, 0::smallint
-        from edge_store.request
-        where request.id between $1 and $2
-        order by request.id
-        limit $3");
-
-    RECOVERING_RANGE(INT8OID, INT8OID, INT8OID) = concat!("
-        select ", columns!(), ", 0::smallint, 0::smallint
-        from edge_store.request
-        where request.id between $1 and $2
-          and not exists (select from edge_store.response where response.call_id = request.id and response.slot = request.slot)
-          and not exists (select from edge_store.deferred where deferred.call_id = request.id)
-        order by request.id
-        limit $3");
-
     NEXT_DUE(TIMESTAMPTZOID) = "select min(due_at) from edge_store.deferred where parked_on is null and due_at > $1";
 
     DUE(TIMESTAMPTZOID, INT8ARRAYOID, INT8OID) = concat!("
@@ -142,46 +105,6 @@ statements! {
     CANCELLATIONS() = "select call_id from edge_store.cancellation";
 
     BODY(INT8OID, INT2OID) = "select body from edge_store.request where id = $1 and slot = $2";
-}
-
-/// The highest id handed out so far. Read it before the snapshot of the scan that follows.
-pub fn last_handed_out() -> Result<i64, Error> {
-    Spi::connect(|client| {
-        let value = LAST_HANDED_OUT.with(|statement| statement.read(client, &[]))?.first().get_one::<i64>()?;
-        value.ok_or(Error::Malformed)
-    })
-}
-
-/// Reads at most `limit` calls of the ranges, lowest ids first, under the snapshot that is active.
-pub fn calls_in(ranges: &[IdRange], care: Care, limit: usize) -> Result<Found, Error> {
-    Spi::connect(|client| {
-        let xmin = XMIN.with(|statement| statement.read(client, &[]))?.first().get_one::<i64>()?;
-        let xmin = xmin.ok_or(Error::NotInstalled)?.unsigned_abs();
-        let next_xid = next_transaction_id();
-        let statement = match care {
-            Care::Fresh => &RANGE,
-            Care::Recovering => &RECOVERING_RANGE,
-        };
-        let mut calls: Vec<Queued> = Vec::new();
-        for range in ranges {
-            let left = limit - calls.len();
-            if left == 0 {
-                break;
-            }
-            let args = [range.first.into(), range.last.into(), (left as i64).into()];
-            for row in statement.with(|statement| statement.read(client, &args))? {
-                calls.push(queued(&row)?);
-            }
-        }
-        Ok(Found { calls, xmin, next_xid })
-    })
-}
-
-/// The transaction id that is handed out next. No SQL function tells it without taking one.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn next_transaction_id() -> u64 {
-    // SAFETY: main thread; reads a counter in shared memory under its lock.
-    unsafe { pg_sys::ReadNextFullTransactionId().value }
 }
 
 /// When the first deferred call after `now` is due.
@@ -253,7 +176,7 @@ pub fn body(id: CallId, slot: i16) -> Result<Option<Bytes>, Error> {
     })
 }
 
-fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
+pub(super) fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
     let count = |ordinal: usize| -> Result<u32, Error> {
         Ok(row.get::<i16>(ordinal)?.map_or(0, |value| u32::from(value.unsigned_abs())))
     };

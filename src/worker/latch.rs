@@ -68,16 +68,27 @@ pub fn wait(timeout: Duration) -> Result<Woken, Aborted> {
     })
 }
 
+/// What a session has waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// The latch was set.
+    Woken,
+    /// The time was up.
+    InVain,
+}
+
 /// Waits in a session of a user's until the latch is set or the time is up. A cancel or a timeout raises its error.
-pub fn wait_in_session(timeout: Duration) {
+pub fn wait_in_session(timeout: Duration) -> Waited {
     let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).min(i32::MAX.into());
     let flags = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     // SAFETY: main thread; MyLatch is this process's own latch.
-    unsafe {
-        pg_sys::WaitLatch(pg_sys::MyLatch, flags as i32, millis, pg_sys::PG_WAIT_EXTENSION);
+    let events = unsafe {
+        let events = pg_sys::WaitLatch(pg_sys::MyLatch, flags as i32, millis, pg_sys::PG_WAIT_EXTENSION);
         pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
+        events
+    };
     pgrx::check_for_interrupts!();
+    if events & pg_sys::WL_LATCH_SET as i32 == 0 { Waited::InVain } else { Waited::Woken }
 }
 
 /// Sets the latch of another process. A pid that is gone is no error.

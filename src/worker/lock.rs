@@ -4,9 +4,12 @@
 
 #![allow(unsafe_code, reason = "pgrx has no wrapper for the lock manager")]
 
+use std::cell::Cell;
+
 use pgrx::prelude::*;
 
 use super::latch::my_database;
+use crate::store::table;
 
 /// The fourth field of an advisory lock is 1 or 2 for those that SQL can take, so no user can take ours.
 const NOT_FOR_SQL: u16 = 3;
@@ -26,10 +29,15 @@ pub fn become_the_dispatcher() -> bool {
     acquire(&tag, pg_sys::ExclusiveLock as i32, Held::BySession)
 }
 
+thread_local! {
+    /// The extension that was held last, and the schema of its tables then.
+    static HELD_LAST: Cell<Option<(pg_sys::Oid, pg_sys::Oid)>> = const { Cell::new(None) };
+}
+
 /// Keeps the extension in place until the running transaction ends. `false` if it is not there, or being dropped.
 pub fn hold_extension() -> Hold {
-    // SAFETY: main thread, inside a transaction.
-    let extension = unsafe { pg_sys::get_extension_oid(c"pg_edge".as_ptr(), true) };
+    let known = HELD_LAST.get();
+    let extension = known.map_or_else(extension, |(extension, _)| extension);
     if extension == pg_sys::InvalidOid {
         return Hold::Gone;
     }
@@ -44,12 +52,28 @@ pub fn hold_extension() -> Hold {
     if !acquire(&tag, pg_sys::AccessShareLock as i32, Held::ByTransaction) {
         return Hold::BeingChanged;
     }
-    // Between the look-up and the lock it may have been dropped, or replaced by another of its name.
-    // SAFETY: as above.
-    match unsafe { pg_sys::get_extension_oid(c"pg_edge".as_ptr(), true) } == extension {
-        true => Hold::Held(extension),
-        false => Hold::BeingChanged,
+    // SAFETY: main thread, inside a transaction. What was done to the extension before it was locked is known from here.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    // Before the lock it may have been dropped, or replaced by another of its name. Its schema goes and comes with it, and
+    // is found in the system cache, where an extension is not: that look-up would cost as much as the rest of a short turn.
+    if known == Some((extension, table::schema())) {
+        return Hold::Held(extension);
     }
+    HELD_LAST.set(None);
+    match self::extension() {
+        found if found == extension => {
+            HELD_LAST.set(Some((extension, table::schema())));
+            Hold::Held(extension)
+        }
+        pg_sys::InvalidOid => Hold::Gone,
+        _ => Hold::BeingChanged,
+    }
+}
+
+/// The extension as the catalogue names it now.
+fn extension() -> pg_sys::Oid {
+    // SAFETY: main thread, inside a transaction.
+    unsafe { pg_sys::get_extension_oid(c"pg_edge".as_ptr(), true) }
 }
 
 /// What became of holding the extension.

@@ -17,6 +17,7 @@ use crate::domain::request::{self, Request};
 use crate::domain::tally::Kind;
 use crate::error::Error;
 use crate::store::control;
+use crate::store::fresh;
 use crate::store::progress::{Deferral, Until};
 use crate::store::scan::{self, Body, Queued};
 use crate::store::transaction::under_snapshot;
@@ -60,12 +61,12 @@ impl Dispatcher {
 
     /// Reads new calls. The sequence is read before the snapshot is taken: the cursor rests on that order.
     fn scan(&mut self, now: SystemTime) -> Result<(), Error> {
-        let last = under_snapshot(scan::last_handed_out)?;
+        let last = under_snapshot(fresh::last_handed_out)?;
         let ranges = self.cursor.ranges(last);
         let limit = self.backlog.room().min(SCAN);
         let first = ranges.first().map_or(last, |range| range.first);
         let care = care(first, self.recovering_to);
-        let found = under_snapshot(|| scan::calls_in(&ranges, care, limit))?;
+        let found = under_snapshot(|| fresh::calls_in(&ranges, care, limit))?;
         self.know_endpoints(&found.calls, now)?;
         let ids: Vec<i64> = found.calls.iter().map(|queued| queued.id.0).collect();
         let stopped_early = ids.len() >= limit;
@@ -160,17 +161,14 @@ impl Dispatcher {
     }
 
     /// The request that a row means now, and whose lane it waits in.
-    fn restore(&self, queued: &Queued) -> Result<(LaneName, Request), Unsent> {
+    fn restore(&mut self, queued: &Queued) -> Result<(LaneName, Request), Unsent> {
         let refused = |error: &dyn Display| Unsent::Refused(error.to_string());
         let body = match &queued.body {
             Body::Inline(body) => Some(body.clone()),
             Body::None | Body::Stored(_) => None,
         };
         let (lane, url) = match &queued.endpoint {
-            None => {
-                let url = request::target(&queued.url, None).map_err(|error| refused(&error))?;
-                (LaneName::from(request::origin(&url)), url)
-            }
+            None => self.targets.find(&queued.url).map_err(|error| refused(&error))?,
             Some(name) => {
                 let endpoint = self.endpoints.find(name).ok_or_else(|| endpoints::gone(name))?;
                 let url = endpoint::resolve(&endpoint.base, &queued.url).map_err(|error| refused(&error))?;

@@ -76,7 +76,7 @@ impl Outbox {
             progress::delete_cancellations(self.settled_cancellations.clone())?;
         }
         if !self.finished_batches.is_empty() {
-            progress::delete_leases(self.finished_batches.clone())?;
+            progress::delete_leases(&self.finished_batches)?;
         }
         if let Some(lease) = &self.lease {
             progress::insert_lease(lease)?;

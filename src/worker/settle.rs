@@ -2,6 +2,8 @@
 //!
 //! Runs on the main thread of a dispatcher. The decision itself is `domain::retry`'s.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use super::ledger::{InFlight, Source};
@@ -198,11 +200,23 @@ fn trace(report: &Report) -> Trace {
     Trace {
         started_at: Some(report.started_at),
         timings: report.timings,
-        remote: report.remote.map(|address| address.to_string()),
+        remote: report.remote.map(text_of),
         status: report.outcome.head().map(|head| head.status),
         error_class,
         error,
     }
+}
+
+thread_local! {
+    /// The address that was written last, with its text: mostly it is the next one as well.
+    static LAST_ADDRESS: RefCell<Option<(SocketAddr, String)>> = const { RefCell::new(None) };
+}
+
+fn text_of(address: SocketAddr) -> String {
+    LAST_ADDRESS.with_borrow_mut(|last| match last {
+        Some((known, text)) if *known == address => text.clone(),
+        _ => last.insert((address, address.to_string())).1.clone(),
+    })
 }
 
 fn status_line(status: u16) -> String {
@@ -210,13 +224,19 @@ fn status_line(status: u16) -> String {
     reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
 }
 
+/// What would end a line of the block, or the whole of it.
+const ENDS: [char; 3] = ['\n', '\r', '\0'];
+
 /// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
 fn block(head: &Head) -> String {
     let mut block = String::new();
     for (name, value) in &head.headers {
         block.push_str(name);
         block.push_str(": ");
-        block.push_str(&String::from_utf8_lossy(value).replace(['\n', '\r', '\0'], " "));
+        match str::from_utf8(value) {
+            Ok(text) if !text.contains(ENDS) => block.push_str(text),
+            Ok(_) | Err(_) => block.push_str(&String::from_utf8_lossy(value).replace(ENDS, " ")),
+        }
         block.push('\n');
     }
     block

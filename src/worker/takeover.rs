@@ -21,6 +21,7 @@ use super::shared::Database;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
+use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -28,7 +29,7 @@ use crate::store::progress::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
-use crate::store::{callbacks, control, owner, recovery, retention, scan};
+use crate::store::{callbacks, control, fresh, owner, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
 pub struct Found {
@@ -80,6 +81,7 @@ impl Dispatcher {
             recovering_to: found.last_handed_out,
             backlog,
             ledger: Ledger::default(),
+            targets: Targets::default(),
             reports: VecDeque::new(),
             outbox: Outbox::default(),
             chosen: VecDeque::new(),
@@ -130,7 +132,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
             settle::interrupted(&call, settings.max_interruptions, now, &mut outbox);
         }
         let control = control::read()?;
-        let last_handed_out = scan::last_handed_out()?;
+        let last_handed_out = fresh::last_handed_out()?;
         let ring = retention::ring()?;
         let parked = scan::parked_lanes()?;
         let epoch = control::new_epoch()?;

@@ -25,13 +25,14 @@ use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::lane_policy::Capacity;
+use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::fresh::Care;
 use crate::store::owner;
 use crate::store::progress::{Lease, Until};
 use crate::store::retention::Ring;
-use crate::store::scan::Care;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// With nothing due and nothing told, the dispatcher looks around this often.
@@ -67,6 +68,7 @@ pub struct Dispatcher {
     pub(super) recovering_to: i64,
     pub(super) backlog: Backlog<Waiting>,
     pub(super) ledger: Ledger,
+    pub(super) targets: Targets,
     pub(super) reports: VecDeque<Report>,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pg_edge::domain::cursor::{Cursor, Scan};
+use pg_edge::domain::cursor::{Cursor, Scan, full_id};
 use proptest::prelude::*;
 
 /// One thing that happens; the numbers choose a session, or how many rows a scan may read.
@@ -185,4 +185,11 @@ fn a_gap_stays_open_until_its_transaction_has_ended() {
     assert_eq!((cursor.floor(), cursor.has_gaps()), (3, true));
     cursor.observe(&Scan { covered: 3, xmin: 12, next_xid: 20, seen: &[] });
     assert_eq!((cursor.floor(), cursor.has_gaps()), (4, false));
+}
+
+#[test]
+fn a_short_transaction_id_is_one_of_the_last_four_thousand_million() {
+    assert_eq!(full_id(7, (3 << 32) + 9), (3 << 32) + 7);
+    assert_eq!(full_id(9, (3 << 32) + 9), (3 << 32) + 9);
+    assert_eq!(full_id(u32::MAX, (3 << 32) + 9), (3 << 32) - 1);
 }

@@ -1,0 +1,209 @@
+//! Rows of the extension's own tables by their primary key, straight from its index: no parser, planner and executor.
+//!
+//! Runs on the main thread, inside a transaction with an active snapshot, which decides what is visible. The table is
+//! locked as by SELECT until the transaction ends. Rights and row-level security are not asked: whoever calls has decided
+//! what may be read. What is said in `table` of errors holds here as well.
+
+#![allow(unsafe_code, reason = "the bridge to Postgres' access methods")]
+
+use std::ffi::CStr;
+use std::ops::ControlFlow;
+use std::ptr::null_mut;
+
+use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum, PgTupleDesc};
+
+use super::table::{Column, find, positions};
+use crate::error::Error;
+
+/// A row while it is looked at.
+pub struct Row<'a> {
+    relation: pg_sys::Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    columns: &'a [Column],
+    positions: &'a [usize],
+}
+
+/// What `read` makes of the first row whose key begins with a number.
+pub fn first<T>(
+    table: &'static CStr,
+    key: i64,
+    columns: &[Column],
+    read: impl Fn(&Row<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let mut found = None;
+    visit_range(table, (key, key), columns, |row| {
+        found = Some(read(row)?);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
+}
+
+/// Shows `visitor` the rows whose key begins with a number from `first` to `last`, lowest first, until it breaks.
+pub fn visit_range(
+    table: &'static CStr,
+    (first, last): (i64, i64),
+    columns: &[Column],
+    visitor: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
+    visit(table, pg_sys::AccessShareLock, (first, last), columns, visitor)
+}
+
+fn visit(
+    table: &'static CStr,
+    lock: u32,
+    (first, last): (i64, i64),
+    columns: &[Column],
+    mut visitor: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
+    let table = find(table)?;
+    // SAFETY: main thread, inside a transaction with an active snapshot. Slot, scan and relations are closed in the
+    // order in which Postgres' executor closes them, and not used after that; the keys outlive the scan.
+    unsafe {
+        let relation = pg_sys::try_table_open(table, lock as i32);
+        if relation.is_null() {
+            return Err(Error::NotInstalled);
+        }
+        // Most slots of a young ring, and most small tables, have never held a row.
+        if pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM) > 0 {
+            let positions = positions(relation, columns)?;
+            let index = pg_sys::index_open(primary_key(relation), pg_sys::AccessShareLock as i32);
+            let slot = pg_sys::table_slot_create(relation, null_mut());
+            let mut keys = range(index, first, last)?;
+            let scan = begin(relation, index);
+            pg_sys::index_rescan(scan, keys.as_mut_ptr(), 2, null_mut(), 0);
+            while pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
+                pg_sys::slot_getsomeattrs_int(slot, i32::from((*(*slot).tts_tupleDescriptor).natts as i16));
+                if visitor(&Row { relation, slot, columns, positions: &positions })?.is_break() {
+                    break;
+                }
+            }
+            pg_sys::index_endscan(scan);
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            pg_sys::index_close(index, pg_sys::NoLock as i32);
+        }
+        pg_sys::table_close(relation, pg_sys::NoLock as i32);
+    }
+    Ok(())
+}
+
+/// Deletes the rows that have one of these keys. Nobody else may change them meanwhile.
+pub fn delete(table: &'static CStr, keys: &[i64]) -> Result<(), Error> {
+    for key in keys {
+        visit(table, pg_sys::RowExclusiveLock, (*key, *key), &[], |row| {
+            row.delete();
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    // SAFETY: main thread, inside a transaction.
+    unsafe { pg_sys::CommandCounterIncrement() };
+    Ok(())
+}
+
+impl Row<'_> {
+    /// The value of a column, by its place among those that were asked for. One of another type is never read.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, Error> {
+        let datum = self.datum(column)?;
+        if self.columns[column].1 != T::type_oid() {
+            return Err(Error::Malformed);
+        }
+        // SAFETY: the datum is of the type's own SQL type and lives as long as the row is looked at; the value made of it
+        // owns what it needs.
+        Ok(datum.and_then(|datum| unsafe { T::from_datum(datum, false) }))
+    }
+
+    /// How many bytes a value of a type with a length has, without fetching it where it is stored out of line.
+    pub fn bytes(&self, column: usize) -> Result<Option<usize>, Error> {
+        let datum = self.datum(column)?;
+        if !matches!(self.columns[column].1, pg_sys::BYTEAOID | pg_sys::TEXTOID) {
+            return Err(Error::Malformed);
+        }
+        // SAFETY: the datum is a varlena; what is given counts its header of four bytes.
+        Ok(datum.map(|datum| unsafe { pg_sys::toast_raw_datum_size(datum) }.saturating_sub(pg_sys::VARHDRSZ)))
+    }
+
+    /// Whether the transaction that runs now has written the row, or a subtransaction of it.
+    pub fn is_of_running_transaction(&self) -> bool {
+        let mut is_copy = false;
+        // SAFETY: main thread, inside a transaction; the slot holds a row of a heap, whose header is read in place.
+        unsafe {
+            let tuple = pg_sys::ExecFetchSlotHeapTuple(self.slot, false, &mut is_copy);
+            pg_sys::TransactionIdIsCurrentTransactionId((*(*tuple).t_data).t_choice.t_heap.t_xmin)
+        }
+    }
+
+    fn delete(&self) {
+        // SAFETY: main thread, inside a transaction with an active snapshot, under which the row in the slot was found;
+        // its table is locked for writing.
+        unsafe {
+            pg_sys::simple_table_tuple_delete(
+                self.relation,
+                &raw mut (*self.slot).tts_tid,
+                pg_sys::GetActiveSnapshot(),
+            );
+        }
+    }
+
+    fn datum(&self, column: usize) -> Result<Option<pg_sys::Datum>, Error> {
+        let position = *self.positions.get(column).ok_or(Error::Malformed)?;
+        // SAFETY: all columns of the row in the slot have been taken apart, and positions are below their number.
+        unsafe {
+            let is_null = *(*self.slot).tts_isnull.add(position);
+            Ok((!is_null).then(|| *(*self.slot).tts_values.add(position)))
+        }
+    }
+}
+
+/// # Safety
+///
+/// The relation must be open.
+unsafe fn primary_key(relation: pg_sys::Relation) -> pg_sys::Oid {
+    // SAFETY: as the caller promises.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        let index = pg_sys::RelationGetPrimaryKeyIndex(relation, false);
+        #[cfg(not(feature = "pg18"))]
+        let index = pg_sys::RelationGetPrimaryKeyIndex(relation);
+        index
+    }
+}
+
+/// # Safety
+///
+/// Both must be open, and a snapshot active.
+unsafe fn begin(relation: pg_sys::Relation, index: pg_sys::Relation) -> pg_sys::IndexScanDesc {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let snapshot = pg_sys::GetActiveSnapshot();
+        #[cfg(feature = "pg18")]
+        let scan = pg_sys::index_beginscan(relation, index, snapshot, null_mut(), 2, 0);
+        #[cfg(not(feature = "pg18"))]
+        let scan = pg_sys::index_beginscan(relation, index, snapshot, 2, 0);
+        scan
+    }
+}
+
+/// The keys of a scan from `first` to `last` in the index's first column.
+///
+/// # Safety
+///
+/// The index must be open.
+unsafe fn range(index: pg_sys::Relation, first: i64, last: i64) -> Result<[pg_sys::ScanKeyData; 2], Error> {
+    let mut keys = [pg_sys::ScanKeyData::default(); 2];
+    // SAFETY: the descriptor lives as long as the index is open. The comparisons are those of bigint, which the column
+    // is, and bigint is passed by value.
+    unsafe {
+        let columns = PgTupleDesc::from_pg_unchecked((*index).rd_att);
+        if columns.get(0).is_none_or(|column| column.atttypid != pg_sys::INT8OID) {
+            return Err(Error::Malformed);
+        }
+        let ends = [
+            (pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_INT8GE, first),
+            (pg_sys::BTLessEqualStrategyNumber, pg_sys::F_INT8LE, last),
+        ];
+        for (key, (strategy, function, end)) in keys.iter_mut().zip(ends) {
+            pg_sys::ScanKeyInit(key, 1, strategy as u16, function.into(), pg_sys::Datum::from(end));
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,27 @@
+//! The slots of the ring, and the partitions of the two tables that are read and written by name.
+
+use std::ffi::CStr;
+
+/// How many slots the ring has, as sql/schema.sql creates them.
+pub const SLOTS: i16 = 8;
+
+/// The partitions of `edge_store.request`, by slot.
+pub const REQUESTS: [&CStr; SLOTS as usize] =
+    [c"request_0", c"request_1", c"request_2", c"request_3", c"request_4", c"request_5", c"request_6", c"request_7"];
+
+/// The partitions of `edge_store.response`, by slot.
+pub const RESPONSES: [&CStr; SLOTS as usize] = [
+    c"response_0",
+    c"response_1",
+    c"response_2",
+    c"response_3",
+    c"response_4",
+    c"response_5",
+    c"response_6",
+    c"response_7",
+];
+
+/// The partition of a slot.
+pub fn of(partitions: [&'static CStr; SLOTS as usize], slot: i16) -> Option<&'static CStr> {
+    usize::try_from(slot).ok().and_then(|slot| partitions.get(slot).copied())
+}
