@@ -223,3 +223,19 @@ async fn a_known_idempotency_key_needs_no_room() {
     let new = call(&ada, "edge.http_get_async($1, idempotency_key => 'new')", &scene.peer.url("/")).await;
     assert_ne!(new, id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_taken_away_once_also_when_writing_it_failed() {
+    let (scene, ada) = ten_each().await;
+    for action in ["error", "disk_full"] {
+        scene.cluster.fail_at("before_response_commit", action);
+        ada.exec(&many(&scene, 10)).await;
+        scene.db.exec("select edge.resume()").await;
+        all_ended(&scene.cluster, "postgres").await;
+        assert!(!scene.cluster.failpoint_is_armed(), "nothing failed");
+        counted(&ada, 0).await;
+        scene.db.exec("select edge.pause()").await;
+    }
+    ada.exec(&many(&scene, 10)).await;
+    assert_full(&ada.fails(&many(&scene, 1)).await);
+}
