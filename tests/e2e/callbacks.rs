@@ -188,6 +188,25 @@ async fn a_role_that_may_not_connect_gets_its_callback_later_and_no_storm_of_pro
     told(&scene.db, 1).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sqlstate_of_a_callback_is_the_one_it_raised() {
+    let scene = Scene::start().await;
+    for (name, code) in [("own", "MY001"), ("known", "22012"), ("internal", "XX000")] {
+        scene
+            .db
+            .exec(&format!(
+                "create function {name}(r edge.response) returns void language plpgsql as
+                 $$ begin
+                     begin raise exception 'first' using errcode = '23505'; exception when others then null; end;
+                     raise exception 'no' using errcode = '{code}';
+                 end $$"
+            ))
+            .await;
+        let id = scene.call(&format!("edge.http_get_async($1, on_complete => '{name}')"), "/").await;
+        recorded(&scene.db, id, code, "no").await;
+    }
+}
+
 async fn told(db: &Db, n: i64) {
     eventually("the callbacks have run", SERVER_DEADLINE, || async {
         db.one::<i64>("select count(*) from told").await == n
