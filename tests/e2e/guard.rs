@@ -59,9 +59,9 @@ async fn by_default_a_call_into_the_private_network_is_blocked_and_not_tried_aga
 async fn a_replay_is_judged_again_and_an_allowed_network_opens_without_a_restart() {
     let scene = Scene::on(guarded()).await;
     let dispatcher = "select pid from edge.worker_status()";
-    let pid: i32 = scene.db.one(dispatcher).await;
     let first = scene.get("/").await;
     assert_eq!(ended(&scene.db, first).await.get::<_, &str>("error_class"), "blocked");
+    let pid: i32 = scene.db.one(dispatcher).await;
     let again: i64 = scene.db.one_with("select edge.replay($1)", &[&first]).await;
     assert_eq!(ended(&scene.db, again).await.get::<_, &str>("error_class"), "blocked");
     scene.cluster.set("pg_edge.allowed_networks", "127.0.0.0/8").await;
