@@ -28,8 +28,7 @@ select id, state, status_code, error from edge.wait(:id);
 select id, url, error from edge.dead_letters;
 select edge.http_post_async(:'base_url' || '/repair') as repair \gset
 select state as repair from edge.wait(:repair);
-select edge.replay_dead() as replayed;
-select id as replay from edge.calls where replay_of = :id \gset
+select edge.replay(:id) as replay \gset
 select id, state, status_code from edge.wait(:replay);
 
 \echo 'How the worker is doing:'

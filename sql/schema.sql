@@ -56,6 +56,8 @@ create table edge_store.response (
     body            bytea,
     error_class     text,
     error           text,
+    -- Of a call to a named endpoint: what its path came to.
+    url             text,
     primary key (call_id, slot)
 ) partition by list (slot);
 

@@ -56,6 +56,31 @@ pub fn identity_is_whole(changes: &Changes) -> Result<(), Error> {
     Err(Error::OutOfRange { argument: "client_certificate", wanted, given })
 }
 
+/// What can be left open again, by the names of the arguments.
+const RESETTABLE: [&str; 9] = [
+    "retry",
+    "timeout",
+    "connect_timeout",
+    "max_concurrency",
+    "max_rate",
+    "max_request_bytes",
+    "max_response_bytes",
+    "monthly_quota",
+    "client_certificate",
+];
+
+/// The settings of an endpoint that are to be left open again.
+pub fn reset(argument: Option<Vec<Option<String>>>) -> Result<Vec<String>, Error> {
+    let wanted = "names among retry, timeout, connect_timeout, max_concurrency, max_rate, max_request_bytes, \
+                  max_response_bytes, monthly_quota and client_certificate (with its key)";
+    let check = |name: Option<String>| {
+        let name = name.unwrap_or_default();
+        let is_one = RESETTABLE.contains(&name.as_str());
+        if is_one { Ok(name) } else { Err(Error::OutOfRange { argument: "reset", wanted, given: format!("{name:?}") }) }
+    };
+    argument.unwrap_or_default().into_iter().map(check).collect()
+}
+
 impl Given {
     /// Checks all of them.
     pub fn check(self) -> Result<Changes, Error> {
@@ -80,6 +105,7 @@ impl Given {
                 .and_then(|hops| i16::try_from(hops).ok()),
             client_certificate: read(self.client_certificate, "client_certificate")?.map(pem).transpose()?,
             client_key: read(self.client_key, "client_key")?.map(pem).transpose()?,
+            reset: Vec::new(),
         })
     }
 }

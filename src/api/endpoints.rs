@@ -64,7 +64,7 @@ fn create_endpoint(
     Ok(())
 }
 
-/// Changes an endpoint; what is null stays as it is.
+/// Changes an endpoint; what is null stays as it is, and what `reset` names is open again.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the SQL contract")]
 fn alter_endpoint(
@@ -85,6 +85,7 @@ fn alter_endpoint(
     max_redirects: default!(Option<i32>, "NULL"),
     client_certificate: default!(Option<Text>, "NULL"),
     client_key: default!(Option<Text>, "NULL"),
+    reset: default!(Option<Vec<Option<String>>>, "NULL"),
 ) -> Result<(), ErrorReport> {
     let given = Given {
         base_url,
@@ -104,7 +105,9 @@ fn alter_endpoint(
         client_certificate,
         client_key,
     };
-    let (name, changes) = (given::name(name)?, given.check()?);
+    let (name, mut changes) = (given::name(name)?, given.check()?);
+    given::identity_is_whole(&changes)?;
+    changes.reset = given::reset(reset)?;
     changed(name, |name| endpoints::alter(name, &changes))
 }
 

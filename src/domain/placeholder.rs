@@ -1,8 +1,8 @@
 //! Placeholders for secrets in a text: `${secret:NAME}`, `${file:NAME}`, `${vault:NAME}`.
 //!
 //! What is stored and shown is the text with its placeholders; values are put in their place when a request is built.
-//! Only these three kinds mean anything: `${other}` and a lone `$` stay as they are, and a dollar sign before a
-//! placeholder (`$${secret:NAME}`) keeps it from being one.
+//! Only these three kinds mean anything: `${other}` and a lone `$` stay as they are, `${Secret:NAME}` is taken for a slip
+//! and refused, and a dollar sign before a placeholder (`$${secret:NAME}`) keeps it from being one.
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,11 @@ pub enum Segment {
 /// Why a text or a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceholderError {
+    /// Looks like one, and means nothing.
+    #[error(
+        "\"${{{0}:\" is no placeholder; there are ${{secret:NAME}}, ${{file:NAME}} and ${{vault:NAME}}, and $${{{0}: stands for itself"
+    )]
+    Kind(String),
     /// No closing brace.
     #[error("a placeholder ${{{0}:…}} is not closed by a brace")]
     Open(&'static str),
@@ -73,6 +78,15 @@ pub fn parse(text: &str) -> Result<Vec<Segment>, PlaceholderError> {
     while let Some(at) = rest.find("${") {
         let (before, from_here) = rest.split_at(at);
         let Some((kind, after)) = opening(from_here) else {
+            if let Some(word) = unknown_kind(from_here) {
+                let Some(before) = before.strip_suffix('$') else {
+                    return Err(PlaceholderError::Kind(word.to_owned()));
+                };
+                literal.push_str(before);
+                literal.push_str("${");
+                rest = &from_here[2..];
+                continue;
+            }
             // The brace may open nothing, but what follows it may.
             let (kept, left) = rest.split_at(at + 2);
             literal.push_str(kept);
@@ -119,6 +133,12 @@ pub fn check_secret_name(name: &str) -> Result<(), PlaceholderError> {
 fn opening(text: &str) -> Option<(Kind, &str)> {
     let inside = text.strip_prefix("${")?;
     Kind::ALL.into_iter().find_map(|kind| Some((kind, inside.strip_prefix(kind.name())?.strip_prefix(':')?)))
+}
+
+/// The word before the colon where a text opens with one that is no kind: a slip of the pen more likely than a text.
+fn unknown_kind(text: &str) -> Option<&str> {
+    let (word, _) = text.strip_prefix("${")?.split_once(':')?;
+    (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic())).then_some(word)
 }
 
 impl Kind {

@@ -39,11 +39,24 @@ fn path(text: &str) -> String {
     }
 }
 
-/// The value of a header as it may be shown: hidden where the name says that it is a credential, unless it only names a
-/// secret that is kept elsewhere.
+/// Headers that are no credentials.
+const HARMLESS: [&str; 10] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "prefer",
+    "user-agent",
+    "x-region",
+];
+
+/// The value of a header as it may be shown: hidden, unless the header is no credential or the value only names a secret that
+/// is kept elsewhere.
 pub fn header<'a>(name: &str, value: &'a str) -> &'a str {
-    let is_credential = is_secret(name) || matches!(name, "cookie" | "authorization" | "proxy-authorization");
-    if is_credential && !value.contains("${") { "***" } else { value }
+    if HARMLESS.contains(&name) || value.contains("${") { value } else { "***" }
 }
 
 fn is_secret(name: &str) -> bool {

@@ -61,8 +61,8 @@ pub enum RequestError {
     /// Bad headers.
     #[error(transparent)]
     Header(#[from] HeaderError),
-    /// More than `pg_edge.max_request_bytes`.
-    #[error("the request body has {size} bytes, more than the {limit} that pg_edge.max_request_bytes allows")]
+    /// More than `pg_edge.max_request_bytes`, or its endpoint's own limit.
+    #[error("the request body has {size} bytes, more than the {limit} of max_request_bytes")]
     BodyTooLarge {
         /// Bytes given.
         size: usize,
@@ -83,7 +83,7 @@ const LARGEST_METADATA: usize = 64 * 1024;
 /// Reads an absolute `http` or `https` URL (WHATWG rules) and appends `params`, percent-encoded.
 pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     let mut parsed =
-        Url::parse(url).map_err(|reason| RequestError::Url { url: showable(url), reason: reason.to_string() })?;
+        Url::parse(url).map_err(|error| RequestError::Url { url: showable(url), reason: reason(error) })?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(RequestError::Scheme(parsed.scheme().to_owned()));
     }
@@ -100,6 +100,14 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     // A fragment is never sent; keeping it would make two equal requests look different.
     parsed.set_fragment(None);
     with_params(parsed, params)
+}
+
+/// What the parser says, in words of a caller.
+fn reason(error: url::ParseError) -> String {
+    match error {
+        url::ParseError::RelativeUrlWithoutBase => "it must begin with https:// or http://".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Appends `params` to a checked URL.

@@ -50,8 +50,8 @@ pub struct History {
     pub charged: u32,
     /// Attempts that the call itself was given; `None` leaves it to the policy.
     pub max_attempts: Option<u32>,
-    /// When it was queued.
-    pub queued_at: SystemTime,
+    /// When its age begins to count.
+    pub born_at: SystemTime,
 }
 
 /// Decides what follows from the latest attempt. `random` lies in 0..=1.
@@ -70,15 +70,15 @@ pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: S
     let asked = outcome.head().and_then(|head| retry_after(head, now));
     let planned = now + policy.wait(history.charged, random);
     let at = asked.map_or(planned, |asked| asked.max(planned));
-    if is_too_old(policy, history.queued_at, at) {
+    if is_too_old(policy, history.born_at, at) {
         return Verdict::Failed;
     }
     Verdict::Retry(Retry { at, charge, parks_endpoint: asked })
 }
 
 /// Whether a call would be older than its policy allows at `at`.
-pub fn is_too_old(policy: &RetryPolicy, queued_at: SystemTime, at: SystemTime) -> bool {
-    policy.max_age.is_some_and(|age| queued_at + age < at)
+pub fn is_too_old(policy: &RetryPolicy, born_at: SystemTime, at: SystemTime) -> bool {
+    policy.max_age.is_some_and(|age| born_at + age < at)
 }
 
 /// What an outcome says of the endpoint.

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::outcome::{FailureClass, Retryability};
 
@@ -34,8 +35,7 @@ pub struct Conditions {
 }
 
 /// A policy as it is written in JSON: `edge.retry_policy()` makes it, and endpoints keep it. Durations are in seconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Written {
     /// What the rest changes: `default` or `durable`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,8 +60,25 @@ pub struct Written {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Not the JSON of a policy.
-    #[error("the retry policy cannot be read: {0}; make one with edge.retry_policy(), or name a preset")]
-    Shape(String),
+    #[error(
+        "a retry policy must be a JSON object, as edge.retry_policy() makes it, or the name of a preset as a JSON string"
+    )]
+    Shape,
+    /// Not a part of a policy.
+    #[error(
+        "a retry policy has no \"{0}\"; it has preset, max_attempts, base, factor, cap, jitter, max_age and retry_on"
+    )]
+    Unknown(String),
+    /// A value of the wrong kind.
+    #[error("{name} of a retry policy must be {wanted}, not {given}")]
+    Member {
+        /// Which.
+        name: String,
+        /// What it must be.
+        wanted: &'static str,
+        /// What it was.
+        given: String,
+    },
     /// No such preset.
     #[error("there is no retry preset \"{0}\"; there are \"default\" and \"durable\"")]
     Preset(String),
@@ -128,10 +145,36 @@ impl RetryPolicy {
 impl Written {
     /// Reads a JSON object, or a string that names a preset.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
-        if let Ok(preset) = serde_json::from_str::<String>(json) {
-            return Ok(Self { preset: Some(preset), ..Self::default() });
+        let Ok(value) = serde_json::from_str::<Value>(json) else { return Err(PolicyError::Shape) };
+        let members = match value {
+            Value::String(preset) => return Ok(Self { preset: Some(preset), ..Self::default() }),
+            Value::Object(members) => members,
+            _ => return Err(PolicyError::Shape),
+        };
+        let mut written = Self::default();
+        for (name, value) in members {
+            if !value.is_null() {
+                written.set(&name, &value)?;
+            }
         }
-        serde_json::from_str(json).map_err(|error| PolicyError::Shape(error.to_string()))
+        Ok(written)
+    }
+
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), PolicyError> {
+        let wrong = |wanted| PolicyError::Member { name: name.to_owned(), wanted, given: value.to_string() };
+        let seconds = || value.as_f64().ok_or_else(|| wrong("a number of seconds"));
+        match name {
+            "preset" => self.preset = Some(value.as_str().ok_or_else(|| wrong("a string"))?.to_owned()),
+            "max_attempts" => self.max_attempts = Some(value.as_i64().ok_or_else(|| wrong("a whole number"))?),
+            "base" => self.base = Some(seconds()?),
+            "factor" => self.factor = Some(value.as_f64().ok_or_else(|| wrong("a number"))?),
+            "cap" => self.cap = Some(seconds()?),
+            "jitter" => self.jitter = Some(seconds()?),
+            "max_age" => self.max_age = Some(seconds()?),
+            "retry_on" => self.retry_on = Some(strings(value).ok_or_else(|| wrong("an array of strings"))?),
+            _ => return Err(PolicyError::Unknown(name.to_owned())),
+        }
+        Ok(())
     }
 
     /// The JSON that [`Written::parse`] reads.
@@ -160,6 +203,10 @@ impl Written {
             },
         })
     }
+}
+
+fn strings(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 fn attempts(given: i64) -> Result<u32, PolicyError> {

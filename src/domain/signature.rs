@@ -99,7 +99,9 @@ impl std::fmt::Debug for SigningKey {
 }
 
 fn decode(base64: &str) -> Result<Zeroizing<Vec<u8>>, SignatureError> {
-    STANDARD.decode(base64).map(Zeroizing::new).map_err(|_| SignatureError::Base64)
+    // Postgres' encode() breaks long lines.
+    let base64: Zeroizing<String> = Zeroizing::new(base64.split_ascii_whitespace().collect());
+    STANDARD.decode(base64.as_bytes()).map(Zeroizing::new).map_err(|_| SignatureError::Base64)
 }
 
 /// The id of a call's message: the same on every attempt, different from that of any other call of any database.

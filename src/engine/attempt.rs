@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -115,8 +115,17 @@ fn begin(
     let mut prepared = reqwest::Request::new(method, url);
     *prepared.headers_mut() = headers;
     prepared.headers_mut().entry(ATTEMPT_NUMBER).or_insert_with(|| HeaderValue::from(number));
+    if body.as_ref().is_none_or(Bytes::is_empty) && expects_body(prepared.method()) {
+        // RFC 9110, section 8.6: the library says no length for an empty body, and some servers answer 411 to that.
+        prepared.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     *prepared.body_mut() = body.map(Into::into);
     wire.execute(prepared, route.identity.as_ref())
+}
+
+/// Whether a request of this method has a body as a rule.
+fn expects_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// How long the head may take.

@@ -1,6 +1,6 @@
 //! What a failed handshake means, in plain words. Runs on the engine thread.
 
-use rustls::{CertificateError, Error, PeerIncompatible};
+use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 /// How rustls begins to tell an alert.
 const ALERT: &str = "received fatal alert: ";
@@ -15,6 +15,9 @@ pub(super) fn about_tls(error: &(dyn std::error::Error + 'static)) -> Option<Str
         Some(Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         )) => Some(NO_VERSION.to_owned()),
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            Some("the peer does not speak TLS here".to_owned())
+        }
         Some(Error::AlertReceived(alert)) => Some(about_alert(&format!("{alert:?}"))),
         Some(rare) => Some(rare.to_string()),
         None if error.source().is_none() => error.to_string().strip_prefix(ALERT).map(about_alert),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
@@ -35,6 +36,8 @@ pub struct Changes {
     pub max_redirects: Option<i16>,
     pub client_certificate: Option<String>,
     pub client_key: Option<String>,
+    /// What is to be open again; names of columns.
+    pub reset: Vec<String>,
 }
 
 statements! {
@@ -50,16 +53,26 @@ statements! {
         returning 1";
 
     ALTER(TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, INT4OID, FLOAT8OID, INT4OID, INT4OID, TEXTARRAYOID,
-          INT8OID, TEXTOID, INT2OID, TEXTOID, TEXTOID) = "
+          INT8OID, TEXTOID, INT2OID, TEXTOID, TEXTOID, TEXTARRAYOID) = "
         update edge_store.endpoint
         set base_url = coalesce($2, base_url), headers = coalesce($3, headers), profile = coalesce($4, profile),
-            retry = coalesce($5, retry), timeout_ms = coalesce($6, timeout_ms),
-            connect_timeout_ms = coalesce($7, connect_timeout_ms), max_concurrency = coalesce($8, max_concurrency),
-            max_rate = coalesce($9, max_rate), max_request_bytes = coalesce($10, max_request_bytes),
-            max_response_bytes = coalesce($11, max_response_bytes), signing_secrets = coalesce($12, signing_secrets),
-            monthly_quota = coalesce($13, monthly_quota), quota_action = coalesce($14, quota_action),
-            max_redirects = coalesce($15, max_redirects), client_certificate = coalesce($16, client_certificate),
-            client_key = coalesce($17, client_key), updated_at = pg_catalog.clock_timestamp()
+            retry = coalesce($5, case when not 'retry' = any ($18) then retry end),
+            timeout_ms = coalesce($6, case when not 'timeout' = any ($18) then timeout_ms end),
+            connect_timeout_ms =
+                coalesce($7, case when not 'connect_timeout' = any ($18) then connect_timeout_ms end),
+            max_concurrency = coalesce($8, case when not 'max_concurrency' = any ($18) then max_concurrency end),
+            max_rate = coalesce($9, case when not 'max_rate' = any ($18) then max_rate end),
+            max_request_bytes =
+                coalesce($10, case when not 'max_request_bytes' = any ($18) then max_request_bytes end),
+            max_response_bytes =
+                coalesce($11, case when not 'max_response_bytes' = any ($18) then max_response_bytes end),
+            signing_secrets = coalesce($12, signing_secrets),
+            monthly_quota = coalesce($13, case when not 'monthly_quota' = any ($18) then monthly_quota end),
+            quota_action = coalesce($14, quota_action), max_redirects = coalesce($15, max_redirects),
+            client_certificate =
+                coalesce($16, case when not 'client_certificate' = any ($18) then client_certificate end),
+            client_key = coalesce($17, case when not 'client_certificate' = any ($18) then client_key end),
+            updated_at = pg_catalog.clock_timestamp()
         where name = $1
         returning 1";
 
@@ -98,41 +111,40 @@ statements! {
 
 /// Makes an endpoint. `false` if one of its name exists.
 pub fn create(name: &str, changes: &Changes) -> Result<bool, Error> {
-    write(&CREATE, name, changes)
+    Spi::connect_mut(|client| {
+        Ok(!CREATE.with(|statement| statement.write(client, &arguments(name, changes)))?.is_empty())
+    })
 }
 
 /// Changes an endpoint. `false` if there is none.
 pub fn alter(name: &str, changes: &Changes) -> Result<bool, Error> {
-    write(&ALTER, name, changes)
+    Spi::connect_mut(|client| {
+        let mut arguments = Vec::from(arguments(name, changes));
+        arguments.push(changes.reset.clone().into());
+        Ok(!ALTER.with(|statement| statement.write(client, &arguments))?.is_empty())
+    })
 }
 
-fn write(
-    statement: &'static std::thread::LocalKey<super::statement::Statement>,
-    name: &str,
-    changes: &Changes,
-) -> Result<bool, Error> {
-    Spi::connect_mut(|client| {
-        let args = [
-            name.into(),
-            changes.base_url.as_deref().into(),
-            changes.headers.as_deref().into(),
-            changes.profile.as_deref().into(),
-            changes.retry.into(),
-            changes.timeout_ms.into(),
-            changes.connect_timeout_ms.into(),
-            changes.max_concurrency.into(),
-            changes.max_rate.into(),
-            changes.max_request_bytes.into(),
-            changes.max_response_bytes.into(),
-            changes.signing_secrets.clone().into(),
-            changes.monthly_quota.into(),
-            changes.quota_action.as_deref().into(),
-            changes.max_redirects.into(),
-            changes.client_certificate.as_deref().into(),
-            changes.client_key.as_deref().into(),
-        ];
-        Ok(!statement.with(|statement| statement.write(client, &args))?.is_empty())
-    })
+fn arguments<'a>(name: &'a str, changes: &'a Changes) -> [DatumWithOid<'a>; 17] {
+    [
+        name.into(),
+        changes.base_url.as_deref().into(),
+        changes.headers.as_deref().into(),
+        changes.profile.as_deref().into(),
+        changes.retry.into(),
+        changes.timeout_ms.into(),
+        changes.connect_timeout_ms.into(),
+        changes.max_concurrency.into(),
+        changes.max_rate.into(),
+        changes.max_request_bytes.into(),
+        changes.max_response_bytes.into(),
+        changes.signing_secrets.clone().into(),
+        changes.monthly_quota.into(),
+        changes.quota_action.as_deref().into(),
+        changes.max_redirects.into(),
+        changes.client_certificate.as_deref().into(),
+        changes.client_key.as_deref().into(),
+    ]
 }
 
 /// Has an endpoint's calls sent.

@@ -39,6 +39,8 @@ pub struct Trace {
 #[derive(Clone, Debug)]
 pub struct Ending {
     pub call: CallId,
+    /// What the path of a call to a named endpoint came to.
+    pub url: Option<String>,
     pub slot: i16,
     pub owner: pg_sys::Oid,
     pub state: Final,
@@ -106,7 +108,7 @@ pub struct Leased {
 }
 
 /// What is written of an ending, in the table's order.
-const RESPONSE: [Column; 17] = [
+const RESPONSE: [Column; 18] = [
     (c"call_id", pg_sys::INT8OID),
     (c"started_at", pg_sys::TIMESTAMPTZOID),
     (c"finished_at", pg_sys::TIMESTAMPTZOID),
@@ -124,6 +126,7 @@ const RESPONSE: [Column; 17] = [
     (c"body", pg_sys::BYTEAOID),
     (c"error_class", pg_sys::TEXTOID),
     (c"error", pg_sys::TEXTOID),
+    (c"url", pg_sys::TEXTOID),
 ];
 
 /// What is written of a lease.
@@ -183,7 +186,7 @@ pub fn insert_endings(endings: &[Ending]) -> Result<(), Error> {
 }
 
 /// The values of [`RESPONSE`].
-fn response(ending: &Ending) -> [Value; 17] {
+fn response(ending: &Ending) -> [Value; 18] {
     let trace = &ending.trace;
     // A call that was never on the wire took no time.
     let took = |part: Option<Duration>| value(trace.started_at.and(part).map(micros));
@@ -206,6 +209,7 @@ fn response(ending: &Ending) -> [Value; 17] {
         value(ending.body.as_deref()),
         value(trace.error_class),
         value(trace.error.as_deref()),
+        value(ending.url.as_deref()),
     ]
 }
 

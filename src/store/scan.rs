@@ -38,6 +38,11 @@ pub struct Queued {
 }
 
 impl Queued {
+    /// When its age begins to count: when it was queued, or was first to be made.
+    pub fn born_at(&self) -> SystemTime {
+        self.run_at.map_or(self.queued_at, |run_at| run_at.max(self.queued_at))
+    }
+
     /// Whether it was tried before. A try that was interrupted was not its own failure.
     pub fn kind(&self) -> Kind {
         if self.tries > self.interruptions { Kind::Retry } else { Kind::Fresh }

@@ -41,7 +41,10 @@ pub struct InFlight {
     pub owner: pg_sys::Oid,
     pub on_complete: Option<pg_sys::Oid>,
     pub max_attempts: Option<u32>,
-    pub queued_at: SystemTime,
+    /// What its path came to, of a call to a named endpoint.
+    pub url: Option<String>,
+    /// When its age begins to count.
+    pub born_at: SystemTime,
     /// Whether it had been tried before.
     pub kind: Kind,
     /// The number of this try.

@@ -116,7 +116,8 @@ impl Dispatcher {
                 owner: queued.owner,
                 on_complete: queued.on_complete,
                 max_attempts: queued.max_attempts,
-                queued_at: queued.queued_at,
+                url: queued.endpoint.as_ref().map(|_| attempt.request.url.to_string()),
+                born_at: queued.born_at(),
                 kind: queued.kind(),
                 number: queued.tries + 1,
                 interruptions: queued.interruptions,
@@ -137,7 +138,7 @@ impl Dispatcher {
         mut request: Request,
         now: SystemTime,
     ) -> Result<Attempt, Unsent> {
-        if is_too_old(self.endpoints.retry(lane), queued.queued_at, now) {
+        if is_too_old(self.endpoints.retry(lane), queued.born_at(), now) {
             return Err(Unsent::Expired);
         }
         let endpoint = match &queued.endpoint {

@@ -35,7 +35,7 @@ pub fn settle(
     outbox: &mut Outbox,
 ) -> Settled {
     let charged = entry.number.saturating_sub(entry.interruptions);
-    let history = History { charged, max_attempts: entry.max_attempts, queued_at: entry.queued_at };
+    let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
     let reach = match report.outcome {
         Outcome::Response(_) => Reach::Answered,
         Outcome::Failure(_) => Reach::Silent,
@@ -83,6 +83,7 @@ fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: 
     };
     let (call, slot, owner) = (report.call, entry.slot, entry.owner);
     outbox.endings.push(Ending {
+        url: entry.url.clone(),
         call,
         slot,
         owner,
@@ -124,6 +125,7 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
     };
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
     outbox.endings.push(Ending {
+        url: None,
         call,
         slot,
         owner,
@@ -154,6 +156,7 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
     if interruptions >= max_interruptions {
         let (state, attempts) = (Final::Failed, found.number);
         outbox.endings.push(Ending {
+            url: None,
             call,
             slot,
             owner,

@@ -30,7 +30,7 @@ fn the_three_kinds_are_replaced_wherever_they_stand() {
 #[test]
 fn everything_else_stays_as_it_is() {
     for given in
-        ["$", "${", "}", "$secret:a", "${other}", "${secret}", "${Secret:a}", "${ secret:a}", "a$", "$$", "é${x}"]
+        ["$", "${", "}", "$secret:a", "${other}", "${secret}", "${ secret:a}", "${a-b:c}", "${:a}", "a$", "$$", "é${x}"]
     {
         assert_eq!(parse(given), Ok(vec![text(given)]), "{given}");
         assert_eq!(is_in(given), Ok(false), "{given}");
@@ -46,6 +46,7 @@ fn a_second_dollar_sign_keeps_a_placeholder_from_being_one() {
         Ok(vec![text("x ${file:../..} "), placeholder(Kind::Secret, "b")])
     );
     assert_eq!(is_in("$${secret:a}"), Ok(false));
+    assert_eq!(parse("a$${env:HOME}b"), Ok(vec![text("a${env:HOME}b")]));
 }
 
 #[test]
@@ -55,6 +56,8 @@ fn what_begins_like_a_placeholder_must_be_one() {
     let vault = |name: &str| PlaceholderError::VaultName(name.to_owned());
     let long = "a".repeat(64);
     let table = [
+        ("${Secret:a}", PlaceholderError::Kind("Secret".to_owned())),
+        ("Bearer ${secrets:a}", PlaceholderError::Kind("secrets".to_owned())),
         ("${secret:", PlaceholderError::Open("secret")),
         ("Bearer ${file:a", PlaceholderError::Open("file")),
         ("${secret:}", secret("")),

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 /// After so many charged attempts.
 fn tried(charged: u32) -> History {
-    History { charged, max_attempts: None, queued_at: now() }
+    History { charged, max_attempts: None, born_at: now() }
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_call_may_be_given_more_or_fewer_attempts_than_its_endpoint() {
 fn a_call_that_would_be_too_old_at_its_next_try_is_given_up() {
     let policy = RetryPolicy { max_age: Some(Duration::from_secs(60)), ..RetryPolicy::default() };
     for (age, again) in [(0, true), (58, true), (60, false)] {
-        let history = History { queued_at: now() - Duration::from_secs(age), ..tried(1) };
+        let history = History { born_at: now() - Duration::from_secs(age), ..tried(1) };
         let verdict = decide(&policy, &history, &answer(503, &[]), now(), 0.0);
         assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "{age} s old");
     }

@@ -31,8 +31,10 @@ fn the_preset_durable_makes_ten_attempts_over_three_days() {
 fn a_policy_says_what_is_wrong_with_it() {
     for (json, complaint) in [
         ("\"forever\"", "there is no retry preset \"forever\""),
-        ("[]", "the retry policy cannot be read"),
-        ("{\"attempts\": 3}", "unknown field `attempts`"),
+        ("[]", "a retry policy must be a JSON object"),
+        ("{\"base\": \"5 s\"}", "base of a retry policy must be a number of seconds, not \"5 s\""),
+        ("{\"retry_on\": [1]}", "retry_on of a retry policy must be an array of strings, not [1]"),
+        ("{\"attempts\": 3}", "a retry policy has no \"attempts\""),
         ("{\"max_attempts\": 0}", "max_attempts of a retry policy must be between 1 and 1000, not 0"),
         ("{\"base\": -1}", "base of a retry policy must be zero or longer"),
         ("{\"cap\": 1e300}", "cap of a retry policy must be"),

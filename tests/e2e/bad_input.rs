@@ -10,9 +10,9 @@ const GOOD: &str = "http://127.0.0.1:1/";
 async fn a_bad_url_is_refused() {
     let scene = Scene::start().await;
     let table = [
-        ("", "the URL \"\" cannot be parsed: relative URL without a base"),
-        ("/functions/v1/hello", "relative URL without a base"),
-        ("not a url", "relative URL without a base"),
+        ("", "the URL \"\" cannot be parsed: it must begin with https://"),
+        ("/functions/v1/hello", "it must begin with https:// or http://"),
+        ("not a url", "it must begin with https:// or http://"),
         ("http://", "empty host"),
         ("http://[::1", "invalid IPv6 address"),
         ("http://host:99999/", "invalid port number"),
@@ -116,10 +116,7 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_sent() {
     let sql = "edge.http_async('PUT', $1, convert_to(repeat('x', 1001), 'UTF8'))";
     let error = refused(&scene.db, sql, GOOD).await;
     assert_eq!(error.sqlstate, "22023");
-    assert!(
-        error.message.contains("has 1001 bytes, more than the 1000 that pg_edge.max_request_bytes allows"),
-        "{error}"
-    );
+    assert!(error.message.contains("has 1001 bytes, more than the 1000 of max_request_bytes"), "{error}");
     let id = scene.call("edge.http_async('PUT', $1, convert_to(repeat('x', 1000), 'UTF8'))", "/full").await;
     ended(&scene.db, id).await;
     assert_eq!(scene.peer.requests()[0].body.len(), 1000);

@@ -220,3 +220,18 @@ fn the_one(mut requests: Vec<Request>) -> Request {
     assert_eq!(requests.len(), 1, "one request was awaited");
     requests.remove(0)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_without_a_body_says_that_it_has_none() {
+    let scene = Scene::start().await;
+    for call in ["edge.http_post_async($1, null)", "edge.http_async('PUT', $1)", "edge.http_async('PATCH', $1, '')"] {
+        scene.peer.forget();
+        let id = scene.call(call, "/x").await;
+        ended(&scene.db, id).await;
+        assert_eq!(scene.peer.requests()[0].header("content-length"), Some("0"), "{call}");
+    }
+    scene.peer.forget();
+    let id = scene.call("edge.http_get_async($1)", "/x").await;
+    ended(&scene.db, id).await;
+    assert_eq!(scene.peer.requests()[0].header("content-length"), None, "a GET has none to speak of");
+}

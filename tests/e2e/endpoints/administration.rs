@@ -20,8 +20,14 @@ async fn a_changed_base_takes_effect_for_calls_that_wait() {
     }
     assert_eq!((elsewhere.count("/v2/orders/1"), elsewhere.count("/v2/orders/2")), (1, 1));
     assert!(scene.peer.requests().is_empty(), "nothing went to the old base");
-    let url: String = scene.db.one(&format!("select url from edge.calls where id = {}", calls[1])).await;
-    assert_eq!(url, elsewhere.url("/v2/orders/2?a=b"));
+    let shown = format!("select url from edge.calls where id = {}", calls[1]);
+    assert_eq!(scene.db.one::<String>(&shown).await, elsewhere.url("/v2/orders/2?a=b"));
+    scene.db.exec("select edge.alter_endpoint('crm', 'https://somewhere.else')").await;
+    assert_eq!(
+        scene.db.one::<String>(&shown).await,
+        elsewhere.url("/v2/orders/2?a=b"),
+        "where it went does not change"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +120,7 @@ async fn an_endpoint_without_unfinished_calls_is_simply_dropped() {
         let row = &scene.db.rows(&format!("select endpoint, url from edge.calls where id = {id}")).await[0];
         (row.get(0), row.get(1))
     };
-    assert_eq!((endpoint.as_str(), url.as_str()), ("crm", "done"), "what it was is still known");
+    assert_eq!((endpoint, url), ("crm".to_owned(), scene.peer.url("/done")), "what it was is still known");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +153,8 @@ async fn endpoints_and_calls_queued_together_are_sent_together() {
 async fn roles_with_access_call_endpoints_and_only_superusers_make_them() {
     let scene = Scene::start().await;
     let app = scene.role("app").await;
-    create(&scene, r#", headers => '{"apikey": "typed-in-clear", "x-plain": "shown"}'"#).await;
+    scene.db.exec("select edge.set_secret('x', 'v')").await;
+    create(&scene, r#", headers => '{"apikey": "typed-in-clear", "accept": "text/html", "x": "${secret:x}"}'"#).await;
     for statement in [
         "select edge.create_endpoint('mine', 'https://example.com')",
         "select edge.alter_endpoint('crm', 'https://example.com')",
@@ -161,7 +168,7 @@ async fn roles_with_access_call_endpoints_and_only_superusers_make_them() {
     let id = post(&app, "hello").await;
     ended(&app, id).await;
     let headers: serde_json::Value = app.one("select headers from edge.endpoints").await;
-    assert_eq!(headers, serde_json::json!({"apikey": "***", "x-plain": "shown"}));
+    assert_eq!(headers, serde_json::json!({"apikey": "***", "accept": "text/html", "x": "${secret:x}"}));
     // The origins of bare URLs that others call are not shown to it.
     ended(&scene.db, scene.get("/private").await).await;
     let seen: Vec<String> = app.column("select endpoint from edge.stat_endpoints").await;
@@ -196,8 +203,26 @@ async fn a_dump_carries_the_endpoints() {
     let copy = scene.cluster.connect_as("postgres", "copy").await;
     let row = &copy.rows("select base_url, headers, max_rate, retry from edge.endpoints").await[0];
     assert_eq!(row.get::<_, &str>(0), scene.peer.url("/"));
-    assert_eq!(row.get::<_, serde_json::Value>(1), serde_json::json!({"x-tier": "paid"}));
+    assert_eq!(row.get::<_, serde_json::Value>(1), serde_json::json!({"x-tier": "***"}));
     assert_eq!((row.get::<_, f64>(2), row.get::<_, serde_json::Value>(3)), (5.0, serde_json::json!("durable")));
     let id = post(&copy, "hello").await;
     assert_eq!(ended(&copy, id).await.get::<_, &str>("state"), "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_of_an_endpoint_can_be_taken_back() {
+    let scene = Scene::start().await;
+    create(&scene, ", timeout => '1 s', max_rate => 5, retry => '\"durable\"', max_concurrency => 2").await;
+    scene.db.exec("select edge.alter_endpoint('crm', max_concurrency => 3, reset => '{timeout,max_rate,retry}')").await;
+    let open: bool = scene
+        .db
+        .one(
+            "select timeout is null and max_rate is null and retry is null and max_concurrency = 3 from edge.endpoints",
+        )
+        .await;
+    assert!(open);
+    let refused = scene.db.fails("select edge.alter_endpoint('crm', reset => '{base_url}')").await;
+    assert_eq!(refused.sqlstate, "22023");
+    let refused = scene.db.fails("select edge.alter_endpoint('crm', client_certificate => '${secret:x}')").await;
+    assert!(refused.message.contains("together with client_key"), "{}", refused.message);
 }

@@ -55,6 +55,22 @@ async fn a_call_older_than_its_policy_allows_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_a_delayed_call_counts_from_when_it_is_first_to_be_made() {
+    let scene = Scene::start().await;
+    create(&scene, ", retry => edge.retry_policy(max_age => '5 s')").await;
+    // As if it had been queued an hour ago for a second from now.
+    let id: i64 = scene
+        .db
+        .one("select edge.http_post_async('later', endpoint => 'crm', run_at => clock_timestamp() + interval '1 s')")
+        .await;
+    scene
+        .db
+        .exec(&format!("update edge_store.request set queued_at = now() - interval '1 hour' where id = {id}"))
+        .await;
+    assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retry_policies_are_made_and_checked_in_sql() {
     let scene = Scene::start().await;
     let policy: serde_json::Value = scene.db.one("select edge.retry_policy()").await;
