@@ -15,7 +15,7 @@ comment on function edge.http_async is 'Queues a call with any method, any bytes
 comment on function edge.invoke is 'Queues a call of a function of an endpoint, as the platforms'' own clients make it: a JSON string is sent as text/plain, any other body as application/json, none without a content type; a region goes into the header x-region and the parameter forceFunctionRegion. The function''s URL is the endpoint''s base at the time of sending.';
 
 comment on function edge.create_endpoint is 'Makes a named endpoint: a base URL, headers that every call gets (values may hold ${secret:NAME}, ${file:NAME}, ${vault:NAME}), a profile (generic, supabase-free, supabase-pro, cloudflare, deno) whose limits hold where none is given, a retry policy (edge.retry_policy() or the name of a preset), limits of time, size in bytes, concurrency and calls per second, and secrets that sign. Errors: 22023, 42710 where the name is taken.';
-comment on function edge.alter_endpoint is 'Changes an endpoint; what is null stays as it is. Calls that wait are sent to it as it is then. Errors: 22023, 42704.';
+comment on function edge.alter_endpoint is 'Changes an endpoint; what is null stays as it is, what reset names (timeout, max_rate, …) is left open again, and headers are replaced as a whole. Calls that wait are sent to it as it is then. Errors: 22023, 42704.';
 comment on function edge.drop_endpoint is 'Removes an endpoint. Where it has calls that have not ended this is an error (55006), unless it is forced: they then fail, and can be replayed once there is an endpoint of that name again.';
 comment on function edge.enable_endpoint is 'Sends the calls of an endpoint again.';
 comment on function edge.disable_endpoint is 'Lets the calls of an endpoint wait until it is enabled. The note is shown in edge.endpoints.';
@@ -23,7 +23,7 @@ comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoin
 
 comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
 comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';
-comment on function edge.status is 'The state of a call: pending, running, retrying, or at its end succeeded, failed, cancelled. Null where there is no such call of yours.';
+comment on function edge.status is 'The state of a call: pending, running, retrying, or at its end succeeded, failed, cancelled, expired. Null where there is no such call of yours.';
 comment on function edge.cancel is 'Asks that a call is not sent, or broken off: the connection is closed. Takes effect with the commit. False where it has ended already or is not yours.';
 comment on function edge.replay is 'Queues a copy of a call that has ended, and gives the copy''s id. The copy has replay_of set; it keeps the idempotency key its user gave, and gets a new one where pg_edge made it.';
 comment on function edge.replay_dead is 'Replays dead letters, oldest first, and tells how many: those of one endpoint, those that failed since a time, at most max_calls. Each is replayed once, also when two sessions do it at the same time.';
@@ -41,14 +41,14 @@ comment on view edge.callback_errors is 'Errors of on_complete functions. They d
 comment on view edge.queued_per_role is 'How many calls of yours count towards pg_edge.max_queued_per_role, and how many may. Members of pg_monitor see every role. Counted only while the setting is on.';
 
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
-comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until opens_at), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
+comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
 
 comment on function edge_store.endpoint_stats is 'The endpoints of this database, as its dispatcher last saw them.';
 comment on function edge_store.redacted_headers is 'An endpoint''s headers with credentials hidden.';
 comment on table edge_store.endpoint is 'Named endpoints. Part of a dump.';
 comment on function edge.set_secret is 'Sets a secret: any text of 1 to 65536 bytes, stored encrypted. ${secret:NAME} in a header stands for it when a call is sent. A secret of the same name is replaced, for calls that wait already as well. Keeps its value out of the server log as far as Postgres allows: see docs/secrets.md. For superusers, and roles that were granted EXECUTE.';
 comment on function edge.drop_secret is 'Removes a secret; true if there was one. Calls that need it fail with error_class secret.';
-comment on function edge.rotate_secret_key is 'Adds a new key to the file of pg_edge.secret_key_file and encrypts all secrets of this database anew with it; tells how many. The old keys stay in the file. For superusers.';
+comment on function edge.rotate_secret_key is 'Adds a new key to the file of pg_edge.secret_key_file and encrypts all secrets of this database anew with it; tells how many. The old keys stay in the file.';
 
 comment on view edge.secrets is 'Names of secrets, which key each is encrypted with, and when it was set first and last. Never values.';
 

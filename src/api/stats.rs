@@ -20,7 +20,7 @@ fn endpoint_stats() -> TableIterator<
         name!(endpoint, String),
         name!(state, String),
         name!(breaker, String),
-        name!(opens_at, Option<TimestampWithTimeZone>),
+        name!(open_until, Option<TimestampWithTimeZone>),
         name!(parked_until, Option<TimestampWithTimeZone>),
         name!(in_flight, i32),
         name!(waiting, i32),
@@ -37,12 +37,12 @@ fn endpoint_stats() -> TableIterator<
     let now = SystemTime::now();
     let rows = stats::of_database(my_database()).into_iter().map(move |(name, row)| {
         let shown = |time: Option<SystemTime>| time.map(to_timestamp);
-        let opens_at = stats::time(&row.opens_at).filter(|at| *at > now);
+        let open_until = stats::time(&row.opens_at).filter(|at| *at > now);
         (
             name,
             state(row).to_owned(),
-            breaker_state(row, opens_at).to_owned(),
-            shown(opens_at),
+            breaker_state(row, open_until).to_owned(),
+            shown(open_until),
             shown(stats::time(&row.parked_until).filter(|until| *until > now)),
             small(&row.in_flight),
             small(&row.waiting),
@@ -64,8 +64,8 @@ fn state(row: &Row) -> &'static str {
 }
 
 /// A breaker whose time is up lets a probe out, whether the dispatcher has looked at it since or not.
-fn breaker_state(row: &Row, opens_at: Option<SystemTime>) -> &'static str {
-    match (row.breaker.load(Ordering::Relaxed), opens_at) {
+fn breaker_state(row: &Row, open_until: Option<SystemTime>) -> &'static str {
+    match (row.breaker.load(Ordering::Relaxed), open_until) {
         (breaker::CLOSED, _) => "closed",
         (breaker::OPEN, Some(_)) => "open",
         _ => "half_open",
