@@ -8,10 +8,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::breaker::{BreakerRules, State};
-use super::lane::{Lane, Room};
+use super::lane::{Lane, Memory, Room};
+
+pub use super::lane::{Appetite, OnDisk, Rest};
 use super::lane_policy::{Capacity, Gate, LanePolicy};
 use super::tally::{Ended, Kind, Tally};
 
@@ -25,15 +27,6 @@ pub enum Admission<T> {
     Waiting,
     /// Its lane is spilled: calls before it wait on disk, so it has to queue up behind them.
     Spilled(T),
-}
-
-/// Whether a lane still has calls on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
-    /// No more.
-    None,
-    /// More.
-    Some,
 }
 
 /// How an endpoint is doing.
@@ -67,12 +60,6 @@ pub struct Backlog<T> {
     waiting: usize,
     in_flight: usize,
 }
-
-/// How long a call may wait in memory before its lane is looked at for spilling.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The same while memory is short. A lane whose calls came in just now has not had the time to show its speed.
-const SHORT_PATIENCE: Duration = Duration::from_millis(200);
 
 impl<T> Backlog<T> {
     /// Nothing waits.
@@ -109,33 +96,37 @@ impl<T> Backlog<T> {
 
     /// Lets a call wait behind those of its lane.
     pub fn admit(&mut self, lane: &LaneName, kind: Kind, now: SystemTime, call: T) -> Admission<T> {
-        if self.lane(lane).has_spilled {
+        if self.lane(lane).on_disk.of(kind) == Rest::Some {
             return Admission::Spilled(call);
         }
         self.push(lane, kind, now, call);
         Admission::Waiting
     }
 
-    /// Takes back calls that had been spilled. `rest` tells whether more of the lane are still on disk.
-    pub fn refill(&mut self, lane: &LaneName, now: SystemTime, calls: Vec<(Kind, T)>, rest: Rest) {
-        self.lane(lane).has_spilled = rest == Rest::Some;
+    /// Takes back calls that had been spilled. `rest` tells of which kinds more of the lane are still on disk.
+    pub fn refill(&mut self, lane: &LaneName, now: SystemTime, calls: Vec<(Kind, T)>, rest: OnDisk) {
+        self.lane(lane).on_disk = rest;
         for (kind, call) in calls {
             self.push(lane, kind, now, call);
         }
     }
 
-    /// Notes that calls of a lane wait on disk, as a restarted dispatcher finds them.
-    pub fn note_spilled(&mut self, lane: &LaneName) {
-        self.lane(lane).has_spilled = true;
+    /// Notes that calls of a lane wait on disk.
+    pub fn note_spilled(&mut self, lane: &LaneName, kind: Kind) {
+        self.lane(lane).on_disk.note(kind);
     }
 
-    /// The lanes that have calls on disk and could send more than waits in memory, if there is room for them.
-    pub fn hungry(&self, now: SystemTime) -> Vec<LaneName> {
+    /// The lanes that have calls on disk and could send more than waits in memory, and how many more, if there is room for them.
+    pub fn hungry(&self, now: SystemTime) -> Vec<(LaneName, Appetite)> {
         if self.room() < 2 {
             return Vec::new();
         }
         let room = self.places(now);
-        self.lanes.iter().filter(|(_, lane)| lane.is_hungry(&room, now)).map(|(name, _)| name.clone()).collect()
+        let hungry = self.lanes.iter().map(|(name, lane)| (name, lane.appetite(&room, now)));
+        hungry
+            .filter(|(_, appetite)| *appetite != Appetite::default())
+            .map(|(name, appetite)| (name.clone(), appetite))
+            .collect()
     }
 
     /// Whether a call may be sent now.
@@ -175,6 +166,18 @@ impl<T> Backlog<T> {
         taken
     }
 
+    /// Takes back a call that was taken, and has not gone out. It is the first of its lane again.
+    pub fn give_back(&mut self, name: &LaneName, kind: Kind, now: SystemTime, call: T) {
+        let lane = self.lane(name);
+        let was_empty = lane.waiting() == 0;
+        lane.give_back(kind, now, call);
+        self.waiting += 1;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if was_empty && !self.rotation.contains(name) {
+            self.rotation.push_back(name.clone());
+        }
+    }
+
     /// A call of this lane is no longer on the wire.
     pub fn ended(&mut self, lane: &LaneName, ended: Ended, now: SystemTime) {
         let Some(entry) = self.lanes.get_mut(lane) else { return };
@@ -199,10 +202,10 @@ impl<T> Backlog<T> {
     /// Meant to be called a few times a second: each lane keeps five times what it did since the last call.
     pub fn spill(&mut self, now: SystemTime) -> Vec<(LaneName, T)> {
         let mut spilled = Vec::new();
-        let short = self.waiting * 4 > self.capacity.window * 3;
-        let patience = if short { SHORT_PATIENCE } else { PATIENCE };
+        let is_short = self.waiting * 4 > self.capacity.window * 3;
+        let memory = if is_short { Memory::Short } else { Memory::Ample };
         for (name, lane) in &mut self.lanes {
-            spilled.extend(lane.spill(patience, now).into_iter().map(|call| (name.clone(), call)));
+            spilled.extend(lane.spill(memory, self.capacity, now).into_iter().map(|call| (name.clone(), call)));
         }
         self.waiting -= spilled.len();
         self.tidy(now);

@@ -55,6 +55,8 @@ pub enum State {
 pub struct Breaker {
     state: State,
     probing: bool,
+    /// Calls that were out when it opened: what becomes of them says nothing new.
+    stragglers: usize,
     in_a_row: u32,
     buckets: VecDeque<Bucket>,
     /// How often it has opened without a lasting recovery in between.
@@ -80,6 +82,7 @@ impl Default for Breaker {
         Self {
             state: State::Closed,
             probing: false,
+            stragglers: 0,
             in_a_row: 0,
             buckets: VecDeque::new(),
             openings: 0,
@@ -112,13 +115,19 @@ impl Breaker {
         self.probing = self.state == State::HalfOpen;
     }
 
-    /// A call has come back.
-    pub fn heard(&mut self, health: Health, rules: &BreakerRules, now: SystemTime) {
-        match (self.state(now), health) {
-            // A call that went out before it opened says nothing new.
+    /// A call has come back, and so many others are still out.
+    ///
+    /// Calls that were out when it opened are taken to come back before the probe: they began earlier.
+    pub fn heard(&mut self, health: Health, rules: &BreakerRules, others: usize, now: SystemTime) {
+        let state = self.state(now);
+        if state != State::Closed && self.stragglers > 0 {
+            self.stragglers -= 1;
+            return;
+        }
+        match (state, health) {
             (State::Open(_), _) => {}
             (State::HalfOpen, Health::Unknown) => self.probing = false,
-            (State::HalfOpen, Health::Ill) => self.open(rules, now),
+            (State::HalfOpen, Health::Ill) => self.open(rules, others, now),
             (State::HalfOpen, Health::Well) => self.close(now),
             (State::Closed, Health::Unknown) => {}
             (State::Closed, Health::Well) => {
@@ -129,7 +138,7 @@ impl Breaker {
                 self.in_a_row += 1;
                 self.count(health, now);
                 if rules.failures > 0 && (self.in_a_row >= rules.failures || self.mostly_failures()) {
-                    self.open(rules, now);
+                    self.open(rules, others, now);
                 }
             }
         }
@@ -140,7 +149,8 @@ impl Breaker {
         self.state == State::Closed && self.in_a_row == 0 && !self.remembers(now)
     }
 
-    fn open(&mut self, rules: &BreakerRules, now: SystemTime) {
+    fn open(&mut self, rules: &BreakerRules, others: usize, now: SystemTime) {
+        self.stragglers = others;
         if !self.remembers(now) {
             self.openings = 0;
         }

@@ -32,9 +32,10 @@ pub enum HeaderError {
 
 /// Headers that frame the message on the wire, where a second, differing one is how requests are smuggled, and the one
 /// that numbers attempts.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     "connection",
     "content-length",
+    "host",
     "keep-alive",
     "proxy-connection",
     "te",

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-use super::breaker::{Breaker, BreakerRules, State};
+use super::breaker::{Breaker, BreakerRules, Health, State};
 use super::lane_policy::{Capacity, Gate, LanePolicy};
 use super::rate::{Bucket, Rate};
 use super::tally::{Ended, Kind, Reach, Tally};
@@ -20,6 +20,69 @@ pub(super) struct Room {
     /// Places taken by endpoints that have not answered lately.
     pub untrusted: usize,
 }
+
+/// Whether calls of each kind wait on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnDisk {
+    /// Of those that were never tried.
+    pub fresh: Rest,
+    /// Of those that were.
+    pub retries: Rest,
+}
+
+/// Whether there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// There are none.
+    None,
+    /// There are some.
+    Some,
+}
+
+impl OnDisk {
+    /// No call waits there.
+    pub const NOTHING: Self = Self { fresh: Rest::None, retries: Rest::None };
+
+    pub(super) fn of(self, kind: Kind) -> Rest {
+        match kind {
+            Kind::Fresh => self.fresh,
+            Kind::Retry => self.retries,
+        }
+    }
+
+    pub(super) fn note(&mut self, kind: Kind) {
+        match kind {
+            Kind::Fresh => self.fresh = Rest::Some,
+            Kind::Retry => self.retries = Rest::Some,
+        }
+    }
+
+    fn is_anything(self) -> bool {
+        self != Self::NOTHING
+    }
+}
+
+/// How many calls of each kind are wanted from the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appetite {
+    /// Of those that were never tried.
+    pub fresh: usize,
+    /// Of those that were.
+    pub retries: usize,
+}
+
+/// Whether memory is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    Ample,
+    Short,
+}
+
+/// How long a call may wait in memory before its lane is looked at for spilling.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same while memory is short. A lane whose calls came in just now has not had the time to show its speed.
+const SHORT_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long an endpoint that answered is trusted.
 const TRUST: Duration = Duration::from_secs(60);
@@ -39,7 +102,7 @@ pub(super) struct Lane<T> {
     parked_until: Option<SystemTime>,
     /// The endpoint has answered, and is trusted to do so again until then.
     trusted_until: Option<SystemTime>,
-    pub has_spilled: bool,
+    pub on_disk: OnDisk,
     breaker: Breaker,
     /// `None` where the policy is nobody's.
     policy: Option<LanePolicy>,
@@ -59,7 +122,7 @@ impl<T> Lane<T> {
             ended: 0,
             parked_until: None,
             trusted_until: None,
-            has_spilled: false,
+            on_disk: OnDisk::NOTHING,
             breaker: Breaker::default(),
             policy: None,
             bucket: None,
@@ -69,7 +132,12 @@ impl<T> Lane<T> {
     }
 
     /// Follows another policy. A bucket that was running keeps what it holds.
+    ///
+    /// Whoever opens the gate again has mended what was wrong: nothing from before keeps calls back any longer.
     pub fn configure(&mut self, policy: Option<LanePolicy>, now: SystemTime) {
+        if self.gate() == Gate::Closed && policy.unwrap_or_default().gate == Gate::Open {
+            (self.breaker, self.parked_until) = (Breaker::default(), None);
+        }
         self.policy = policy;
         let rate = policy.and_then(|policy| policy.rate);
         if rate != self.bucket.map(|(rate, _)| rate) {
@@ -110,14 +178,42 @@ impl<T> Lane<T> {
         Some(call)
     }
 
+    /// Takes back a call that was taken, and has not gone out.
+    pub fn give_back(&mut self, kind: Kind, now: SystemTime, call: T) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.breaker.heard(Health::Unknown, &BreakerRules::default(), self.in_flight, now);
+        match kind {
+            Kind::Fresh => self.fresh.push_front((now, call)),
+            Kind::Retry => {
+                self.retries_in_flight = self.retries_in_flight.saturating_sub(1);
+                self.retries.push_front((now, call));
+            }
+        }
+    }
+
     /// Whether a call may go out right now.
     pub fn can_send(&self, room: &Room, now: SystemTime) -> bool {
         self.next_kind(room, now).is_some()
     }
 
-    /// Whether more calls should be read from the disk, so that none is missing when it may go out.
-    pub fn is_hungry(&self, room: &Room, now: SystemTime) -> bool {
-        self.has_spilled && self.waiting() < self.places(room) && self.is_open(room, now)
+    /// How many calls should be read from the disk, so that none is missing when it may go out.
+    pub fn appetite(&self, room: &Room, now: SystemTime) -> Appetite {
+        if !self.on_disk.is_anything() || !self.is_open(room, now) {
+            return Appetite::default();
+        }
+        // Of each kind by itself: retries that hang may not keep fresh calls on disk.
+        let useful = self.useful(room.capacity);
+        let wanted = |rest, waiting| if rest == Rest::Some { useful.saturating_sub(waiting) } else { 0 };
+        Appetite {
+            fresh: wanted(self.on_disk.fresh, self.fresh.len()),
+            retries: wanted(self.on_disk.retries, self.retries.len()),
+        }
+    }
+
+    /// How many calls may wait in memory with a prospect of going out within a second.
+    fn useful(&self, capacity: Capacity) -> usize {
+        let paced = self.bucket.map_or(usize::MAX, |(rate, _)| rate.per_second().ceil() as usize);
+        self.places(capacity).min(paced).max(1)
     }
 
     pub fn ended(&mut self, ended: Ended, rules: &BreakerRules, now: SystemTime) {
@@ -130,7 +226,7 @@ impl<T> Lane<T> {
         }
         self.ended += 1;
         let was_open = matches!(self.breaker.state(now), State::Open(_));
-        self.breaker.heard(ended.health, rules, now);
+        self.breaker.heard(ended.health, rules, self.in_flight, now);
         let is_open = matches!(self.breaker.state(now), State::Open(_));
         self.tally.count(&ended);
         self.tally.openings += u64::from(is_open && !was_open);
@@ -154,7 +250,7 @@ impl<T> Lane<T> {
 
     /// When a lane that has calls may send again, where it is the clock that keeps it from it.
     pub fn opens_at(&self, now: SystemTime) -> Option<SystemTime> {
-        if self.gate() == Gate::Closed || (self.waiting() == 0 && !self.has_spilled) {
+        if self.gate() == Gate::Closed || (self.waiting() == 0 && !self.on_disk.is_anything()) {
             return None;
         }
         let breaker = match self.breaker.state(now) {
@@ -165,16 +261,26 @@ impl<T> Lane<T> {
         hold.or_else(|| self.bucket.map(|(rate, bucket)| bucket.next_at(rate, now)).filter(|at| *at > now))
     }
 
-    /// Gives up all waiting calls but as many as five times what ended since the last call, if they have waited long.
-    pub fn spill(&mut self, patience: Duration, now: SystemTime) -> Vec<T> {
+    /// Gives up waiting calls that have waited long, but as many as five times what ended since the last call; where memory is not
+    /// short, also as many as may go out within a second.
+    pub fn spill(&mut self, memory: Memory, capacity: Capacity, now: SystemTime) -> Vec<T> {
+        let (patience, least) = match memory {
+            Memory::Ample => (PATIENCE, self.useful(capacity)),
+            Memory::Short => (SHORT_PATIENCE, 0),
+        };
         let keep = self.ended * 5;
         self.ended = 0;
-        if self.oldest_wait(now) < patience || self.waiting() <= keep {
+        let keep_fresh = keep.max(least).min(self.fresh.len());
+        let keep_retries = keep.saturating_sub(keep_fresh).max(least).min(self.retries.len());
+        if self.oldest_wait(now) < patience || self.waiting() <= keep_fresh + keep_retries {
             return Vec::new();
         }
-        self.has_spilled = true;
-        let keep_fresh = keep.min(self.fresh.len());
-        let keep_retries = (keep - keep_fresh).min(self.retries.len());
+        if keep_fresh < self.fresh.len() {
+            self.on_disk.note(Kind::Fresh);
+        }
+        if keep_retries < self.retries.len() {
+            self.on_disk.note(Kind::Retry);
+        }
         let spilled = self.fresh.drain(keep_fresh..).chain(self.retries.drain(keep_retries..));
         spilled.map(|(_, call)| call).collect()
     }
@@ -203,7 +309,7 @@ impl<T> Lane<T> {
 
     /// Whether nothing is lost by forgetting the lane.
     pub fn is_idle(&self, now: SystemTime) -> bool {
-        let is_empty = self.in_flight == 0 && self.waiting() == 0 && !self.has_spilled && !self.touched;
+        let is_empty = self.in_flight == 0 && self.waiting() == 0 && !self.on_disk.is_anything() && !self.touched;
         let is_plain = self.policy.is_none() && self.breaker.is_fresh(now);
         is_empty && is_plain && self.parked_until(now).is_none() && !self.is_trusted(now)
     }
@@ -213,7 +319,7 @@ impl<T> Lane<T> {
         if !has_token || !self.is_open(room, now) {
             return None;
         }
-        let most_retries = (self.places(room) * 3 / 4).max(1);
+        let most_retries = (self.places(room.capacity) * 3 / 4).max(1);
         let may_retry = !self.retries.is_empty() && self.retries_in_flight < most_retries;
         let retries_turn = self.fresh.is_empty() || self.fresh_since_retry >= FRESH_PER_RETRY;
         match (may_retry && retries_turn, self.fresh.is_empty()) {
@@ -225,13 +331,13 @@ impl<T> Lane<T> {
 
     /// Whether anything but its rate keeps it from sending.
     fn is_open(&self, room: &Room, now: SystemTime) -> bool {
-        let has_place = self.in_flight < self.places(room).min(room.free);
+        let has_place = self.in_flight < self.places(room.capacity).min(room.free);
         let is_let = self.gate() == Gate::Open && self.parked_until(now).is_none() && self.breaker.admits(now);
         has_place && is_let && (self.is_trusted(now) || room.untrusted < self.share(room))
     }
 
-    fn places(&self, room: &Room) -> usize {
-        self.policy.and_then(|policy| policy.max_concurrency).unwrap_or(room.capacity.per_lane)
+    fn places(&self, capacity: Capacity) -> usize {
+        self.policy.and_then(|policy| policy.max_concurrency).unwrap_or(capacity.per_lane)
     }
 
     /// How many places untrusted endpoints may take together for this one to take one more. At least one, so that a

@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use super::placeholder::{self, Segment};
+
 /// Words in a query parameter's name that say its value is a credential.
 const SECRET_WORDS: [&str; 10] =
     ["token", "secret", "key", "password", "passwd", "signature", "sig", "auth", "credential", "code"];
@@ -53,11 +55,22 @@ const HARMLESS: [&str; 10] = [
     "x-region",
 ];
 
-/// The value of a header as it may be shown: hidden, unless the header is no credential or the value only names a secret that
-/// is kept elsewhere.
-pub fn header<'a>(name: &str, value: &'a str) -> &'a str {
-    if HARMLESS.contains(&name) || value.contains("${") { value } else { "***" }
+/// The value of a header as it may be shown: whole, if the header is no credential; else the placeholders in it, which only
+/// name secrets that are kept elsewhere, and a scheme such as `Bearer`.
+pub fn header(name: &str, value: &str) -> String {
+    if HARMLESS.contains(&name) {
+        return value.to_owned();
+    }
+    let shown = |segment: Segment| match segment {
+        Segment::Placeholder(placeholder) => placeholder.to_string(),
+        Segment::Text(text) if SCHEMES.contains(&text.trim()) => text,
+        Segment::Text(_) => "***".to_owned(),
+    };
+    placeholder::parse(value).unwrap_or_default().into_iter().map(shown).collect()
 }
+
+/// What stands before a credential in `Authorization`.
+const SCHEMES: [&str; 4] = ["Bearer", "Basic", "Token", "ApiKey"];
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();

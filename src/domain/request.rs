@@ -55,7 +55,7 @@ pub enum RequestError {
     /// `params` is not a flat object.
     #[error("params are wrong: {0}")]
     Params(#[from] PairsError),
-    /// Not a method, or one that opens a tunnel.
+    /// Not a method, or one that opens a tunnel, or has the request sent back, credentials and all.
     #[error("\"{}\" is not an HTTP method that can be called", .0.escape_debug())]
     Method(String),
     /// Bad headers.
@@ -149,7 +149,9 @@ fn append(url: &mut Url, pairs: &[(String, String)]) {
 pub fn method(name: &str) -> Result<Method, RequestError> {
     let upper = name.to_ascii_uppercase();
     match Method::from_bytes(upper.as_bytes()) {
-        Ok(Method::CONNECT) | Err(_) => Err(RequestError::Method(name.to_owned())),
+        Ok(Method::CONNECT | Method::TRACE) | Err(_) => Err(RequestError::Method(name.to_owned())),
+        // An old relative of TRACE, which answers with the request as well.
+        Ok(method) if method.as_str() == "TRACK" => Err(RequestError::Method(name.to_owned())),
         Ok(method) => Ok(method),
     }
 }

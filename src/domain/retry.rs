@@ -30,8 +30,6 @@ pub struct Retry {
     pub at: SystemTime,
     /// Whether the attempt that failed counts.
     pub charge: Charge,
-    /// The peer asked every caller to stay away until then.
-    pub parks_endpoint: Option<SystemTime>,
 }
 
 /// Whether an attempt counts towards `max_attempts`.
@@ -62,18 +60,24 @@ pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: S
         After::Retry(charge) => charge,
     };
     if charge == Charge::Nothing {
-        return Verdict::Retry(Retry { at: now + UNCHARGED_PAUSE, charge, parks_endpoint: None });
+        return Verdict::Retry(Retry { at: now + UNCHARGED_PAUSE, charge });
     }
     if history.charged >= history.max_attempts.unwrap_or(policy.max_attempts) {
         return Verdict::Failed;
     }
-    let asked = outcome.head().and_then(|head| retry_after(head, now));
+    let asked = asks_to_wait(policy, outcome, now);
     let planned = now + policy.wait(history.charged, random);
     let at = asked.map_or(planned, |asked| asked.max(planned));
     if is_too_old(policy, history.born_at, at) {
         return Verdict::Failed;
     }
-    Verdict::Retry(Retry { at, charge, parks_endpoint: asked })
+    Verdict::Retry(Retry { at, charge })
+}
+
+/// Until when the peer wants every caller to stay away, where its answer is one after which calls are tried again.
+pub fn asks_to_wait(policy: &RetryPolicy, outcome: &Outcome, now: SystemTime) -> Option<SystemTime> {
+    let head = outcome.head().filter(|head| policy.retry_on.hold_for_status(head.status))?;
+    retry_after(head, now)
 }
 
 /// Whether a call would be older than its policy allows at `at`.

@@ -130,15 +130,14 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait after `failed` charged attempts (1 or more): `base * factor^(failed - 1)`, capped, plus jitter.
+    /// The wait after `failed` charged attempts (1 or more): `base * factor^(failed - 1)` plus jitter, capped.
     ///
     /// `random` lies in 0..=1.
     pub fn wait(&self, failed: u32, random: f64) -> Duration {
         let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
         let backoff = self.base.as_secs_f64() * self.factor.powi(exponent);
-        let backoff = backoff.min(self.cap.as_secs_f64());
         let jitter = self.jitter.as_secs_f64() * random.clamp(0.0, 1.0);
-        Duration::try_from_secs_f64(backoff + jitter).unwrap_or(self.cap)
+        Duration::try_from_secs_f64(backoff + jitter).map_or(self.cap, |wait| wait.min(self.cap))
     }
 }
 

@@ -11,6 +11,13 @@ pub enum Kind {
     Retry,
 }
 
+impl Kind {
+    /// Of a call with so many tries, of which so many were interrupted: those were not its own failures.
+    pub fn of(tries: u32, interruptions: u32) -> Self {
+        if tries > interruptions { Self::Retry } else { Self::Fresh }
+    }
+}
+
 /// What became of an attempt, as its endpoint sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {

@@ -177,20 +177,23 @@ pub fn has_calls(name: &str) -> Result<bool, Error> {
     })
 }
 
+/// The name of an endpoint, and what is said of it.
+pub type Named = (String, Result<Endpoint, Error>);
+
 /// One endpoint.
 pub fn find(name: &str) -> Result<Option<Endpoint>, Error> {
-    read(Some(name))?.pop().transpose()
+    read(Some(name))?.pop().map(|(_, endpoint)| endpoint).transpose()
 }
 
-/// All endpoints, and why one of them cannot be used: somebody may have written its row by hand.
-pub fn all() -> Result<Vec<Result<Endpoint, Error>>, Error> {
+/// All endpoints by name, and why one of them cannot be used: somebody may have written its row by hand.
+pub fn all() -> Result<Vec<Named>, Error> {
     read(None)
 }
 
-fn read(name: Option<&str>) -> Result<Vec<Result<Endpoint, Error>>, Error> {
+fn read(name: Option<&str>) -> Result<Vec<Named>, Error> {
     Spi::connect(|client| {
         let rows = FIND.with(|statement| statement.read(client, &[name.into()]))?;
-        Ok(rows.map(|row| endpoint(&row)).collect())
+        rows.map(|row| Ok((row.get(1)?.ok_or(Error::Malformed)?, endpoint(&row)))).collect()
     })
 }
 

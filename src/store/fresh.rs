@@ -51,11 +51,7 @@ statements! {
 
 /// The highest id handed out so far. Read it before the snapshot of the scan that follows.
 pub fn last_handed_out() -> Result<i64, Error> {
-    let columns = [(c"last_value", pg_sys::INT8OID), (c"is_called", pg_sys::BOOLOID)];
-    let [Some(last), Some(is_called)] = table::only_row(c"call_id", columns)? else { return Err(Error::Malformed) };
-    let last = last.value() as i64;
-    // Until the first id has been handed out, the value is the one that will be.
-    Ok(if is_called.value() as u8 == 0 { last - 1 } else { last })
+    Ok(table::last_value(c"call_id")?.unwrap_or(0))
 }
 
 /// Reads at most `limit` calls of the ranges, lowest ids first, under the snapshot that is active.

@@ -12,6 +12,7 @@ use super::table::{Column, Rows, Value, value};
 use super::time::{micros, to_timestamp};
 use crate::domain::attempt::Timings;
 use crate::domain::call::CallId;
+use crate::domain::tally::Kind;
 use crate::error::Error;
 
 /// The final state of a call.
@@ -69,6 +70,13 @@ pub struct Deferral {
     pub tries: u32,
     pub interruptions: u32,
     pub until: Until,
+}
+
+impl Deferral {
+    /// Whether the call was tried before.
+    pub fn kind(&self) -> Kind {
+        Kind::of(self.tries, self.interruptions)
+    }
 }
 
 /// What a deferred call waits for.

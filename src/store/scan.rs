@@ -43,9 +43,9 @@ impl Queued {
         self.run_at.map_or(self.queued_at, |run_at| run_at.max(self.queued_at))
     }
 
-    /// Whether it was tried before. A try that was interrupted was not its own failure.
+    /// Whether it was tried before.
     pub fn kind(&self) -> Kind {
-        if self.tries > self.interruptions { Kind::Retry } else { Kind::Fresh }
+        Kind::of(self.tries, self.interruptions)
     }
 }
 

@@ -19,7 +19,7 @@ use std::ffi::CStr;
 use std::ptr::null_mut;
 
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, PgTupleDesc};
+use pgrx::{IntoDatum, PgTupleDesc, direct_function_call};
 
 use crate::error::Error;
 
@@ -60,7 +60,17 @@ pub fn next_value(sequence: &'static CStr) -> Result<i64, Error> {
     Ok(unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(sequence, false)) })
 }
 
-/// Two columns of the one row that a table or a sequence has, both of types that are passed by value.
+/// The last value that a sequence has handed out; `None` before the first.
+///
+/// Read by Postgres' own function, which holds the buffer's lock meanwhile. While `nextval` writes WAL, under that lock, the
+/// page shows a value up to 32 too high; a SELECT from the sequence may see it, and ids would count as handed out that are not.
+pub fn last_value(sequence: &'static CStr) -> Result<Option<i64>, Error> {
+    let sequence = find(sequence)?;
+    // SAFETY: main thread, inside a transaction; the function takes an oid and gives a bigint or null.
+    Ok(unsafe { direct_function_call::<i64>(pg_sys::pg_sequence_last_value, &[sequence.into_datum()]) })
+}
+
+/// Two columns of the one row that a table has, both of types that are passed by value.
 pub fn only_row(table: &'static CStr, columns: [Column; 2]) -> Result<[Value; 2], Error> {
     let table = find(table)?;
     // SAFETY: main thread, inside a transaction with an active snapshot. The relation stays open until its row has been

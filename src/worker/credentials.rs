@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::ledger::Waiting;
 use super::secrets::Unresolved;
+use super::send::KeptBack;
 use super::settle::Unsent;
 use super::turn::Dispatcher;
 use crate::domain::attempt::Identity;
@@ -109,8 +110,11 @@ fn has_template(queued: &Queued) -> bool {
     queued.headers.as_deref().is_some_and(placeholder::may_be_in)
 }
 
-impl From<Unresolved> for Unsent {
+impl From<Unresolved> for KeptBack {
     fn from(why: Unresolved) -> Self {
-        Self::Unresolved(why.to_string())
+        match why {
+            Unresolved::NotNow(_) => Self::ForNow,
+            why => Self::ForGood(Unsent::Unresolved(why.to_string())),
+        }
     }
 }

@@ -59,10 +59,13 @@ impl Dispatcher {
     /// Reads the endpoints anew. What is different holds from now on, also for calls that wait.
     pub(super) fn read_endpoints(&mut self, now: SystemTime) -> Result<(), Error> {
         let mut found = HashMap::new();
-        for endpoint in under_snapshot(endpoints::all)? {
+        for (name, endpoint) in under_snapshot(endpoints::all)? {
             match endpoint {
                 Ok(endpoint) => drop(found.insert(endpoint.name.clone(), Arc::new(endpoint))),
-                Err(unusable) => report::warn(&format!("cannot use an endpoint: {unusable}")),
+                Err(unusable) => {
+                    report::warn(&format!("cannot use what is said of endpoint {name}: {unusable}"));
+                    found.extend(self.endpoints.known.remove_entry(name.as_str()));
+                }
             }
         }
         for name in self.endpoints.known.keys().filter(|name| !found.contains_key(*name)) {

@@ -28,8 +28,17 @@ pub struct Waiting {
 pub enum Source {
     /// The queue itself: the cursor's floor must stay at or below it until it is leased.
     Queue,
-    /// The table of deferred calls: its row goes when it is leased.
+    /// The table of deferred calls, because its time had come: its row goes when it is leased.
     Deferred,
+    /// The same, because there was room for it again: until it is leased, its row says all there is to say.
+    Parked,
+}
+
+impl Source {
+    /// Whether the call has a row in the table of deferred calls.
+    pub fn is_deferred(self) -> bool {
+        matches!(self, Self::Deferred | Self::Parked)
+    }
 }
 
 /// A call on the wire.
@@ -79,7 +88,7 @@ impl Ledger {
     pub fn begins_to_wait(&mut self, call: CallId, source: Source) {
         match source {
             Source::Queue => self.fresh.insert(call.0),
-            Source::Deferred => self.deferred.insert(call.0),
+            Source::Deferred | Source::Parked => self.deferred.insert(call.0),
         };
     }
 

@@ -10,7 +10,7 @@ use super::endpoints;
 use super::ledger::{Source, Waiting};
 use super::settle::{self, Unsent};
 use super::turn::{Dispatcher, care};
-use crate::domain::backlog::{Admission, LaneName, Rest};
+use crate::domain::backlog::{Admission, Appetite, LaneName, OnDisk, Rest};
 use crate::domain::cursor::Scan;
 use crate::domain::endpoint;
 use crate::domain::request::{self, Request};
@@ -45,8 +45,8 @@ impl Dispatcher {
         if self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0 {
             self.admit_due(now)?;
         }
-        for lane in self.backlog.hungry(now) {
-            self.refill(&lane, now)?;
+        for (lane, appetite) in self.backlog.hungry(now) {
+            self.refill(&lane, appetite, now)?;
         }
         if self.wants.cancellations {
             // A call that is just being taken or put off can be reached once that is written.
@@ -92,25 +92,26 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Reads calls of a lane that had no room in memory: of those never tried, and of those that were, as many each.
-    fn refill(&mut self, lane: &LaneName, now: SystemTime) -> Result<(), Error> {
-        let limit = self.settings.max_concurrency.min(self.backlog.room() / 2);
-        if limit == 0 {
-            return Ok(());
-        }
-        let mut rest = Rest::None;
-        let mut calls = Vec::new();
-        for kind in [Kind::Fresh, Kind::Retry] {
-            let found = under_snapshot(|| scan::parked(lane, kind, self.deferred_in_hand(), limit))?;
-            self.know_endpoints(&found, now)?;
-            if found.len() == limit {
-                rest = Rest::Some;
-            }
-            for queued in found {
-                if let Some((_, waiting)) = self.prepare(queued, Source::Deferred, now) {
-                    self.ledger.begins_to_wait(waiting.queued.id, Source::Deferred);
-                    calls.push((kind, waiting));
-                }
+    /// Reads calls of a lane that had no room in memory, as many of each kind as are wanted. Nothing follows from any of them before all are read.
+    fn refill(&mut self, lane: &LaneName, appetite: Appetite, now: SystemTime) -> Result<(), Error> {
+        let most = self.backlog.room() / 2;
+        let (first, second) = (appetite.fresh.min(most), appetite.retries.min(most));
+        // With none wanted, one more than none tells whether there are any.
+        let read = |kind, limit: usize| under_snapshot(|| scan::parked(lane, kind, self.deferred_in_hand(), limit + 1));
+        let mut fresh = read(Kind::Fresh, first)?;
+        super::failpoint::hit("between_refills");
+        let mut retries = read(Kind::Retry, second)?;
+        self.know_endpoints(&fresh, now)?;
+        self.know_endpoints(&retries, now)?;
+        let more = |found: &[Queued], wanted| if found.len() > wanted { Rest::Some } else { Rest::None };
+        let rest = OnDisk { fresh: more(&fresh, first), retries: more(&retries, second) };
+        fresh.truncate(first);
+        retries.truncate(second);
+        let mut calls = Vec::with_capacity(fresh.len() + retries.len());
+        for queued in fresh.into_iter().chain(retries) {
+            if let Some((_, waiting)) = self.prepare(queued, Source::Parked, now) {
+                self.ledger.begins_to_wait(waiting.queued.id, Source::Parked);
+                calls.push((waiting.queued.kind(), waiting));
             }
         }
         self.backlog.refill(lane, now, calls, rest);

@@ -15,11 +15,12 @@ use zeroize::Zeroizing;
 
 use crate::domain::header;
 use crate::domain::placeholder::{self, Kind, Placeholder, PlaceholderError, Segment};
+use crate::domain::seal::Sealed;
 use crate::domain::signature::SignatureError;
 use crate::error::Error;
 use crate::guc;
 use crate::store::secret_file::{self, FileError};
-use crate::store::transaction::under_snapshot;
+use crate::store::transaction::{in_subtransaction, under_snapshot};
 use crate::store::vault::Answer;
 use crate::store::{key_file, secrets, vault};
 
@@ -53,6 +54,9 @@ pub enum Unresolved {
     Missing(Placeholder),
     #[error("{placeholder} cannot be read: {reason}")]
     Unreadable { placeholder: Placeholder, reason: String },
+    /// Not the placeholder's fault: somebody holds a lock, or this process has run out of something.
+    #[error("{0} cannot be read now")]
+    NotNow(Placeholder),
     #[error("with the values of its placeholders, header \"{0}\" holds a line break or another control character")]
     NotAHeader(HeaderName),
     #[error("the role that queued the call has no right to placeholders for secrets")]
@@ -157,13 +161,21 @@ impl Secrets {
 
 fn read(placeholder: &Placeholder) -> Result<Zeroizing<String>, Unresolved> {
     let missing = || Unresolved::Missing(placeholder.clone());
+    let not_now = || Unresolved::NotNow(placeholder.clone());
     let unreadable = |reason: String| Unresolved::Unreadable { placeholder: placeholder.clone(), reason };
     match placeholder.kind {
-        Kind::Secret => stored(&placeholder.name).map_err(|error| unreadable(error.to_string()))?.ok_or_else(missing),
+        // In a subtransaction, so that a lock on this one table costs one call some time, and not all others their turn.
+        Kind::Secret => match in_subtransaction(|| secrets::read(&placeholder.name)) {
+            Ok(Some(sealed)) => open(&placeholder.name, &sealed).map_err(unreadable),
+            Ok(None) => Err(missing()),
+            Err(aborted) if aborted.is_transient() => Err(not_now()),
+            Err(aborted) => Err(unreadable(format!("error {}", aborted.sqlstate_text()))),
+        },
         Kind::File => {
             let content = secret_file::read(guc::secrets_directory().as_deref(), &placeholder.name);
             content.map_err(|error| match error {
                 FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => missing(),
+                FileError::Io(error) if is_ours(&error) => not_now(),
                 error => unreadable(error.to_string()),
             })
         }
@@ -173,18 +185,25 @@ fn read(placeholder: &Placeholder) -> Result<Zeroizing<String>, Unresolved> {
             Answer::NotInstalled => Err(unreadable(
                 "there is no view vault.decrypted_secrets in a schema vault, both of a superuser".into(),
             )),
+            Answer::Failed(aborted) if aborted.is_transient() => Err(not_now()),
             // What the view itself says may hold the value.
             Answer::Failed(aborted) => Err(unreadable(format!("Vault raised error {}", aborted.sqlstate_text()))),
         },
     }
 }
 
-fn stored(name: &str) -> Result<Option<Zeroizing<String>>, Error> {
-    let Some(sealed) = secrets::read(name)? else { return Ok(None) };
-    let file = guc::secret_key_file();
-    let opened = key_file::read(&file)?.open(name, &sealed);
-    let value =
-        opened.map_err(|error| Error::SecretClosed { name: name.to_owned(), file, reason: error.to_string() })?;
-    let text = std::str::from_utf8(&value).map_err(|_| Error::NotUtf8("the secret"))?;
-    Ok(Some(Zeroizing::new(text.to_owned())))
+/// Whether the process, and not the file, is at fault.
+fn is_ours(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+/// Opens a sealed secret. Where the key file is, is not for whoever queues calls to know.
+fn open(name: &str, sealed: &Sealed) -> Result<Zeroizing<String>, String> {
+    let keys = key_file::read(&guc::secret_key_file()).map_err(|error| match error {
+        Error::KeyFile { reason, .. } => format!("the key file cannot be used: {reason}"),
+        other => other.to_string(),
+    })?;
+    let value = keys.open(name, sealed).map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(&value).map_err(|_| "it is not UTF-8".to_owned())?;
+    Ok(Zeroizing::new(text.to_owned()))
 }

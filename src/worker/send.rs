@@ -3,7 +3,7 @@
 //! Runs on the main thread of a dispatcher.
 
 use std::collections::HashSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::ledger::{InFlight, Source, Waiting};
 use super::settle::{self, Unsent};
@@ -17,7 +17,7 @@ use crate::domain::request::Request;
 use crate::domain::retry::is_too_old;
 use crate::domain::tally::{CallEnd, Ended, Reach};
 use crate::error::Error;
-use crate::store::progress::{Lease, Leased};
+use crate::store::progress::{Lease, Leased, Until};
 use crate::store::scan::{self, Queued};
 use crate::store::transaction::under_snapshot;
 
@@ -36,10 +36,29 @@ pub struct Departure {
     pub attempt: Attempt,
 }
 
+/// Why a call that was taken does not go out.
+pub enum KeptBack {
+    /// It ends.
+    ForGood(Unsent),
+    /// Something is in the way that will pass. It costs no attempt.
+    ForNow,
+}
+
+/// How soon a call is tried again that something was in the way of.
+const PAUSE_OF_ONE: Duration = Duration::from_secs(1);
+
+impl From<Unsent> for KeptBack {
+    fn from(why: Unsent) -> Self {
+        Self::ForGood(why)
+    }
+}
+
 impl Dispatcher {
     /// Chooses calls to send, and prepares their lease.
     pub(super) fn choose(&mut self, now: SystemTime) -> Result<(), Error> {
-        if !self.paused && !self.stopping {
+        if self.paused || self.stopping {
+            self.give_back(now);
+        } else {
             self.take(now)?;
         }
         if self.taking.is_empty() {
@@ -51,7 +70,7 @@ impl Dispatcher {
             interruptions: departure.queued.interruptions,
         };
         let calls: Vec<Leased> = self.taking.iter().map(leased).collect();
-        let deferred = self.taking.iter().filter(|departure| departure.source == Source::Deferred);
+        let deferred = self.taking.iter().filter(|departure| departure.source.is_deferred());
         self.outbox.leased_deferred = deferred.map(|departure| departure.queued.id.0).collect();
         let floor = self.floor();
         self.outbox.lease = Some(Lease { batch: self.newest_batch + 1, epoch: self.epoch, floor, calls });
@@ -81,18 +100,30 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Lets calls wait again that were taken and are not ready: an error came between.
+    fn give_back(&mut self, now: SystemTime) {
+        while let Some((lane, waiting)) = self.chosen.pop_back() {
+            self.backlog.give_back(&lane, waiting.queued.kind(), now, waiting);
+        }
+    }
+
     /// Gives a call its place among those that are leased; or ends it, where it cannot be sent as things are now.
     fn depart(&mut self, lane: LaneName, waiting: Waiting, now: SystemTime) {
         let Waiting { queued, request, source } = waiting;
-        match self.attempt(&lane, &queued, request, now) {
-            Ok(attempt) => self.taking.push(Departure { lane, queued, source, attempt }),
-            Err(why) => {
-                let ended =
-                    Ended { kind: queued.kind(), reach: Reach::Silent, health: Health::Unknown, call: CallEnd::Failed };
-                self.backlog.ended(&lane, ended, now);
-                self.ledger.stops_waiting(queued.id);
-                settle::end_unsent(&queued, source, why, now, &mut self.outbox);
-            }
+        let kept_back = match self.attempt(&lane, &queued, request, now) {
+            Ok(attempt) => return self.taking.push(Departure { lane, queued, source, attempt }),
+            Err(why) => why,
+        };
+        let call = match kept_back {
+            KeptBack::ForGood(_) => CallEnd::Failed,
+            KeptBack::ForNow => CallEnd::Retried,
+        };
+        let ended = Ended { kind: queued.kind(), reach: Reach::Silent, health: Health::Unknown, call };
+        self.backlog.ended(&lane, ended, now);
+        self.ledger.stops_waiting(queued.id);
+        match kept_back {
+            KeptBack::ForGood(why) => settle::end_unsent(&queued, source, why, now, &mut self.outbox),
+            KeptBack::ForNow => self.outbox.deferrals.push(queued.deferral(Until::Due(now + PAUSE_OF_ONE))),
         }
     }
 
@@ -137,9 +168,9 @@ impl Dispatcher {
         queued: &Queued,
         mut request: Request,
         now: SystemTime,
-    ) -> Result<Attempt, Unsent> {
+    ) -> Result<Attempt, KeptBack> {
         if is_too_old(self.endpoints.retry(lane), queued.born_at(), now) {
-            return Err(Unsent::Expired);
+            return Err(Unsent::Expired.into());
         }
         let endpoint = match &queued.endpoint {
             Some(name) => Some(self.endpoints.find(name).ok_or_else(|| super::endpoints::gone(name))?),

@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
 use crate::domain::outcome::{FailureClass, Head, Outcome};
-use crate::domain::retry::{Charge, History, Retry, Verdict, decide, health};
+use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::tally::{CallEnd, Ended, Reach};
 use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, Trace, Until};
@@ -41,19 +41,20 @@ pub fn settle(
         Outcome::Failure(_) => Reach::Silent,
     };
     let health = health(&report.outcome);
-    let (call, parks_endpoint) = match decide(policy, &history, &report.outcome, now, random) {
+    let parks_endpoint = asks_to_wait(policy, &report.outcome, now);
+    let call = match decide(policy, &history, &report.outcome, now, random) {
         Verdict::Retry(retry) => {
             put_off(report, entry, retry, outbox);
-            (CallEnd::Retried, retry.parks_endpoint)
+            CallEnd::Retried
         }
         Verdict::Succeeded => {
             end(report, entry, Final::Succeeded, now, outbox);
-            (CallEnd::Succeeded, None)
+            CallEnd::Succeeded
         }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
             end(report, entry, state, now, outbox);
-            (CallEnd::Failed, None)
+            CallEnd::Failed
         }
     };
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
@@ -137,7 +138,7 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
         body: None,
     });
     note_callback(call, slot, owner, queued.on_complete, outbox);
-    if source == Source::Deferred {
+    if source.is_deferred() {
         outbox.undeferred.push(call.0);
     }
 }

@@ -22,6 +22,7 @@ use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::request::Targets;
+use crate::domain::tally::Kind;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -55,7 +56,9 @@ impl Dispatcher {
         let now = SystemTime::now();
         let mut backlog = Backlog::new(capacity(&settings, descriptor_budget), settings.breaker);
         for lane in &found.parked {
-            backlog.note_spilled(&LaneName::from(lane.as_str()));
+            for kind in [Kind::Fresh, Kind::Retry] {
+                backlog.note_spilled(&LaneName::from(lane.as_str()), kind);
+            }
         }
         Self {
             runners: Runners::new(settings.max_runners, settings.callback_timeout),

@@ -12,7 +12,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::counting::{self, Counting};
 use super::endpoints::Endpoints;
-use super::ledger::{Ledger, Waiting};
+use super::ledger::{Ledger, Source, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::{Outbox, without_answer};
 use super::runners::Runners;
@@ -205,7 +205,10 @@ impl Dispatcher {
     fn spill(&mut self, now: SystemTime) {
         for (lane, waiting) in self.backlog.spill(now) {
             self.ledger.stops_waiting(waiting.queued.id);
-            self.outbox.deferrals.push(waiting.queued.deferral(Until::Room(lane.to_string())));
+            // One that was read from where it would be written is only forgotten.
+            if waiting.source != Source::Parked {
+                self.outbox.deferrals.push(waiting.queued.deferral(Until::Room(lane.to_string())));
+            }
         }
     }
 
@@ -284,7 +287,9 @@ impl Dispatcher {
         for deferral in &outbox.deferrals {
             match &deferral.until {
                 Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),
-                Until::Room(lane) => self.backlog.note_spilled(&LaneName::from(lane.as_str())),
+                Until::Room(lane) => {
+                    self.backlog.note_spilled(&LaneName::from(lane.as_str()), deferral.kind());
+                }
             }
         }
         self.announce(&outbox.ended());

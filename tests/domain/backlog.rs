@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg_edge::domain::backlog::{Admission, Backlog, LaneName, Rest};
+use pg_edge::domain::backlog::{Admission, Backlog, LaneName, OnDisk, Rest};
 use pg_edge::domain::breaker::{BreakerRules, Health};
 use pg_edge::domain::lane_policy::{Capacity, Gate, LanePolicy};
 use pg_edge::domain::rate::Rate;
@@ -18,6 +18,7 @@ const CAPACITY: Capacity = Capacity { in_flight: 8, per_lane: 4, window: 24 };
 enum Step {
     Admit(usize),
     Take(usize),
+    TakeAndGiveBack,
     End(usize),
     Park(usize, u64),
     Configure(usize, Option<usize>, Option<u32>),
@@ -81,6 +82,11 @@ impl World {
                     assert!(!self.closed.contains(&lane), "a disabled lane sends");
                 }
             }
+            Step::TakeAndGiveBack => {
+                for (lane, call) in self.backlog.take(self.now, 3) {
+                    self.backlog.give_back(&lane, kind(call), self.now, call);
+                }
+            }
             Step::End(which) if !self.on_wire.is_empty() => {
                 let (lane, call) = self.on_wire.remove(which % self.on_wire.len());
                 let (reach, health, end) = match call % 3 {
@@ -106,7 +112,10 @@ impl World {
                 let rate = rate.and_then(|rate| Rate::new(f64::from(rate)));
                 let policy = LanePolicy { max_concurrency: most, rate, gate: Gate::Open };
                 self.backlog.configure(&name(*lane), Some(policy), self.now);
-                self.closed.remove(lane);
+                // Whoever enables an endpoint has mended it.
+                if self.closed.remove(lane) {
+                    self.parked.remove(lane);
+                }
                 self.most.insert(*lane, most.unwrap_or(CAPACITY.per_lane));
             }
             Step::Close(lane) => {
@@ -122,11 +131,24 @@ impl World {
                 }
             }
             Step::Refill => {
-                for lane in self.backlog.hungry(self.now) {
+                for (lane, appetite) in self.backlog.hungry(self.now) {
                     let disk = self.disk.entry(number(&lane)).or_default();
-                    let many = disk.len().min(6).min(self.backlog.room());
-                    let calls: Vec<u32> = disk.drain(..many).collect();
-                    let rest = if disk.is_empty() { Rest::None } else { Rest::Some };
+                    let mut wanted =
+                        [appetite.fresh, appetite.retries].map(|wanted| wanted.min(self.backlog.room() / 2));
+                    let (mut calls, mut left) = (Vec::new(), VecDeque::new());
+                    for call in disk.drain(..) {
+                        let wanted = &mut wanted[usize::from(kind(call) == Kind::Retry)];
+                        if *wanted > 0 {
+                            *wanted -= 1;
+                            calls.push(call);
+                        } else {
+                            left.push_back(call);
+                        }
+                    }
+                    *disk = left;
+                    let left = |wanted| disk.iter().any(|call| kind(*call) == wanted);
+                    let rest = |wanted| if left(wanted) { Rest::Some } else { Rest::None };
+                    let rest = OnDisk { fresh: rest(Kind::Fresh), retries: rest(Kind::Retry) };
                     self.waiting.extend(calls.iter().map(|call| (*call, number(&lane))));
                     let calls = calls.into_iter().map(|call| (kind(call), call)).collect();
                     self.backlog.refill(&lane, self.now, calls, rest);
@@ -163,6 +185,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..4usize).prop_map(Step::Admit),
         4 => (1..6usize).prop_map(Step::Take),
+        1 => Just(Step::TakeAndGiveBack),
         4 => (0..8usize).prop_map(Step::End),
         1 => ((0..4usize), 0..20u64).prop_map(|(lane, seconds)| Step::Park(lane, seconds)),
         1 => ((0..4usize), prop::option::of(1..4usize), prop::option::of(1..5u32))

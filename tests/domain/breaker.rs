@@ -13,7 +13,7 @@ fn start() -> SystemTime {
 
 fn hear(breaker: &mut Breaker, health: Health, times: usize, now: SystemTime) {
     for _ in 0..times {
-        breaker.heard(health, &RULES, now);
+        breaker.heard(health, &RULES, 0, now);
     }
 }
 
@@ -69,7 +69,7 @@ fn a_failed_probe_doubles_the_pause_up_to_ten_minutes() {
         assert!(breaker.admits(until));
         breaker.sent(until);
         assert!(!breaker.admits(until), "one probe at a time");
-        breaker.heard(Health::Ill, &RULES, until);
+        breaker.heard(Health::Ill, &RULES, 0, until);
         now = until;
     }
 }
@@ -80,8 +80,24 @@ fn a_probe_that_says_nothing_makes_room_for_another() {
     hear(&mut breaker, Health::Ill, 5, start());
     let later = start() + Duration::from_secs(30);
     breaker.sent(later);
-    breaker.heard(Health::Unknown, &RULES, later);
+    breaker.heard(Health::Unknown, &RULES, 0, later);
     assert!(breaker.admits(later));
+}
+
+#[test]
+fn calls_that_were_out_when_it_opened_say_nothing_of_the_probe() {
+    let mut breaker = Breaker::default();
+    for others in (3..8).rev() {
+        breaker.heard(Health::Ill, &RULES, others, start());
+    }
+    let later = start() + Duration::from_secs(30);
+    breaker.sent(later);
+    for health in [Health::Ill, Health::Well, Health::Unknown] {
+        breaker.heard(health, &RULES, 1, later);
+        assert!(!breaker.admits(later), "the probe is still out");
+    }
+    breaker.heard(Health::Well, &RULES, 0, later);
+    assert_eq!(breaker.state(later), State::Closed);
 }
 
 #[test]
@@ -93,7 +109,7 @@ fn an_endpoint_that_flaps_is_left_alone_for_longer_each_time() {
         assert_eq!(breaker.state(now), State::Open(now + Duration::from_secs(pause)));
         now += Duration::from_secs(pause);
         breaker.sent(now);
-        breaker.heard(Health::Well, &RULES, now);
+        breaker.heard(Health::Well, &RULES, 0, now);
         assert_eq!(breaker.state(now), State::Closed);
     }
     now += LONGEST_PAUSE;
@@ -105,7 +121,7 @@ fn an_endpoint_that_flaps_is_left_alone_for_longer_each_time() {
 fn with_zero_failures_it_never_opens() {
     let mut breaker = Breaker::default();
     for _ in 0..1000 {
-        breaker.heard(Health::Ill, &BreakerRules { failures: 0, ..RULES }, start());
+        breaker.heard(Health::Ill, &BreakerRules { failures: 0, ..RULES }, 0, start());
     }
     assert!(breaker.admits(start()));
 }
@@ -120,13 +136,13 @@ proptest! {
                 breaker.sent(now);
             }
             let health = [Health::Well, Health::Ill, Health::Unknown][usize::from(health)];
-            breaker.heard(health, &RULES, now);
+            breaker.heard(health, &RULES, 0, now);
             if let State::Open(until) = breaker.state(now) {
                 prop_assert!(until > now && until <= now + LONGEST_PAUSE);
             }
         }
         // Whatever was out has come back by then.
-        breaker.heard(Health::Unknown, &RULES, now);
+        breaker.heard(Health::Unknown, &RULES, 0, now);
         prop_assert!(breaker.admits(now + LONGEST_PAUSE));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg_edge::domain::backlog::{Backlog, LaneName};
+use pg_edge::domain::backlog::{Appetite, Backlog, LaneName};
 use pg_edge::domain::breaker::{BreakerRules, Health};
 use pg_edge::domain::lane_policy::{Capacity, Gate, LanePolicy};
 use pg_edge::domain::rate::Rate;
@@ -123,6 +123,9 @@ fn an_open_breaker_holds_calls_and_lets_one_probe_out_when_its_time_is_up() {
         world.end(Kind::Fresh, Health::Ill);
     }
     assert!(world.take().is_empty(), "five failures in a row open it");
+    for _ in 0..3 {
+        world.end(Kind::Fresh, Health::Ill);
+    }
     let opening = world.backlog.next_opening(world.now).expect("calls wait");
     assert_eq!(opening.duration_since(world.now).unwrap(), Duration::from_secs(30));
     world.now = opening;
@@ -144,4 +147,46 @@ fn what_one_endpoint_does_is_counted_once() {
     let tally = news[0].tally;
     assert_eq!((tally.attempts, tally.ill, tally.retried, tally.openings), (8, 8, 8, 1));
     assert!(world.backlog.take_news(world.now).is_empty(), "nothing has happened since");
+}
+
+#[test]
+fn what_waits_in_memory_for_a_slow_endpoint_is_what_goes_out_within_a_second() {
+    for (policy, useful) in [
+        (LanePolicy { rate: Rate::new(2.0), ..LanePolicy::default() }, 2),
+        (LanePolicy { max_concurrency: Some(3), ..LanePolicy::default() }, 3),
+    ] {
+        let mut world = World::with(policy);
+        world.queue(Kind::Fresh, 50);
+        world.now += Duration::from_secs(2);
+        assert_eq!(world.backlog.spill(world.now).len(), 50 - useful);
+        // What is left stays, however long it waits, and no more is asked for.
+        for _ in 0..5 {
+            world.now += Duration::from_secs(2);
+            assert!(world.backlog.spill(world.now).is_empty());
+            assert!(world.backlog.hungry(world.now).is_empty());
+        }
+        let sent = world.take().len();
+        for _ in 0..sent {
+            world.end(Kind::Fresh, Health::Well);
+        }
+        let hungry = world.backlog.hungry(world.now);
+        let appetite = Appetite { fresh: sent, retries: 0 };
+        assert_eq!(hungry, [(world.lane.clone(), appetite)], "as many as have gone out");
+    }
+}
+
+#[test]
+fn enabling_an_endpoint_forgets_what_kept_its_calls_back() {
+    let mut world = World::with(LanePolicy::default());
+    world.queue(Kind::Fresh, 20);
+    world.take();
+    for _ in 0..8 {
+        world.end(Kind::Fresh, Health::Ill);
+    }
+    let (lane, now) = (world.lane.clone(), world.now);
+    world.backlog.park(&lane, now + Duration::from_secs(3600));
+    assert!(world.take().is_empty());
+    world.backlog.configure(&lane, Some(LanePolicy { gate: Gate::Closed, ..LanePolicy::default() }), now);
+    world.backlog.configure(&lane, Some(LanePolicy::default()), now);
+    assert_eq!(world.take().len(), 8);
 }

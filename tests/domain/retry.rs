@@ -6,7 +6,8 @@ use bytes::Bytes;
 use pg_edge::domain::breaker::Health;
 use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
 use pg_edge::domain::retry::{
-    Charge, History, LONGEST_RETRY_AFTER, Verdict, decide, health as outcome_health, is_too_old, retry_after,
+    Charge, History, LONGEST_RETRY_AFTER, Verdict, asks_to_wait, decide, health as outcome_health, is_too_old,
+    retry_after,
 };
 use pg_edge::domain::retry_policy::RetryPolicy;
 use proptest::prelude::*;
@@ -78,7 +79,7 @@ fn every_status_is_a_success_a_failure_or_tried_again() {
             Verdict::Failed => assert!(!retried && !(200..300).contains(&status), "{status}"),
             Verdict::Retry(retry) => {
                 assert!(retried, "{status}");
-                assert_eq!((retry.charge, retry.parks_endpoint), (Charge::Attempt, None), "{status}");
+                assert_eq!(retry.charge, Charge::Attempt, "{status}");
             }
         }
     }
@@ -162,7 +163,7 @@ proptest! {
         let policy = RetryPolicy::default();
         let backoff = if failed > 12 { policy.cap } else { policy.cap.min(Duration::from_secs(1 << (failed - 1))) };
         let wait = policy.wait(failed, random);
-        prop_assert!(wait >= backoff && wait <= backoff + policy.jitter, "{wait:?} after {failed}");
+        prop_assert!(wait >= backoff && wait <= policy.cap.min(backoff + policy.jitter), "{wait:?} after {failed}");
     }
 
     #[test]
@@ -171,7 +172,8 @@ proptest! {
         let Verdict::Retry(retry) = verdict else { panic!("429 is tried again") };
         let asked = now() + Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER);
         prop_assert!(retry.at >= asked && retry.at >= now() + RetryPolicy::default().base);
-        prop_assert_eq!(retry.parks_endpoint, Some(asked));
+        prop_assert_eq!(asks_to_wait(&RetryPolicy::default(), &answer(429, &[("retry-after", &seconds.to_string())]), now()), Some(asked));
+        prop_assert_eq!(asks_to_wait(&RetryPolicy::default(), &answer(404, &[("retry-after", "60")]), now()), None);
     }
 }
 

@@ -67,10 +67,12 @@ async fn bad_arguments_are_refused_each_with_its_reason() {
         (r#"headers => '"x: y"'"#, "22023", "not a string"),
         ("headers => 'null'", "22023", "not null"),
         (
-            r#"headers => '{"Host": "a", "Content-Length": "1"}'"#,
+            r#"headers => '{"Accept": "a", "Content-Length": "1"}'"#,
             "22023",
             "header \"Content-Length\" is set by pg_edge itself",
         ),
+        // It would send an endpoint's secrets to another site of the same server, and evade pg_edge.denied_hosts.
+        (r#"headers => '{"hOST": "other.example"}'"#, "22023", "header \"hOST\" is set by pg_edge itself"),
         (r#"headers => '{"transfer-encoding": "chunked"}'"#, "22023", "is set by pg_edge itself"),
         (r#"headers => '{"Connection": "close"}'"#, "22023", "is set by pg_edge itself"),
         (r#"params => '[1]'"#, "22023", "params are wrong: it must be a JSON object of names and values, not an array"),
@@ -96,6 +98,8 @@ async fn bad_arguments_are_refused_each_with_its_reason() {
         assert!(error.sqlstate == sqlstate && error.message.contains(words), "{argument}: {error}");
     }
     for (method, words) in [
+        ("TRACE", "\"TRACE\" is not an HTTP method"),
+        ("track", "\"track\" is not an HTTP method"),
         ("", "\"\" is not an HTTP method"),
         ("GE T", "is not an HTTP method"),
         ("CONNECT", "is not an HTTP method"),

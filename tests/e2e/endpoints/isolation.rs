@@ -51,3 +51,32 @@ async fn a_storm_of_retries_does_not_starve_fresh_work() {
     assert!(scene.peer.in_flight() <= 3, "retries take three quarters of the places");
     gate.open();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_between_two_reads_of_waiting_calls_strands_none_of_them() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    scene.peer.on("/x", Reply::gate(&gate));
+    create(&scene, ", max_concurrency => 4, timeout => '10 min'").await;
+    scene.db.exec("select edge.http_post_async('x', endpoint => 'crm') from generate_series(1, 300)").await;
+    eventually("most wait on disk", SOON, || async {
+        scene.db.one::<i64>("select count(*) from edge_store.deferred where parked_on = 'crm'").await > 250
+    })
+    .await;
+    scene.cluster.fail_at("between_refills", "error");
+    gate.open();
+    crate::faults::all_ended(&scene.cluster, "postgres").await;
+    assert!(!scene.cluster.failpoint_is_armed(), "the error came");
+    assert_eq!(scene.peer.count("/x"), 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_wait_on_disk_for_a_slow_endpoint_are_not_written_again_and_again() {
+    let scene = Scene::start().await;
+    create(&scene, ", max_rate => 2").await;
+    scene.db.exec("select edge.http_post_async('x', endpoint => 'crm') from generate_series(1, 300)").await;
+    eventually("some have gone out", Duration::from_secs(30), || async { scene.peer.count("/x") >= 12 }).await;
+    let updates = "select pg_stat_get_tuples_updated('edge_store.deferred'::regclass)";
+    let updated: i64 = scene.db.one(updates).await;
+    assert!(updated < 30, "{updated} rows were written again");
+}

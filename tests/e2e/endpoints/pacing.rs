@@ -51,3 +51,26 @@ async fn no_more_calls_are_on_the_wire_than_max_concurrency() {
     all_ended(&scene.cluster, "postgres").await;
     assert_eq!(scene.peer.most_in_flight(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_parks_the_endpoint_also_when_no_attempt_is_left() {
+    let scene = Scene::start().await;
+    scene.peer.on("/busy", Reply::status(429).header("retry-after", "60"));
+    create(&scene, ", retry => edge.retry_policy(max_attempts => 1)").await;
+    let busy: i64 = scene.db.one("select edge.http_post_async('busy', endpoint => 'crm')").await;
+    assert_eq!(crate::scene::ended(&scene.db, busy).await.get::<_, &str>("state"), "failed");
+    let parked = "select parked_until > now() + interval '50 s' from edge.stat_endpoints where endpoint = 'crm'";
+    eventually("it is parked", SOON, || async { scene.db.maybe::<bool>(parked).await == Some(true) }).await;
+    let waits: i64 = scene.db.one("select edge.http_post_async('x', endpoint => 'crm')").await;
+    let other = scene.get("/other").await;
+    crate::scene::ended(&scene.db, other).await;
+    assert_eq!(scene.peer.count("/x"), 0);
+    // Whoever disables and enables it says that it has been mended.
+    scene.db.exec("select edge.disable_endpoint('crm')").await;
+    eventually("it is disabled", SOON, || async {
+        scene.db.one::<String>("select state from edge.stat_endpoints where endpoint = 'crm'").await == "disabled"
+    })
+    .await;
+    scene.db.exec("select edge.enable_endpoint('crm')").await;
+    assert_eq!(crate::scene::ended(&scene.db, waits).await.get::<_, &str>("state"), "succeeded");
+}

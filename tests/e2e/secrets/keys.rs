@@ -111,7 +111,7 @@ async fn a_rotation_that_is_rolled_back_leaves_every_secret_readable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_key_a_secret_is_an_error_that_names_the_file() {
+async fn without_its_key_a_secret_is_an_error() {
     let mut scene = Scene::start().await;
     scene.db.exec("select edge.set_secret('a', 'hush')").await;
     let good = fs::read(key_file(&scene)).unwrap();
@@ -119,10 +119,10 @@ async fn without_its_key_a_secret_is_an_error_that_names_the_file() {
     scene.cluster.restart(Stop::Fast);
     scene.db = scene.cluster.connect().await;
     let error = unsent(&scene, &scene.db, "${secret:a}").await;
-    assert!(error.starts_with("${secret:a} cannot be read: the key file \"pg_edge.key\" cannot be used:"), "{error}");
+    assert!(error.starts_with("${secret:a} cannot be read: the key file cannot be used:"), "{error}");
     scene.db.exec("select edge.set_secret('b', 'hush too')").await;
     let error = unsent(&scene, &scene.db, "${secret:a}").await;
-    assert!(error.contains("\"pg_edge.key\": it does not hold key "), "{error}");
+    assert!(error.contains("it does not hold key "), "{error}");
     assert_eq!(scene.db.fails("select edge.rotate_secret_key()").await.sqlstate, "55000");
     let both = [good, fs::read(key_file(&scene)).unwrap()].concat();
     fs::write(key_file(&scene), both).unwrap();
