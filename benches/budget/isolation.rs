@@ -27,13 +27,18 @@ pub async fn measure(report: &mut Report, wants: &impl Fn(&[&str]) -> bool) {
     }
 }
 
-/// Every second round has calls to a port where nobody listens, to a peer that answers after a second, and to one that fails
+/// Every second round has calls to a port where nobody listens, to a peer that answers after about a second, and to one that fails
 /// every other time: as many as keep all three busy for the round.
 async fn beside_sick_ones(report: &mut Report) {
     let defaults = settings().setting("pg_edge.max_in_flight", "256");
     let world = World::start(defaults.setting("pg_edge.max_concurrency_per_endpoint", "64")).await;
     let (slow, flapping) = (Peer::start().await, Peer::start().await);
-    slow.on("/", Reply::delay(Duration::from_secs(1)));
+    let turn = std::sync::atomic::AtomicU64::new(0);
+    // Not all at the same moment.
+    slow.answer("/", move |_| {
+        let nth = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Reply::delay(Duration::from_millis(750 + nth * 37 % 500))
+    });
     flapping.sequence("/", (0..100_000).map(|n| Reply::status(if n % 2 == 0 { 500 } else { 200 })));
     let dead = format!("http://{}/", Peer::refusing_address().await);
     let (url, calls) = (world.peer.url("/hook"), scale::size(2_000));

@@ -205,7 +205,7 @@ impl<T> Backlog<T> {
         let is_short = self.waiting * 4 > self.capacity.window * 3;
         let memory = if is_short { Memory::Short } else { Memory::Ample };
         for (name, lane) in &mut self.lanes {
-            spilled.extend(lane.spill(memory, self.capacity, now).into_iter().map(|call| (name.clone(), call)));
+            spilled.extend(lane.spill(memory, now).into_iter().map(|call| (name.clone(), call)));
         }
         self.waiting -= spilled.len();
         self.tidy(now);

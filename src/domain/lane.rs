@@ -261,20 +261,19 @@ impl<T> Lane<T> {
         hold.or_else(|| self.bucket.map(|(rate, bucket)| bucket.next_at(rate, now)).filter(|at| *at > now))
     }
 
-    /// Gives up waiting calls that have waited long, but as many as five times what ended since the last call; where memory is not
-    /// short, also as many as may go out within a second.
-    pub fn spill(&mut self, memory: Memory, capacity: Capacity, now: SystemTime) -> Vec<T> {
-        let (patience, least) = match memory {
-            Memory::Ample => (PATIENCE, self.useful(capacity)),
-            Memory::Short => (SHORT_PATIENCE, 0),
+    /// Gives up all waiting calls but as many as five times what ended since the last call, if they have waited long.
+    pub fn spill(&mut self, memory: Memory, now: SystemTime) -> Vec<T> {
+        let patience = match memory {
+            Memory::Ample => PATIENCE,
+            Memory::Short => SHORT_PATIENCE,
         };
         let keep = self.ended * 5;
         self.ended = 0;
-        let keep_fresh = keep.max(least).min(self.fresh.len());
-        let keep_retries = keep.saturating_sub(keep_fresh).max(least).min(self.retries.len());
-        if self.oldest_wait(now) < patience || self.waiting() <= keep_fresh + keep_retries {
+        if self.oldest_wait(now) < patience || self.waiting() <= keep {
             return Vec::new();
         }
+        let keep_fresh = keep.min(self.fresh.len());
+        let keep_retries = (keep - keep_fresh).min(self.retries.len());
         if keep_fresh < self.fresh.len() {
             self.on_disk.note(Kind::Fresh);
         }

@@ -24,6 +24,7 @@ pub mod redact;
 pub mod redirect;
 pub mod request;
 pub mod retry;
+pub mod retry_conditions;
 pub mod retry_policy;
 pub mod seal;
 pub mod signature;

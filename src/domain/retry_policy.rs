@@ -1,12 +1,12 @@
 //! How often, how soon and after what a call is tried again: the policy of an endpoint, as SQL writes it and as it is used.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::outcome::{FailureClass, Retryability};
+use super::profile::Profile;
+use super::retry_conditions::{Conditions, UnknownCondition};
 
 /// How often and how soon a call is tried again.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,13 +25,6 @@ pub struct RetryPolicy {
     pub max_age: Option<Duration>,
     /// What is tried again.
     pub retry_on: Conditions,
-}
-
-/// The outcomes after which a call is tried again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Conditions {
-    statuses: Vec<RangeInclusive<u16>>,
-    classes: Vec<FailureClass>,
 }
 
 /// A policy as it is written in JSON: `edge.retry_policy()` makes it, and endpoints keep it. Durations are in seconds.
@@ -93,11 +86,8 @@ pub enum PolicyError {
         given: String,
     },
     /// Not something a call can be tried again after.
-    #[error(
-        "retry_on item \"{0}\" is not a status such as 503, a class of statuses such as 5xx (but not 2xx, a success), or \
-         one of dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout"
-    )]
-    Condition(String),
+    #[error(transparent)]
+    Condition(#[from] UnknownCondition),
 }
 
 /// No wait and no age is longer: ten years.
@@ -182,6 +172,17 @@ impl Written {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The policy of an endpoint on a platform: what the platform cannot be helped with is not tried again, unless it is asked
+    /// for by name.
+    pub fn policy_under(&self, profile: Profile) -> Result<RetryPolicy, PolicyError> {
+        let policy = self.policy()?;
+        if self.retry_on.is_some() {
+            return Ok(policy);
+        }
+        let retry_on = policy.retry_on.without(profile.final_statuses());
+        Ok(RetryPolicy { retry_on, ..policy })
+    }
+
     /// Checks it, and fills in what it leaves open.
     pub fn policy(&self) -> Result<RetryPolicy, PolicyError> {
         let preset = match self.preset.as_deref() {
@@ -230,88 +231,4 @@ fn span(name: &'static str, seconds: Option<f64>) -> Result<Option<Duration>, Po
     };
     let span = Duration::try_from_secs_f64(given).ok().filter(|_| given <= LONGEST);
     span.map(Some).ok_or_else(error)
-}
-
-// === impl Conditions ===
-
-impl Default for Conditions {
-    /// Transport errors, timeouts, 408, 425, 429, and every 5xx but 501 and 505, which a retry does not change.
-    fn default() -> Self {
-        let statuses = vec![408..=408, 425..=425, 429..=429, 500..=500, 502..=504, 506..=599];
-        let classes = FailureClass::ALL.into_iter().filter(|class| class.retryability() == Retryability::Retry);
-        Self { statuses, classes: classes.collect() }
-    }
-}
-
-impl Conditions {
-    /// Whether a call is tried again after this status.
-    pub fn hold_for_status(&self, status: u16) -> bool {
-        self.statuses.iter().any(|range| range.contains(&status))
-    }
-
-    /// Whether a call is tried again after a failure of this class.
-    pub fn hold_for_class(&self, class: FailureClass) -> bool {
-        self.classes.contains(&class)
-    }
-
-    /// The same without some statuses.
-    #[must_use]
-    pub fn without(self, statuses: &[u16]) -> Self {
-        let mut left = self.statuses;
-        for status in statuses {
-            left = left.into_iter().flat_map(|range| split(&range, *status)).collect();
-        }
-        Self { statuses: left, ..self }
-    }
-
-    fn parse(items: &[String]) -> Result<Self, PolicyError> {
-        let mut conditions = Self { statuses: Vec::new(), classes: Vec::new() };
-        for item in items {
-            let text = item.trim().to_ascii_lowercase();
-            if let Some(range) = statuses(&text) {
-                conditions.statuses.push(range);
-            } else if let Some(classes) = classes(&text) {
-                conditions.classes.extend(classes);
-            } else {
-                return Err(PolicyError::Condition(item.clone()));
-            }
-        }
-        Ok(conditions)
-    }
-}
-
-/// A range without one status.
-fn split(range: &RangeInclusive<u16>, without: u16) -> Vec<RangeInclusive<u16>> {
-    if !range.contains(&without) {
-        return vec![range.clone()];
-    }
-    let parts = [*range.start()..=without - 1, without + 1..=*range.end()];
-    parts.into_iter().filter(|part| !part.is_empty()).collect()
-}
-
-fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
-    let range = match text {
-        "1xx" | "3xx" | "4xx" | "5xx" => {
-            let hundreds = u16::from(text.as_bytes()[0] - b'0') * 100;
-            hundreds..=hundreds + 99
-        }
-        _ => {
-            let status = text.parse::<u16>().ok()?;
-            status..=status
-        }
-    };
-    let is_failure = *range.start() >= 100 && *range.end() <= 999 && !(200..300).contains(range.start());
-    is_failure.then_some(range)
-}
-
-fn classes(text: &str) -> Option<Vec<FailureClass>> {
-    use FailureClass as Class;
-    match text {
-        "connect" => Some(vec![Class::Connect, Class::ConnectTimeout]),
-        "timeout" => Some(vec![Class::Timeout, Class::FirstByteTimeout, Class::ConnectTimeout]),
-        _ => {
-            let class = FailureClass::ALL.into_iter().find(|class| class.name() == text)?;
-            (class.retryability() == Retryability::Retry).then(|| vec![class])
-        }
-    }
 }

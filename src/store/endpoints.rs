@@ -14,7 +14,7 @@ use crate::domain::header;
 use crate::domain::lane_policy::{Gate, LanePolicy};
 use crate::domain::profile::Profile;
 use crate::domain::rate::Rate;
-use crate::domain::retry_policy::{RetryPolicy, Written};
+use crate::domain::retry_policy::Written;
 use crate::error::Error;
 
 /// What somebody says of an endpoint, checked. `None` leaves it as it is, or open.
@@ -206,12 +206,13 @@ fn endpoint(row: &SpiHeapTupleData<'_>) -> Result<Endpoint, Error> {
         Ok(row.get::<i32>(ordinal)?.map(|size| size.unsigned_abs() as usize))
     };
     let profile = Profile::parse(&text(4)?)?;
+    let written = row.get::<String>(5)?.map(|json| Written::parse(&json)).transpose()?.unwrap_or_default();
     let gate = if row.get(16)?.unwrap_or(true) { Gate::Open } else { Gate::Closed };
     Ok(Endpoint {
         name: Arc::from(text(1)?),
         base: endpoint::base_url(&text(2)?)?,
         headers: row.get::<String>(3)?.map(|block| header::from_block(&block)).transpose()?.unwrap_or_default(),
-        retry: Arc::new(retry(row.get::<String>(5)?.as_deref(), profile)?),
+        retry: Arc::new(written.policy_under(profile)?),
         profile,
         lane: LanePolicy { max_concurrency: size(8)?, rate: row.get::<f64>(9)?.and_then(Rate::new), gate },
         limits: EndpointLimits {
@@ -224,15 +225,4 @@ fn endpoint(row: &SpiHeapTupleData<'_>) -> Result<Endpoint, Error> {
         max_redirects: row.get::<i16>(13)?.and_then(|hops| u8::try_from(hops).ok()).unwrap_or(0),
         identity: row.get::<String>(14)?.zip(row.get::<String>(15)?),
     })
-}
-
-/// The policy of an endpoint: what its platform cannot be helped with is not tried again, unless it is asked for by name.
-fn retry(written: Option<&str>, profile: Profile) -> Result<RetryPolicy, Error> {
-    let written = written.map(Written::parse).transpose()?.unwrap_or_default();
-    let policy = written.policy()?;
-    if written.retry_on.is_some() {
-        return Ok(policy);
-    }
-    let retry_on = policy.retry_on.clone().without(profile.final_statuses());
-    Ok(RetryPolicy { retry_on, ..policy })
 }

@@ -1,5 +1,5 @@
-//! Every SQL statement of pg_edge: one function each, named after what it means. And the file of keys, which is kept
-//! outside the database.
+//! What pg_edge keeps: every SQL statement, one function each, named after what it means; rows that are written and read without
+//! SQL, because every call needs them (`table`, `by_key`); and the files of keys and secrets.
 //!
 //! Runs on the main thread of a backend or a worker. Nothing here decides anything.
 

@@ -1,4 +1,4 @@
-//! Writing what became of calls, as the dispatcher does: one statement a kind of row, whole batches at a time.
+//! Writing what became of calls, as the dispatcher does: whole batches at a time; responses and leases without SQL.
 
 use std::time::{Duration, SystemTime};
 

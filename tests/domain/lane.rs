@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg_edge::domain::backlog::{Appetite, Backlog, LaneName};
+use pg_edge::domain::backlog::{Appetite, Backlog, LaneName, OnDisk, Rest};
 use pg_edge::domain::breaker::{BreakerRules, Health};
 use pg_edge::domain::lane_policy::{Capacity, Gate, LanePolicy};
 use pg_edge::domain::rate::Rate;
@@ -150,28 +150,24 @@ fn what_one_endpoint_does_is_counted_once() {
 }
 
 #[test]
-fn what_waits_in_memory_for_a_slow_endpoint_is_what_goes_out_within_a_second() {
+fn no_more_is_read_from_disk_than_can_go_out_within_a_second() {
     for (policy, useful) in [
-        (LanePolicy { rate: Rate::new(2.0), ..LanePolicy::default() }, 2),
+        (LanePolicy { rate: Rate::new(2.5), ..LanePolicy::default() }, 3),
         (LanePolicy { max_concurrency: Some(3), ..LanePolicy::default() }, 3),
+        (LanePolicy { rate: Rate::new(0.1), ..LanePolicy::default() }, 1),
+        (LanePolicy::default(), 8),
     ] {
         let mut world = World::with(policy);
         world.queue(Kind::Fresh, 50);
         world.now += Duration::from_secs(2);
-        assert_eq!(world.backlog.spill(world.now).len(), 50 - useful);
-        // What is left stays, however long it waits, and no more is asked for.
-        for _ in 0..5 {
-            world.now += Duration::from_secs(2);
-            assert!(world.backlog.spill(world.now).is_empty());
-            assert!(world.backlog.hungry(world.now).is_empty());
-        }
-        let sent = world.take().len();
-        for _ in 0..sent {
-            world.end(Kind::Fresh, Health::Well);
-        }
-        let hungry = world.backlog.hungry(world.now);
-        let appetite = Appetite { fresh: sent, retries: 0 };
-        assert_eq!(hungry, [(world.lane.clone(), appetite)], "as many as have gone out");
+        assert_eq!(world.backlog.spill(world.now).len(), 50);
+        let wanted = |fresh| [(world.lane.clone(), Appetite { fresh, retries: 0 })];
+        assert_eq!(world.backlog.hungry(world.now), wanted(useful), "{policy:?}");
+        let rest = OnDisk { fresh: Rest::Some, retries: Rest::None };
+        world.backlog.refill(&world.lane, world.now, vec![(Kind::Fresh, Kind::Fresh); useful - 1], rest);
+        assert_eq!(world.backlog.hungry(world.now), wanted(1), "{policy:?}");
+        world.backlog.refill(&world.lane, world.now, vec![(Kind::Fresh, Kind::Fresh)], rest);
+        assert!(world.backlog.hungry(world.now).is_empty(), "{policy:?}");
     }
 }
 

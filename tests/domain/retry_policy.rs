@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pg_edge::domain::outcome::FailureClass;
 use pg_edge::domain::profile::Profile;
-use pg_edge::domain::retry_policy::{Conditions, RetryPolicy, Written};
+use pg_edge::domain::retry_policy::{RetryPolicy, Written};
 
 fn policy(json: &str) -> Result<RetryPolicy, String> {
     Written::parse(json).and_then(|written| written.policy()).map_err(|error| error.to_string())
@@ -71,14 +71,14 @@ fn retry_on_replaces_the_list() {
 }
 
 #[test]
-fn a_platform_s_limit_is_not_met_twice() {
-    let plain = Conditions::default();
-    assert!(plain.hold_for_status(546));
-    let supabase = plain.without(Profile::SupabasePro.final_statuses());
+fn a_platform_s_limit_is_not_met_twice_unless_it_is_asked_for() {
+    let under = |json: &str, profile| Written::parse(json).unwrap().policy_under(profile).unwrap().retry_on;
+    assert!(under("{}", Profile::Generic).hold_for_status(546));
     for status in 500..600 {
         let expected = !matches!(status, 501 | 505 | 546);
-        assert_eq!(supabase.hold_for_status(status), expected, "{status}");
+        assert_eq!(under("{}", Profile::SupabasePro).hold_for_status(status), expected, "{status}");
     }
+    assert!(under("{\"retry_on\": [\"546\"]}", Profile::SupabaseFree).hold_for_status(546));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::cluster::SERVER_DEADLINE;
@@ -45,7 +45,12 @@ impl Peer {
 
     /// An address of 127.0.0.1 on which nobody listens.
     pub async fn refusing_address() -> SocketAddr {
-        Self::start().await.address
+        let socket = TcpSocket::new_v4().expect("a socket can be made");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port is free");
+        let address = socket.local_addr().expect("a bound socket has an address");
+        // Bound for the life of the process, so that nobody else comes to listen there.
+        std::mem::forget(socket);
+        address
     }
 
     /// Where the peer listens.
