@@ -92,7 +92,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Reads calls of a lane that had no room in memory, as many of each kind as are wanted. Nothing follows from any of them before all are read.
+    /// Reads calls of a lane that had no room in memory, as many of each kind as are wanted. Nothing follows from any of
+    /// them before all are read.
     fn refill(&mut self, lane: &LaneName, appetite: Appetite, now: SystemTime) -> Result<(), Error> {
         let most = self.backlog.room() / 2;
         let (first, second) = (appetite.fresh.min(most), appetite.retries.min(most));

@@ -3,11 +3,13 @@
 //! Runs on the main thread of a dispatcher.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::ledger::{InFlight, Source, Waiting};
 use super::settle::{self, Unsent};
 use super::turn::Dispatcher;
+use super::wake::reason;
 use crate::domain::attempt::{Attempt, Limits, Route};
 use crate::domain::backlog::LaneName;
 use crate::domain::breaker::Health;
@@ -56,7 +58,7 @@ impl From<Unsent> for KeptBack {
 impl Dispatcher {
     /// Chooses calls to send, and prepares their lease.
     pub(super) fn choose(&mut self, now: SystemTime) -> Result<(), Error> {
-        if self.paused || self.stopping {
+        if self.paused || self.stopping || self.has_been_told() {
             self.give_back(now);
         } else {
             self.take(now)?;
@@ -75,6 +77,13 @@ impl Dispatcher {
         let floor = self.floor();
         self.outbox.lease = Some(Lease { batch: self.newest_batch + 1, epoch: self.epoch, floor, calls });
         Ok(())
+    }
+
+    /// Whether something changed while this turn was looking. A call that it has found may have been queued after that, by
+    /// somebody who had paused, disabled or revoked before; it waits for the next turn, which begins at once.
+    fn has_been_told(&self) -> bool {
+        let steering = reason::CONTROL | reason::ENDPOINTS | reason::SECRETS;
+        self.entry.wake.load(Ordering::Acquire) & steering != 0
     }
 
     /// Takes calls out of the backlog. One whose body or secrets cannot be read stays in `chosen`, and is tried in the next turn.
