@@ -37,7 +37,9 @@ async fn a_role_that_was_granted_set_secret_uses_secrets_until_it_is_revoked() {
     scene.peer.forget();
     scene.db.exec("select edge.pause()").await;
     let waiting = with_header(&ops, &scene.peer.url("/seen"), "${secret:key}").await;
-    scene.db.exec("revoke execute on function edge.set_secret from ops; select edge.resume()").await;
+    // One after the other: Postgres tells other processes of a REVOKE when its transaction has ended.
+    scene.db.exec("revoke execute on function edge.set_secret from ops").await;
+    scene.db.exec("select edge.resume()").await;
     let response = ended(&ops, waiting).await;
     assert_eq!(response.get::<_, String>("state"), "failed");
     let why = "the role that queued the call has no right to placeholders for secrets";
@@ -55,7 +57,11 @@ async fn a_call_of_a_role_that_is_gone_gets_no_secret() {
         .await;
     let waiting = with_header(&ops, &scene.peer.url("/seen"), "${secret:key}").await;
     drop(ops);
-    scene.db.exec("revoke execute on function edge.set_secret from ops; select edge.revoke_access('ops'); drop role ops; select edge.resume()").await;
+    scene
+        .db
+        .exec("revoke execute on function edge.set_secret from ops; select edge.revoke_access('ops'); drop role ops")
+        .await;
+    scene.db.exec("select edge.resume()").await;
     let response = ended(&scene.db, waiting).await;
     assert_eq!(response.get::<_, Option<String>>("error_class").as_deref(), Some("secret"));
     assert_eq!(scene.peer.count("/seen"), 0);
