@@ -152,16 +152,16 @@ fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> 
 
 /// The call as it stands now. Of one that has ended nothing but its request and its response is read.
 fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
-    match response_of_ended(id, viewer, None)? {
+    match response_of_ended(id, viewer)? {
         Some(response) => Ok(Some(response)),
         None => owner::reading(|| under_snapshot(|| calls::response(id, viewer))),
     }
 }
 
 /// The call as `edge.response`, if it has ended and the viewer may see it.
-fn response_of_ended(id: i64, viewer: Viewer, guess: Option<i16>) -> Result<Option<ResponseRow>, Error> {
+fn response_of_ended(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
     under_snapshot(|| {
-        let Some(place) = calls::place(id, viewer, guess)? else { return Ok(None) };
+        let Some(place) = calls::place(id, viewer, None)? else { return Ok(None) };
         let Some(ended) = calls::ended(id, place.slot)? else { return Ok(None) };
         row::of_ended(id, &place, ended).map(Some)
     })

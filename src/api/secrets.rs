@@ -13,9 +13,6 @@ use crate::store::{key_file, owner, secrets};
 use crate::worker::wake::{self, reason};
 use crate::{conceal, guc};
 
-/// The longest value, as much as a file that `${file:…}` reads.
-const LONGEST: usize = 64 * 1024;
-
 /// Sets a secret, or replaces its value.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 fn set_secret(name: Option<Text>, value: Option<Text>) -> Result<(), ErrorReport> {
@@ -24,7 +21,7 @@ fn set_secret(name: Option<Text>, value: Option<Text>) -> Result<(), ErrorReport
     let name = required(name, "name")?.read("name")?;
     let value = Zeroizing::new(required(value, "value")?.read("value")?);
     placeholder::check_secret_name(&name).map_err(Error::from)?;
-    if value.is_empty() || value.len() > LONGEST {
+    if value.is_empty() || value.len() > placeholder::LONGEST_VALUE {
         return Err(Error::SecretLength(value.len()).into());
     }
     owner::acting(|| set(&name, &value))?;

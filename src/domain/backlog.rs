@@ -166,16 +166,17 @@ impl<T> Backlog<T> {
         taken
     }
 
-    /// Takes back a call that was taken, and has not gone out. It is the first of its lane again.
-    pub fn give_back(&mut self, name: &LaneName, kind: Kind, now: SystemTime, call: T) {
-        let lane = self.lane(name);
-        let was_empty = lane.waiting() == 0;
-        lane.give_back(kind, now, call);
-        self.waiting += 1;
+    /// Frees the place of a call that was taken and does not go out.
+    pub fn recall(&mut self, name: &LaneName, kind: Kind) {
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        lane.recall(kind);
         self.in_flight = self.in_flight.saturating_sub(1);
-        if was_empty && !self.rotation.contains(name) {
-            self.rotation.push_back(name.clone());
-        }
+    }
+
+    /// Takes back a call that was taken and has not gone out. It is the first of its lane again.
+    pub fn give_back(&mut self, name: &LaneName, kind: Kind, now: SystemTime, call: T) {
+        self.recall(name, kind);
+        self.enter(name, |lane| lane.push_front(kind, now, call));
     }
 
     /// A call of this lane is no longer on the wire.
@@ -244,9 +245,14 @@ impl<T> Backlog<T> {
     }
 
     fn push(&mut self, name: &LaneName, kind: Kind, now: SystemTime, call: T) {
+        self.enter(name, |lane| lane.push(kind, now, call));
+    }
+
+    /// Lets one more call wait in a lane, where `place` puts it.
+    fn enter(&mut self, name: &LaneName, place: impl FnOnce(&mut Lane<T>)) {
         let lane = self.lane(name);
         let was_empty = lane.waiting() == 0;
-        lane.push(kind, now, call);
+        place(lane);
         self.waiting += 1;
         self.touch(name);
         if was_empty && !self.rotation.contains(name) {

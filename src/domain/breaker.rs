@@ -115,6 +115,11 @@ impl Breaker {
         self.probing = self.state == State::HalfOpen;
     }
 
+    /// A call that was to go out does not. If it was the probe, another may be.
+    pub fn recalled(&mut self) {
+        self.probing = false;
+    }
+
     /// A call has come back, and so many others are still out.
     ///
     /// Calls that were out when it opened are taken to come back before the probe: they began earlier.
@@ -156,7 +161,7 @@ impl Breaker {
         }
         let pause = rules.first_pause.saturating_mul(1 << self.openings.min(16)).min(LONGEST_PAUSE);
         self.openings += 1;
-        self.state = State::Open(now + pause.max(rules.first_pause));
+        self.state = State::Open(now + pause);
         self.forget();
     }
 

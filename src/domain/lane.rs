@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-use super::breaker::{Breaker, BreakerRules, Health, State};
+use super::breaker::{Breaker, BreakerRules, State};
 use super::lane_policy::{Capacity, Gate, LanePolicy};
 use super::rate::{Bucket, Rate};
 use super::tally::{Ended, Kind, Reach, Tally};
@@ -150,19 +150,13 @@ impl<T> Lane<T> {
     }
 
     pub fn push(&mut self, kind: Kind, now: SystemTime, call: T) {
-        match kind {
-            Kind::Fresh => self.fresh.push_back((now, call)),
-            Kind::Retry => self.retries.push_back((now, call)),
-        }
+        self.queue(kind).push_back((now, call));
     }
 
     /// Takes the call that is to go out now, if one may.
     pub fn take(&mut self, room: &Room, now: SystemTime) -> Option<T> {
         let kind = self.next_kind(room, now)?;
-        let (_, call) = match kind {
-            Kind::Fresh => self.fresh.pop_front()?,
-            Kind::Retry => self.retries.pop_front()?,
-        };
+        let (_, call) = self.queue(kind).pop_front()?;
         if let Some((rate, bucket)) = &mut self.bucket {
             bucket.take_one(*rate, now);
         }
@@ -178,16 +172,24 @@ impl<T> Lane<T> {
         Some(call)
     }
 
-    /// Takes back a call that was taken, and has not gone out.
-    pub fn give_back(&mut self, kind: Kind, now: SystemTime, call: T) {
+    /// Frees the place of a call that was taken and does not go out.
+    pub fn recall(&mut self, kind: Kind) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.breaker.heard(Health::Unknown, &BreakerRules::default(), self.in_flight, now);
+        if kind == Kind::Retry {
+            self.retries_in_flight = self.retries_in_flight.saturating_sub(1);
+        }
+        self.breaker.recalled();
+    }
+
+    /// Lets a call wait before all others of its kind.
+    pub fn push_front(&mut self, kind: Kind, now: SystemTime, call: T) {
+        self.queue(kind).push_front((now, call));
+    }
+
+    fn queue(&mut self, kind: Kind) -> &mut VecDeque<(SystemTime, T)> {
         match kind {
-            Kind::Fresh => self.fresh.push_front((now, call)),
-            Kind::Retry => {
-                self.retries_in_flight = self.retries_in_flight.saturating_sub(1);
-                self.retries.push_front((now, call));
-            }
+            Kind::Fresh => &mut self.fresh,
+            Kind::Retry => &mut self.retries,
         }
     }
 

@@ -59,6 +59,9 @@ pub enum PlaceholderError {
     VaultName(String),
 }
 
+/// The longest value that a placeholder stands for, in bytes.
+pub const LONGEST_VALUE: usize = 64 * 1024;
+
 /// The longest name of a secret, that of any other name in Postgres.
 const LONGEST_SECRET: usize = 63;
 

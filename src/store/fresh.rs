@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pgrx::prelude::*;
 
 use super::by_key::{self, Row};
-use super::scan::{Body, Queued, columns, queued};
+use super::scan::{Body, INLINE, Queued, columns, queued};
 use super::slots::REQUESTS;
 use super::statement::statements;
 use super::table::{self, Column};
@@ -34,9 +34,6 @@ pub enum Care {
     /// A predecessor may have finished, taken on or deferred some of them.
     Recovering,
 }
-
-/// Bodies up to this size come with their row.
-const INLINE: usize = 16_384;
 
 statements! {
     RECOVERING_RANGE(INT8OID, INT8OID, INT8OID) = concat!("

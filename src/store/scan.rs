@@ -60,6 +60,9 @@ pub enum Body {
     Stored(usize),
 }
 
+/// Bodies up to so many bytes come with their row; `columns` says the same in SQL.
+pub(super) const INLINE: usize = 16_384;
+
 /// How a queued call is read, in the order that `queued` takes its columns. A body up to 16 kB comes with its row; a
 /// larger one is fetched when the call is sent, so that a scan of a thousand calls stays small.
 macro_rules! columns {

@@ -10,8 +10,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// The longest value, as much as `edge.set_secret` takes.
-const LONGEST: u64 = 64 * 1024;
+use crate::domain::placeholder::LONGEST_VALUE;
 
 /// Why a file gives no value.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +21,7 @@ pub enum FileError {
     Link,
     #[error("it is not a file")]
     NotAFile,
-    #[error("it has more than 65536 bytes")]
+    #[error("it has more than {LONGEST_VALUE} bytes")]
     TooLong,
     #[error("it is not UTF-8")]
     NotUtf8,
@@ -43,8 +42,8 @@ pub fn read(directory: Option<&str>, name: &str) -> Result<Zeroizing<String>, Fi
         return Err(FileError::NotAFile);
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LONGEST {
+    file.take(LONGEST_VALUE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > LONGEST_VALUE {
         return Err(FileError::TooLong);
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotUtf8)?;

@@ -98,7 +98,8 @@ impl Dispatcher {
         let most = self.backlog.room() / 2;
         let (first, second) = (appetite.fresh.min(most), appetite.retries.min(most));
         // With none wanted, one more than none tells whether there are any.
-        let read = |kind, limit: usize| under_snapshot(|| scan::parked(lane, kind, self.deferred_in_hand(), limit + 1));
+        let in_hand = self.deferred_in_hand();
+        let read = |kind, limit: usize| under_snapshot(|| scan::parked(lane, kind, in_hand.clone(), limit + 1));
         let mut fresh = read(Kind::Fresh, first)?;
         super::failpoint::hit("between_refills");
         let mut retries = read(Kind::Retry, second)?;

@@ -12,12 +12,10 @@ use super::turn::Dispatcher;
 use super::wake::reason;
 use crate::domain::attempt::{Attempt, Limits, Route};
 use crate::domain::backlog::LaneName;
-use crate::domain::breaker::Health;
 use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::header;
 use crate::domain::request::Request;
 use crate::domain::retry::is_too_old;
-use crate::domain::tally::{CallEnd, Ended, Reach};
 use crate::error::Error;
 use crate::store::progress::{Lease, Leased, Until};
 use crate::store::scan::{self, Queued};
@@ -119,18 +117,13 @@ impl Dispatcher {
     /// Gives a call its place among those that are leased; or ends it, where it cannot be sent as things are now.
     fn depart(&mut self, lane: LaneName, waiting: Waiting, now: SystemTime) {
         let Waiting { queued, request, source } = waiting;
-        let kept_back = match self.attempt(&lane, &queued, request, now) {
+        let why = match self.attempt(&lane, &queued, request, now) {
             Ok(attempt) => return self.taking.push(Departure { lane, queued, source, attempt }),
             Err(why) => why,
         };
-        let call = match kept_back {
-            KeptBack::ForGood(_) => CallEnd::Failed,
-            KeptBack::ForNow => CallEnd::Retried,
-        };
-        let ended = Ended { kind: queued.kind(), reach: Reach::Silent, health: Health::Unknown, call };
-        self.backlog.ended(&lane, ended, now);
+        self.backlog.recall(&lane, queued.kind());
         self.ledger.stops_waiting(queued.id);
-        match kept_back {
+        match why {
             KeptBack::ForGood(why) => settle::end_unsent(&queued, source, why, now, &mut self.outbox),
             KeptBack::ForNow => self.outbox.deferrals.push(queued.deferral(Until::Due(now + PAUSE_OF_ONE))),
         }

@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use pgrx::pg_sys;
+
 use super::ledger::{InFlight, Source};
 use super::outbox::Outbox;
 use crate::domain::attempt::Report;
@@ -82,20 +84,34 @@ fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: 
         Outcome::Response(response) => Some(response.body),
         Outcome::Failure(_) => None,
     };
-    let (call, slot, owner) = (report.call, entry.slot, entry.owner);
-    outbox.endings.push(Ending {
-        url: entry.url.clone(),
-        call,
-        slot,
-        owner,
-        state,
-        attempts: entry.number,
-        finished_at: now,
-        trace,
-        headers,
-        body,
-    });
-    note_callback(call, slot, owner, entry.on_complete, outbox);
+    let whose = Whose { call: report.call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete };
+    let ending = Ending { url: entry.url.clone(), headers, body, ..whose.unanswered(state, entry.number, trace, now) };
+    note(ending, &whose, outbox);
+}
+
+/// The call that an ending is written of.
+struct Whose {
+    call: CallId,
+    slot: i16,
+    owner: pg_sys::Oid,
+    on_complete: Option<pg_sys::Oid>,
+}
+
+impl Whose {
+    /// The end of a call that nothing came back of.
+    fn unanswered(&self, state: Final, attempts: u32, trace: Trace, finished_at: SystemTime) -> Ending {
+        let (call, slot, owner) = (self.call, self.slot, self.owner);
+        Ending { url: None, call, slot, owner, state, attempts, finished_at, trace, headers: None, body: None }
+    }
+}
+
+/// Notes the end of a call, and its callback if it has one.
+fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
+    let Whose { call, slot, owner, on_complete } = *whose;
+    outbox.endings.push(ending);
+    if let Some(function) = on_complete {
+        outbox.callbacks.push(Callback { call, slot, owner, function });
+    }
 }
 
 /// Why a call ends that is not on the wire.
@@ -112,7 +128,7 @@ pub enum Unsent {
 
 /// Ends a call that is not on the wire.
 pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime, outbox: &mut Outbox) {
-    let (call, slot, owner, attempts) = (queued.id, queued.slot, queued.owner, queued.tries);
+    let call = queued.id;
     let (state, class, error) = match why {
         Unsent::Cancelled => {
             outbox.settled_cancellations.push(call.0);
@@ -125,19 +141,8 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
         }
     };
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
-    outbox.endings.push(Ending {
-        url: None,
-        call,
-        slot,
-        owner,
-        state,
-        attempts,
-        finished_at: now,
-        trace,
-        headers: None,
-        body: None,
-    });
-    note_callback(call, slot, owner, queued.on_complete, outbox);
+    let whose = Whose { call, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete };
+    note(whose.unanswered(state, queued.tries, trace, now), &whose, outbox);
     if source.is_deferred() {
         outbox.undeferred.push(call.0);
     }
@@ -145,7 +150,7 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
 
 /// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often.
 pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
-    let (call, slot, owner) = (found.call, found.slot, found.owner);
+    let (call, slot) = (found.call, found.slot);
     let interruptions = found.interruptions + 1;
     let trace = Trace {
         error_class: Some(FailureClass::Interrupted.name()),
@@ -155,37 +160,12 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
         ..Trace::default()
     };
     if interruptions >= max_interruptions {
-        let (state, attempts) = (Final::Failed, found.number);
-        outbox.endings.push(Ending {
-            url: None,
-            call,
-            slot,
-            owner,
-            state,
-            attempts,
-            finished_at: now,
-            trace,
-            headers: None,
-            body: None,
-        });
-        note_callback(call, slot, owner, found.on_complete, outbox);
+        let whose = Whose { call, slot, owner: found.owner, on_complete: found.on_complete };
+        note(whose.unanswered(Final::Failed, found.number, trace, now), &whose, outbox);
         return;
     }
     outbox.failed_tries.push(FailedTry { call, slot, number: found.number, trace, retry_at: now });
     outbox.deferrals.push(Deferral { call, slot, tries: found.number, interruptions, until: Until::Due(now) });
-}
-
-/// Notes the callback of a call that has ended, if it has one.
-fn note_callback(
-    call: CallId,
-    slot: i16,
-    owner: pgrx::pg_sys::Oid,
-    on_complete: Option<pgrx::pg_sys::Oid>,
-    outbox: &mut Outbox,
-) {
-    if let Some(function) = on_complete {
-        outbox.callbacks.push(Callback { call, slot, owner, function });
-    }
 }
 
 fn was_cancelled(outcome: &Outcome) -> bool {

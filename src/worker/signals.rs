@@ -55,5 +55,6 @@ fn reload() {
 pub fn exit() -> ! {
     // SAFETY: main thread; runs Postgres' exit callbacks.
     unsafe { pg_sys::proc_exit(1) };
+    // Postgres declares proc_exit as one that never returns, and it ends in exit(3).
     unreachable!("proc_exit does not return")
 }

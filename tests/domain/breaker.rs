@@ -101,6 +101,24 @@ fn calls_that_were_out_when_it_opened_say_nothing_of_the_probe() {
 }
 
 #[test]
+fn a_probe_that_does_not_go_out_makes_room_for_another_whoever_else_is_still_out() {
+    let mut breaker = Breaker::default();
+    for others in (3..8).rev() {
+        breaker.heard(Health::Ill, &RULES, others, start());
+    }
+    let later = start() + Duration::from_secs(30);
+    breaker.sent(later);
+    breaker.recalled();
+    assert!(breaker.admits(later));
+    breaker.sent(later);
+    for _ in 0..3 {
+        breaker.heard(Health::Ill, &RULES, 1, later);
+    }
+    breaker.heard(Health::Well, &RULES, 0, later);
+    assert_eq!(breaker.state(later), State::Closed, "all who were out before had come back");
+}
+
+#[test]
 fn an_endpoint_that_flaps_is_left_alone_for_longer_each_time() {
     let mut breaker = Breaker::default();
     let mut now = start();
