@@ -217,6 +217,87 @@ create table edge_store.secret (
 );
 select pg_catalog.pg_extension_config_dump('edge_store.secret', '');
 
+-- Schedules. What one runs follows from kind: a command of SQL ('s'), a function of an endpoint ('f'), or a URL ('h').
+-- The owner is kept by name in a dump, since roles have other oids elsewhere.
+create sequence edge_store.schedule_id;
+select pg_catalog.pg_extension_config_dump('edge_store.schedule_id', '');
+create table edge_store.schedule (
+    id              bigint      primary key,
+    owner           regrole     not null,
+    name            text        not null,
+    kind            "char"      not null,
+    schedule        text        not null,
+    timezone        text        not null,
+    dst             text        not null,
+    overlap         text        not null,
+    catchup         text        not null,
+    catchup_window  interval    not null,
+    jitter          interval,
+    starts_at       timestamptz,
+    ends_at         timestamptz,
+    active          boolean     not null,
+    -- Why it is not active, and who said so.
+    note            text,
+    noted_by        text,
+    -- The command, or the call as it will be queued.
+    command         text,
+    method          text,
+    url             text,
+    endpoint        text,
+    headers         text,
+    body            bytea,
+    max_attempts    smallint,
+    timeout_ms      integer,
+    -- The slot that comes next, and when it is made of it what it is: the same moment, or up to jitter later. Null while
+    -- it is not active, and where there is no next one.
+    next_run_at     timestamptz,
+    due_at          timestamptz,
+    -- The last slot that was dealt with, run or not. The next one is sought after it.
+    passed          timestamptz not null,
+    last_run_at     timestamptz,
+    last_state      text,
+    created_at      timestamptz not null,
+    updated_at      timestamptz not null,
+    unique (owner, name)
+) with (fillfactor = 80);
+create index on edge_store.schedule (due_at) where due_at is not null;
+select pg_catalog.pg_extension_config_dump('edge_store.schedule', '');
+
+-- What became of the slots that came due, one row each. A row is written with the call of its slot, in one transaction,
+-- and once more when the run has ended. Origin: the slot's time came ('t'), it had been missed ('m'), edge.run_now ('n') or
+-- edge.backfill ('b').
+create sequence edge_store.run_id;
+create table edge_store.schedule_run (
+    schedule_id     bigint      not null,
+    scheduled_for   timestamptz not null,
+    run_id          bigint      not null,
+    owner           oid         not null,
+    name            text        not null,
+    origin          "char"      not null,
+    -- waiting: behind another run or for a process of its own; running: its call is queued, or its command is run. The
+    -- others are ends: succeeded, failed, cancelled, expired, truncated, skipped.
+    state           text        not null,
+    call_id         bigint,
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    -- Of a command.
+    pid             integer,
+    attempts        smallint,
+    retry_at        timestamptz,
+    rows            bigint,
+    sqlstate        text,
+    -- Why it failed, or why it was skipped.
+    error           text,
+    -- Somebody wants it to end.
+    cancel_asked    boolean     not null default false,
+    -- How many slots in a row this one stands for.
+    slots           bigint      not null default 1,
+    primary key (schedule_id, scheduled_for)
+);
+create index on edge_store.schedule_run (schedule_id, run_id) where finished_at is null;
+create index on edge_store.schedule_run (call_id) where finished_at is null and call_id is not null;
+create index on edge_store.schedule_run (finished_at) where finished_at is not null;
+
 -- One row: who this database is, and what its dispatcher is told.
 create table edge_store.control (
     database_id     uuid        not null,

@@ -34,6 +34,10 @@ pub struct Settings {
     pub breaker: BreakerRules,
     /// Zero where there is no limit.
     pub max_queued_per_role: u64,
+    pub max_sql_jobs: usize,
+    pub sql_job_timeout: Option<Duration>,
+    pub schedule_history: Duration,
+    pub max_catchup: usize,
 }
 
 impl Settings {
@@ -59,6 +63,10 @@ impl Settings {
                 first_pause: millis(&set::BREAKER_PAUSE),
             },
             max_queued_per_role: Self::max_queued_per_role(),
+            max_sql_jobs: count(&set::MAX_SQL_JOBS),
+            sql_job_timeout: Some(millis(&set::SQL_JOB_TIMEOUT)).filter(|limit| !limit.is_zero()),
+            schedule_history: Duration::from_secs(count(&set::SCHEDULE_HISTORY) as u64),
+            max_catchup: count(&set::MAX_CATCHUP),
         }
     }
 

@@ -72,6 +72,18 @@ settings! {
     CALLBACK_TIMEOUT = 30_000 in 1..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.callback_timeout",
         c"How long an on_complete function may take.",
         c"A longer one is cancelled and its error recorded.";
+    MAX_SQL_JOBS = 5 in 0..=128, COUNT, c"pg_edge.max_sql_jobs",
+        c"Commands of schedules that run at once, per database.",
+        c"Each is run by a background worker of its own and counts towards max_worker_processes.";
+    SQL_JOB_TIMEOUT = 3_600_000 in 0..=i32::MAX, GucFlags::UNIT_MS, c"pg_edge.sql_job_timeout",
+        c"How long the command of a schedule may take, where the schedule does not say.",
+        c"A longer one is cancelled, and its run has failed. Zero means no limit.";
+    SCHEDULE_HISTORY = 2_592_000 in 1..=315_360_000, GucFlags::UNIT_S, c"pg_edge.schedule_history",
+        c"How long the runs of schedules are kept after they have ended.",
+        c"The last run of each schedule is kept for longer.";
+    MAX_CATCHUP = 100 in 1..=100_000, COUNT, c"pg_edge.max_catchup",
+        c"Runs that are made up for at once, for a schedule with catchup all.",
+        c"The latest ones are run; those before them are skipped, and said to be.";
     MAX_QUEUED_PER_ROLE = 0 in 0..=i32::MAX, COUNT, c"pg_edge.max_queued_per_role",
         c"Calls of one role that may wait or run at once, per database.",
         c"One more is refused when it is queued. Zero means no limit.";

@@ -17,6 +17,7 @@ pub mod progress;
 pub mod queue;
 pub mod recovery;
 pub mod retention;
+pub mod runs;
 pub mod scan;
 pub mod secret_file;
 pub mod secrets;

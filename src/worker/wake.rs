@@ -32,6 +32,10 @@ pub mod reason {
     pub const RECOUNT: u32 = 128;
     /// Secrets were set, dropped or encrypted anew.
     pub const SECRETS: u32 = 64;
+    /// Schedules were made, changed or dropped, or a run of one was asked for.
+    pub const SCHEDULES: u32 = 256;
+    /// The command of a schedule has ended.
+    pub const COMMANDS: u32 = 512;
 }
 
 thread_local! {
