@@ -6,6 +6,7 @@
 mod by_key;
 pub mod callbacks;
 pub mod calls;
+pub mod commands;
 pub mod control;
 pub mod datum;
 pub mod endpoints;

@@ -108,7 +108,7 @@ impl Dispatcher {
 }
 
 /// Runs a chore in a transaction, if the extension is there and nobody changes it.
-fn in_place<R>(chore: impl FnOnce() -> Result<R, crate::error::Error>) -> Result<Option<R>, Aborted> {
+pub(super) fn in_place<R>(chore: impl FnOnce() -> Result<R, crate::error::Error>) -> Result<Option<R>, Aborted> {
     attempt(AssertUnwindSafe(|| match lock::hold_extension() {
         Hold::Held(_) => {
             owner::step_down()?;

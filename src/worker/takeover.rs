@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::commands::Commands;
 use super::counting::Counting;
 use super::endpoints::Endpoints;
 use super::latch;
@@ -62,6 +63,7 @@ impl Dispatcher {
         }
         Self {
             runners: Runners::new(settings.max_runners, settings.callback_timeout),
+            commands: Commands::default(),
             secrets: Secrets::default(),
             timers: Timers {
                 next_due: Some(now),
@@ -96,6 +98,7 @@ impl Dispatcher {
                 cancellations: true,
                 extension: false,
                 callbacks: true,
+                commands: true,
             },
             endpoints: Endpoints::default(),
             paused: found.control.paused,

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::commands::Commands;
 use super::counting::{self, Counting};
 use super::endpoints::Endpoints;
 use super::ledger::{Ledger, Source, Waiting};
@@ -77,6 +78,7 @@ pub struct Dispatcher {
     /// Chosen to be sent, as soon as their lease has committed.
     pub(super) taking: Vec<Departure>,
     pub(super) runners: Runners,
+    pub(super) commands: Commands,
     pub(super) secrets: Secrets,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
@@ -94,6 +96,7 @@ pub(super) struct Wants {
     pub cancellations: bool,
     pub extension: bool,
     pub callbacks: bool,
+    pub commands: bool,
 }
 
 /// What is due when.
@@ -120,6 +123,7 @@ impl Dispatcher {
         self.note_reasons(now);
         self.settle_reports(now);
         if !self.has_work(now) {
+            self.look_after_commands(now);
             return Ok(Turn::Done);
         }
         let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
@@ -142,6 +146,7 @@ impl Dispatcher {
             }
         }
         self.keep_house(now)?;
+        self.look_after_commands(now);
         Ok(Turn::Done)
     }
 
@@ -164,6 +169,7 @@ impl Dispatcher {
             Some(self.timers.next_advance),
             Some(self.timers.next_key_sweep),
             self.runners.next_try(now),
+            self.commands.next_try(now),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         first.duration_since(now).unwrap_or_default()
@@ -180,6 +186,9 @@ impl Dispatcher {
         self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        // A run of a schedule may have been asked for, or may go on after a pause.
+        let of_commands = reason::COMMANDS | reason::SCHEDULES | reason::CONTROL;
+        self.wants.commands |= reasons & of_commands != 0;
         if reasons & reason::RECOUNT != 0 {
             self.counting.want();
         }
@@ -348,6 +357,7 @@ impl Dispatcher {
         // The key file and the directory may be other ones now.
         self.secrets.forget();
         self.wants.callbacks = true;
+        self.wants.commands = true;
     }
 }
 

@@ -1,0 +1,300 @@
+//! The dispatcher's side of commands: which runs are due, whose processes live, and which of them are to end.
+//!
+//! Runs on the main thread of a dispatcher. What is read and written is one short transaction of its own, and only when
+//! there is a reason for one.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime};
+
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
+use pgrx::prelude::*;
+
+use super::command::Order;
+use super::identity::Login;
+use super::latch::{my_database, my_pid};
+use super::turn::Dispatcher;
+use super::{house, library, living, report};
+use crate::domain::command::{BETWEEN_STARTS, MOST_STARTS, Push, Pushing, Verdict, after_failure};
+use crate::error::Error;
+use crate::store::commands::{self, Candidate, Open, Stage, Whose};
+use crate::store::runs::{self, End, Slot};
+
+/// How soon it is tried again to start a process, or to read the tables.
+const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// The commands of this database that are being run.
+#[derive(Default)]
+pub struct Commands {
+    running: Vec<Running>,
+    /// Runs for which processes were started: after which attempt, how often, and when to start another one.
+    started: HashMap<i64, Started>,
+    /// When to look again, if nobody wakes us.
+    next_try: Option<SystemTime>,
+}
+
+/// A run with a process.
+struct Running {
+    run: i64,
+    /// `None` where an earlier dispatcher has started it.
+    worker: Option<DynamicBackgroundWorker>,
+    pushing: Pushing,
+}
+
+#[derive(Clone, Copy)]
+struct Started {
+    made: u32,
+    times: u32,
+    again_at: SystemTime,
+}
+
+impl Dispatcher {
+    /// Looks after the commands: forgets those that are over, ends those that are to end, and starts those that are due.
+    pub(super) fn look_after_commands(&mut self, now: SystemTime) {
+        if self.stopping {
+            return;
+        }
+        self.wants.commands |= self.commands.take_look_again(now);
+        if self.wants.commands {
+            self.wants.commands = false;
+            self.tend_commands(now);
+        }
+        self.commands.push(now);
+    }
+
+    fn tend_commands(&mut self, now: SystemTime) {
+        let room = if self.paused { 0 } else { self.settings.max_sql_jobs };
+        let limit = self.settings.sql_job_timeout;
+        let commands = AssertUnwindSafe(&mut self.commands);
+        let due = house::in_place(|| {
+            let AssertUnwindSafe(commands) = commands;
+            commands.clear_up(limit, now)?;
+            commands.find_due(room, now)
+        });
+        match due {
+            Ok(Some(due)) => self.commands.start_all(due, limit, now),
+            Ok(None) => self.commands.look_at(now + PAUSE_AFTER_ERROR),
+            Err(aborted) => {
+                report::log(&format!("dispatcher, looking after commands: {aborted}"));
+                self.commands.look_at(now + PAUSE);
+            }
+        }
+    }
+}
+
+impl Commands {
+    /// When something is to be done, if nobody wakes us before.
+    pub fn next_try(&self, now: SystemTime) -> Option<SystemTime> {
+        let pushes = self.running.iter().filter_map(|running| running.pushing.next(now)).min();
+        [self.next_try, pushes].into_iter().flatten().min().map(|at| at.max(now))
+    }
+
+    /// Ends them all: the database is wanted empty, or their schedules are gone.
+    pub fn stop(&mut self) {
+        for running in self.running.drain(..) {
+            running.signal(libc::SIGTERM);
+            if let Some(worker) = running.worker {
+                // One that has not begun has no pid yet.
+                let _stopping = worker.terminate();
+            }
+        }
+    }
+
+    fn look_at(&mut self, at: SystemTime) {
+        self.next_try = Some(self.next_try.map_or(at, |next| next.min(at)));
+    }
+
+    /// Forgets processes that are gone; tells whether the tables are to be looked at.
+    fn take_look_again(&mut self, now: SystemTime) -> bool {
+        let before = self.running.len();
+        self.running.retain(Running::lives);
+        self.next_try.take_if(|at| *at <= now).is_some() || self.running.len() < before
+    }
+
+    /// Cancels, or ends, the commands that are to end.
+    fn push(&mut self, now: SystemTime) {
+        for running in &mut self.running {
+            let signal = match running.pushing.push(now) {
+                Push::Nothing => continue,
+                Push::Cancel => libc::SIGINT,
+                Push::Terminate => libc::SIGTERM,
+            };
+            running.pushing.pushed_at = Some(now);
+            running.signal(signal);
+        }
+    }
+
+    /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
+    /// transaction, as all that follow: what changes in memory is true without it.
+    fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<(), Error> {
+        for open in commands::open()? {
+            if let Some(running) = self.find(&open, limit, now) {
+                if open.cancel_asked {
+                    running.pushing.asked_at.get_or_insert(now);
+                }
+                continue;
+            }
+            match (open.stage, open.cancel_asked, open.retry_at) {
+                (Stage::Waiting, true, _) => end(open.slot, "cancelled", "it was cancelled before it began")?,
+                (Stage::Running, true, _) => end(open.slot, "cancelled", "it was cancelled, and its process ended")?,
+                (Stage::Running, false, _) => self.after_interruption(&open, now)?,
+                (Stage::Waiting, false, Some(at)) if at > now => self.look_at(at),
+                (Stage::Waiting, false, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The living process of a run. One that an earlier dispatcher has started is watched from now on.
+    fn find(&mut self, open: &Open, limit: Option<Duration>, now: SystemTime) -> Option<&mut Running> {
+        if !self.running.iter().any(|running| running.run == open.run) && living::process_of(open.run).is_some() {
+            self.running.push(Running::new(open.run, None, limit_of(open.timeout_ms, limit), now));
+        }
+        self.running.iter_mut().find(|running| running.run == open.run)
+    }
+
+    fn after_interruption(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
+        let seen_here = self.started.contains_key(&open.run);
+        let why = if seen_here {
+            "its process ended before it did"
+        } else {
+            "interrupted: the server restarted, or the database was wanted without sessions"
+        };
+        match after_failure(open.tries.made, open.tries.most, now, fastrand::f64()) {
+            Verdict::Ended => end(open.slot, "failed", why),
+            Verdict::Again(at) => {
+                self.look_at(at);
+                commands::try_again(open.slot, at, None, why)
+            }
+        }
+    }
+
+    /// The runs that may begin, as far as there is room.
+    fn find_due(&mut self, room: usize, now: SystemTime) -> Result<Vec<Candidate>, Error> {
+        let room = room.saturating_sub(self.running.len());
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let in_hand: Vec<i64> = self.running.iter().map(|running| running.run).collect();
+        // Those whose process has just ended before it could begin take nobody's place.
+        let found = commands::candidates(in_hand, now, room + self.started.len())?;
+        let running = &self.running;
+        self.started.retain(|run, _| {
+            let is_running = running.iter().any(|running| running.run == *run);
+            is_running || found.iter().any(|candidate| candidate.run == *run)
+        });
+        let mut due = Vec::with_capacity(room);
+        for candidate in found {
+            if due.len() < room && self.is_to_begin(&candidate, now)? {
+                due.push(candidate);
+            }
+        }
+        Ok(due)
+    }
+
+    /// Whether a run can begin; ends it if it never will.
+    fn is_to_begin(&mut self, candidate: &Candidate, now: SystemTime) -> Result<bool, Error> {
+        let slot = candidate.slot;
+        match &candidate.whose {
+            Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped")?,
+            Whose::NoRole => {
+                end(slot, "failed", "the role that owns its schedule no longer exists")?;
+                commands::disable(slot.schedule, "stopped because the role that owns it no longer exists")?;
+            }
+            Whose::Role { name, .. } => {
+                match self.started_before(candidate) {
+                    None => return Ok(true),
+                    Some(Started { again_at, .. }) if again_at > now => {
+                        self.look_at(again_at);
+                        return Ok(false);
+                    }
+                    Some(Started { times, .. }) if times < MOST_STARTS => return Ok(true),
+                    Some(_) => {}
+                }
+                let why = format!(
+                    "its process ended before it could begin, {MOST_STARTS} times; the server log says why, \
+                     such as that role \"{name}\" may not connect to this database"
+                );
+                end(slot, "failed", &why)?;
+            }
+        }
+        // It has taken the place of another one.
+        self.look_at(now);
+        Ok(false)
+    }
+
+    /// The processes that were started for this very attempt. They have ended before they could begin it.
+    fn started_before(&self, candidate: &Candidate) -> Option<Started> {
+        self.started.get(&candidate.run).copied().filter(|started| started.made == candidate.made)
+    }
+
+    fn start_all(&mut self, due: Vec<Candidate>, limit: Option<Duration>, now: SystemTime) {
+        for candidate in due {
+            let Some(worker) = start(&candidate) else {
+                report::warn("cannot start the command of a schedule: raise max_worker_processes");
+                return self.look_at(now + PAUSE);
+            };
+            let limit = limit_of(candidate.timeout_ms, limit);
+            self.running.push(Running::new(candidate.run, Some(worker), limit, now));
+            let times = self.started_before(&candidate).map_or(1, |started| started.times + 1);
+            let again_at = now + BETWEEN_STARTS;
+            self.started.insert(candidate.run, Started { made: candidate.made, times, again_at });
+        }
+    }
+}
+
+impl Running {
+    fn new(run: i64, worker: Option<DynamicBackgroundWorker>, limit: Option<Duration>, now: SystemTime) -> Self {
+        let limit_at = limit.and_then(|limit| now.checked_add(limit));
+        Self { run, worker, pushing: Pushing { limit_at, ..Pushing::default() } }
+    }
+
+    fn lives(&self) -> bool {
+        match &self.worker {
+            Some(worker) => !matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped)),
+            None => living::process_of(self.run).is_some(),
+        }
+    }
+
+    #[allow(unsafe_code, reason = "a signal to another process")]
+    fn signal(&self, signal: libc::c_int) {
+        // Only one that has said that it runs this very run: before that it has nothing to be cancelled, and finds in the
+        // table that it is not to begin.
+        if let Some(pid) = living::process_of(self.run) {
+            // SAFETY: a system call. The process was alive a moment ago and its pid is not given away at once, as with
+            // pg_cancel_backend; it handles both signals as any session does.
+            unsafe { libc::kill(pid, signal) };
+        }
+    }
+}
+
+fn limit_of(timeout_ms: Option<i32>, default: Option<Duration>) -> Option<Duration> {
+    match timeout_ms {
+        Some(millis) => Some(Duration::from_millis(u64::from(millis.unsigned_abs()))).filter(|limit| !limit.is_zero()),
+        None => default,
+    }
+}
+
+fn end(slot: Slot, state: &'static str, why: &str) -> Result<(), Error> {
+    runs::finish(slot, &End { state, rows: None, sqlstate: None, error: Some(why.to_owned()) })?;
+    Ok(())
+}
+
+fn start(candidate: &Candidate) -> Option<DynamicBackgroundWorker> {
+    let Whose::Role { oid, can_login, .. } = candidate.whose else { return None };
+    let order =
+        Order { database: my_database(), login: Login::from(can_login), slot: candidate.slot, run: candidate.run };
+    BackgroundWorkerBuilder::new("pg_edge command")
+        .set_type("pg_edge command")
+        .set_library(&library::path())
+        .set_function("pg_edge_command_main")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None::<Duration>)
+        .set_argument(Some(pg_sys::Datum::from(oid)))
+        .set_extra(&order.to_text())
+        .set_notify_pid(my_pid())
+        .load_dynamic()
+        .ok()
+}
