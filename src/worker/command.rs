@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "the symbol's name is how Postgres finds it, and its argument is a datum")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::time::{Duration, SystemTime};
 
 use pgrx::bgworkers::BackgroundWorker;
@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 
 use super::activity::{Activity, flush_statistics, show};
 use super::execute::{Quoted, execute};
-use super::identity::{Login, become_role, reset, set};
+use super::identity::{Login, become_role, load_session_libraries, reset, set};
 use super::interrupts::{Limit, forget_cancel, take_signals};
 use super::{failpoint, living, report};
 use crate::domain::command::{Verdict, after_failure};
@@ -34,11 +34,13 @@ const UNDEFINED_FUNCTION: &str = "42883";
 const RECORDING_TRIES: u32 = 5;
 
 /// What our own transactions need, whatever the role's defaults are and whatever the command has set.
-const OURS: [(&std::ffi::CStr, &std::ffi::CStr); 4] = [
+const OURS: &[(&CStr, &CStr)] = &[
     (c"default_transaction_read_only", c"off"),
     (c"default_transaction_isolation", c"read committed"),
     (c"lock_timeout", c"0"),
     (c"exit_on_error", c"off"),
+    #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
+    (c"transaction_timeout", c"0"),
 ];
 
 /// What the dispatcher asks of a process.
@@ -58,7 +60,9 @@ pub extern "C-unwind" fn pg_edge_command_main(argument: pg_sys::Datum) {
     let role = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
     let Some(order) = Order::parse(BackgroundWorker::get_extra()) else { return };
     take_signals();
-    become_role(order.database, role, order.login);
+    if let Err(aborted) = become_role(order.database, role, order.login).and_then(|()| load_session_libraries()) {
+        return report::log(&format!("command cannot begin: {aborted}"));
+    }
     if !living::enter(order.run) {
         return report::warn("command cannot begin: too many are run at once");
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use pgrx::prelude::*;
 
 use super::interrupts::{limit_time, unlimit_time};
+use super::report;
 
 /// Where a statement stands in its string.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,9 @@ pub fn execute(text: &CStr) -> Option<u64> {
         running.begin();
         let statements = running.parse();
         let count = length(statements);
+        if (0..count).any(|index| is_to_be_logged(statement_at(statements, index))) {
+            report::log(&format!("command, statement: {}", text.to_string_lossy()));
+        }
         let mut rows = None;
         for index in 0..count {
             let place = match index + 1 {
@@ -80,7 +84,7 @@ pub fn execute(text: &CStr) -> Option<u64> {
                 last if last == count => Place::Last,
                 _ => Place::Inner,
             };
-            rows = running.run((*(*statements).elements.add(index)).ptr_value.cast(), place);
+            rows = running.run(statement_at(statements, index), place);
         }
         running.end();
         if pg_sys::IsTransactionBlock() {
@@ -237,6 +241,16 @@ unsafe fn refuse_copy_to_client(statement: *mut pg_sys::Node) {
     }
 }
 
+/// Whether `log_statement` wants a statement in the server log.
+unsafe fn is_to_be_logged(statement: *mut pg_sys::RawStmt) -> bool {
+    const NONE: i32 = 0;
+    // SAFETY: a plain variable of the process, one of the values of Postgres' LogStmtLevel; the statement is the parser's.
+    unsafe {
+        let level = pg_sys::log_statement;
+        level != NONE && i64::from(pg_sys::GetCommandLogLevel((*statement).stmt)) <= i64::from(level)
+    }
+}
+
 fn left_open() {
     ereport!(
         ERROR,
@@ -251,6 +265,11 @@ unsafe fn new_context(parent: pg_sys::MemoryContext, name: &'static CStr) -> pg_
             .map(|size| size as usize);
     // SAFETY: the parent lives, and the name for ever.
     unsafe { pg_sys::AllocSetContextCreateInternal(parent, name.as_ptr(), least, first, most) }
+}
+
+unsafe fn statement_at(list: *mut pg_sys::List, index: usize) -> *mut pg_sys::RawStmt {
+    // SAFETY: the parser's list holds RawStmt, and the index is below its length.
+    unsafe { (*(*list).elements.add(index)).ptr_value.cast() }
 }
 
 unsafe fn length(list: *mut pg_sys::List) -> usize {

@@ -35,7 +35,9 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     let role = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
     let Some((database, login)) = read_extra(BackgroundWorker::get_extra()) else { return };
     take_signals();
-    become_role(database, role, login);
+    if let Err(aborted) = become_role(database, role, login) {
+        return report::log(&format!("runner cannot become its role: {aborted}"));
+    }
     allow_writing();
     let settings = Settings::current();
     let started = Instant::now();

@@ -91,7 +91,11 @@ async fn what_no_transaction_block_allows_works() {
         assert_eq!(world.run(name, command).await, "succeeded|||", "{command}");
     }
     assert_eq!(world.db().column::<i32>("select n from t order by n").await, [1, 2, 3, 4, 5]);
-    assert_eq!(world.db().one::<i64>("select count(distinct xmin::text) from t").await, 5, "they were committed at once");
+    assert_eq!(
+        world.db().one::<i64>("select count(distinct xmin::text) from t").await,
+        5,
+        "they were committed at once"
+    );
     let half = "insert into t values (6); call batches(2)";
     let end = world.run("half", half).await;
     assert!(end.starts_with("failed||2D000|invalid transaction termination"), "{end}");
