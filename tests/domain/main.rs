@@ -16,6 +16,7 @@ mod redirect;
 mod request;
 mod retry;
 mod retry_policy;
+mod schedule;
 mod seal;
 mod signature;
 mod text;
