@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pgrx::datum::TimestampWithTimeZone;
 
+use crate::domain::moment::Moment;
+
 /// 2000-01-01 in microseconds since 1970-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
@@ -23,6 +25,18 @@ pub fn from_timestamp(at: TimestampWithTimeZone) -> SystemTime {
     let since_2000: i64 = at.into_inner();
     let since_1970 = since_2000.saturating_add(POSTGRES_EPOCH).clamp(0, i64::MAX / 2);
     UNIX_EPOCH + Duration::from_micros(since_1970.unsigned_abs())
+}
+
+/// The same for the domain's moments.
+pub fn moment(at: TimestampWithTimeZone) -> Moment {
+    let since_2000: i64 = at.into_inner();
+    Moment::from_micros(since_2000.saturating_add(POSTGRES_EPOCH))
+}
+
+/// A moment as Postgres keeps it.
+pub fn timestamp(at: Moment) -> TimestampWithTimeZone {
+    let since_2000 = at.micros().saturating_sub(POSTGRES_EPOCH);
+    TimestampWithTimeZone::try_from(since_2000).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
 /// A duration in whole microseconds, as the tables keep timings.

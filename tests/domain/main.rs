@@ -17,6 +17,7 @@ mod redirect;
 mod request;
 mod retry;
 mod retry_policy;
+mod schedule;
 mod seal;
 mod signature;
 mod text;
