@@ -84,7 +84,12 @@ statements! {
                   schedule.timeout_ms, run.attempts, schedule.max_attempts";
 
     CANCEL_ASKED(INT8OID, TIMESTAMPTZOID) = "
-        select cancel_asked from edge_store.schedule_run where schedule_id = $1 and scheduled_for = $2 for update";
+        select cancel_asked from edge_store.schedule_run where schedule_id = $1 and scheduled_for = $2";
+
+    // Whoever changes a schedule's runs locks the schedule first.
+    RESERVE(INT8OID) = "select from edge_store.schedule where id = $1 for no key update skip locked";
+
+    EXISTS(INT8OID) = "select from edge_store.schedule where id = $1";
 
     TRY_AGAIN(INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID) = "
         update edge_store.schedule_run set state = 'waiting', pid = null, retry_at = $3, sqlstate = $4, error = $5
@@ -140,11 +145,21 @@ pub fn begin(slot: Slot, role: pg_sys::Oid) -> Result<Option<Begun>, Error> {
     })
 }
 
-/// Whether somebody wants a run to end. Locks it until the transaction ends.
-pub fn cancel_asked(slot: Slot) -> Result<bool, Error> {
+/// Locks a schedule, if there is one, until the transaction ends; `false` where somebody else has it locked.
+pub fn reserve(schedule: i64) -> Result<bool, Error> {
     Spi::connect_mut(|client| {
+        if !RESERVE.with(|statement| statement.write(client, &[schedule.into()]))?.is_empty() {
+            return Ok(true);
+        }
+        Ok(EXISTS.with(|statement| statement.read(client, &[schedule.into()]))?.is_empty())
+    })
+}
+
+/// Whether somebody wants a run to end.
+pub fn cancel_asked(slot: Slot) -> Result<bool, Error> {
+    Spi::connect(|client| {
         let args = [slot.schedule.into(), slot.scheduled_for.into()];
-        let rows = CANCEL_ASKED.with(|statement| statement.write(client, &args))?;
+        let rows = CANCEL_ASKED.with(|statement| statement.read(client, &args))?;
         Ok(!rows.is_empty() && rows.first().get_one::<bool>()?.unwrap_or(false))
     })
 }

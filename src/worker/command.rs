@@ -122,6 +122,8 @@ fn run(begun: &Begun, limit: Option<Duration>) -> Result<Option<u64>, Failure> {
     let result = transaction::session(|| execute(&text));
     let has_expired = limiting.as_ref().is_some_and(Limit::has_expired);
     drop(limiting);
+    // From here on nobody cancels this process any more, and a cancel that has come too late is none.
+    living::command_is_over();
     forget_cancel();
     let result = result.map_err(|aborted| {
         let sqlstate = aborted.sqlstate_text();

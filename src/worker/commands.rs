@@ -22,6 +22,7 @@ use crate::store::runs::{self, End, Slot};
 
 /// How soon it is tried again to start a process, or to read the tables.
 const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_FOR_LOCK: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// The commands of this database that are being run.
@@ -121,7 +122,7 @@ impl Commands {
                 Push::Terminate => libc::SIGTERM,
             };
             running.pushing.pushed_at = Some(now);
-            running.signal(signal);
+            running.push(signal);
         }
     }
 
@@ -135,6 +136,9 @@ impl Commands {
                 }
                 continue;
             }
+            if !self.can_change(open.slot, now)? {
+                continue;
+            }
             match (open.stage, open.cancel_asked, open.retry_at) {
                 (Stage::Waiting, true, _) => end(open.slot, "cancelled", "it was cancelled before it began")?,
                 (Stage::Running, true, _) => end(open.slot, "cancelled", "it was cancelled, and its process ended")?,
@@ -144,6 +148,15 @@ impl Commands {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody else is just changing the schedule of a run. One lock that is not to be had costs no other run anything.
+    fn can_change(&mut self, slot: Slot, now: SystemTime) -> Result<bool, Error> {
+        let reserved = commands::reserve(slot.schedule)?;
+        if !reserved {
+            self.look_at(now + PAUSE_FOR_LOCK);
+        }
+        Ok(reserved)
     }
 
     /// The living process of a run. One that an earlier dispatcher has started is watched from now on.
@@ -195,32 +208,21 @@ impl Commands {
 
     /// Whether a run can begin; ends it if it never will.
     fn is_to_begin(&mut self, candidate: &Candidate, now: SystemTime) -> Result<bool, Error> {
-        let slot = candidate.slot;
-        match &candidate.whose {
-            Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped")?,
-            Whose::NoRole => {
-                end(slot, "failed", "the role that owns its schedule no longer exists")?;
-                commands::disable(slot.schedule, "stopped because the role that owns it no longer exists")?;
+        let before = self.started_before(candidate);
+        match (&candidate.whose, before) {
+            (Whose::Role { .. }, None) => return Ok(true),
+            (Whose::Role { .. }, Some(Started { again_at, .. })) if again_at > now => {
+                self.look_at(again_at);
+                return Ok(false);
             }
-            Whose::Role { name, .. } => {
-                match self.started_before(candidate) {
-                    None => return Ok(true),
-                    Some(Started { again_at, .. }) if again_at > now => {
-                        self.look_at(again_at);
-                        return Ok(false);
-                    }
-                    Some(Started { times, .. }) if times < MOST_STARTS => return Ok(true),
-                    Some(_) => {}
-                }
-                let why = format!(
-                    "its process ended before it could begin, {MOST_STARTS} times; the server log says why, \
-                     such as that role \"{name}\" may not connect to this database"
-                );
-                end(slot, "failed", &why)?;
-            }
+            (Whose::Role { .. }, Some(Started { times, .. })) if times < MOST_STARTS => return Ok(true),
+            _ => {}
         }
-        // It has taken the place of another one.
-        self.look_at(now);
+        if self.can_change(candidate.slot, now)? {
+            never_begins(candidate)?;
+            // It has taken the place of another one.
+            self.look_at(now);
+        }
         Ok(false)
     }
 
@@ -257,10 +259,16 @@ impl Running {
         }
     }
 
+    /// Pushes a process that runs its command. Before that, it finds in the table that it is not to begin; after that, it
+    /// only writes down what became of it.
+    fn push(&self, signal: libc::c_int) {
+        if living::stage_of(self.run) == Some(living::Stage::Command) {
+            self.signal(signal);
+        }
+    }
+
     #[allow(unsafe_code, reason = "a signal to another process")]
     fn signal(&self, signal: libc::c_int) {
-        // Only one that has said that it runs this very run: before that it has nothing to be cancelled, and finds in the
-        // table that it is not to begin.
         if let Some(pid) = living::process_of(self.run) {
             // SAFETY: a system call. The process was alive a moment ago and its pid is not given away at once, as with
             // pg_cancel_backend; it handles both signals as any session does.
@@ -279,6 +287,25 @@ fn limit_of(timeout_ms: Option<i32>, default: Option<Duration>) -> Option<Durati
 fn end(slot: Slot, state: &'static str, why: &str) -> Result<(), Error> {
     runs::finish(slot, &End { state, rows: None, sqlstate: None, error: Some(why.to_owned()) })?;
     Ok(())
+}
+
+/// Ends a run of which no process can be made.
+fn never_begins(candidate: &Candidate) -> Result<(), Error> {
+    let slot = candidate.slot;
+    match &candidate.whose {
+        Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped"),
+        Whose::NoRole => {
+            end(slot, "failed", "the role that owns its schedule no longer exists")?;
+            commands::disable(slot.schedule, "stopped because the role that owns it no longer exists")
+        }
+        Whose::Role { name, .. } => {
+            let why = format!(
+                "its process ended before it could begin, {MOST_STARTS} times; the server log says why, such as that \
+                 role \"{name}\" may not connect to this database"
+            );
+            end(slot, "failed", &why)
+        }
+    }
 }
 
 fn start(candidate: &Candidate) -> Option<DynamicBackgroundWorker> {

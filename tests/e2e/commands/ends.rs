@@ -144,3 +144,24 @@ async fn sleeps(world: &World) {
     let sql = "select count(*) from pg_stat_activity where backend_type = 'pg_edge command' and wait_event = 'PgSleep'";
     eventually("a command sleeps", SERVER_DEADLINE, || async { world.db().one::<i64>(sql).await == 1 }).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_somebody_has_locked_delays_nothing_but_its_own_ends() {
+    let world = World::on(Cluster::builder().setting("pg_edge.sql_job_timeout", "1s")).await;
+    let locked = world.schedule("postgres", "locked", "select pg_sleep(0.5)").await;
+    let (run, unwanted) = (world.due(locked).await, world.note_due(locked).await);
+    world.reaches(run, "running").await;
+    let session = world.scene.cluster.connect().await;
+    session.exec(&format!("begin; select from edge_store.schedule where id = {locked} for update")).await;
+    world.cancel(unwanted).await;
+    for number in 0..5 {
+        assert_eq!(world.run(&format!("other {number}"), "select 1").await, "succeeded|1||");
+    }
+    // By now its limit and all patience with it are long over, but it only waits to say how it ended.
+    tokio::time::sleep(std::time::Duration::from_secs(8)).await;
+    assert_eq!(world.db().one_with::<String>(super::STATE, &[&run]).await, "running");
+    assert_eq!(world.db().one_with::<String>(super::STATE, &[&unwanted]).await, "waiting");
+    session.exec("commit").await;
+    assert_eq!(world.end(run).await, "succeeded|1||");
+    assert_eq!(world.end(unwanted).await, "cancelled|||it was cancelled before it began");
+}
