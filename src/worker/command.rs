@@ -38,6 +38,8 @@ const OURS: &[(&CStr, &CStr)] = &[
     (c"default_transaction_read_only", c"off"),
     (c"default_transaction_isolation", c"read committed"),
     (c"lock_timeout", c"0"),
+    // A crash of the server that a command brings about must find its attempt counted.
+    (c"synchronous_commit", c"local"),
     (c"exit_on_error", c"off"),
     #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
     (c"transaction_timeout", c"0"),
@@ -88,11 +90,7 @@ fn begin(role: pg_sys::Oid, slot: Slot) -> Result<Option<Begun>, Aborted> {
 
 fn carry_out(order: &Order, begun: &Begun) {
     failpoint::hit("command_begun");
-    let limit = match begun.timeout_ms {
-        Some(millis) => Some(Duration::from_millis(u64::from(millis.unsigned_abs()))).filter(|limit| !limit.is_zero()),
-        None => Settings::current().sql_job_timeout,
-    };
-    let end = run(begun, limit);
+    let end = run(begun, limit_of(begun.timeout_ms, Settings::current().sql_job_timeout));
     failpoint::hit("command_ended");
     show(Activity::Busy, "recording the end of a command");
     for _ in 0..RECORDING_TRIES {
@@ -101,6 +99,14 @@ fn carry_out(order: &Order, begun: &Begun) {
             Err(aborted) => report::log(&format!("command \"{}\": its end cannot be recorded: {aborted}", begun.name)),
         }
         std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// How long a command may take: what its schedule says, or what is set. Zero is no limit.
+pub fn limit_of(timeout_ms: Option<i32>, otherwise: Option<Duration>) -> Option<Duration> {
+    match timeout_ms {
+        Some(millis) => Some(Duration::from_millis(u64::from(millis.unsigned_abs()))).filter(|limit| !limit.is_zero()),
+        None => otherwise,
     }
 }
 

@@ -7,15 +7,13 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
-use pgrx::prelude::*;
-
-use super::command::Order;
+use super::command::{Order, limit_of};
+use super::command_process::Process;
 use super::identity::Login;
-use super::latch::{my_database, my_pid};
+use super::latch::my_database;
 use super::turn::Dispatcher;
-use super::{house, library, living, report};
-use crate::domain::command::{BETWEEN_STARTS, MOST_STARTS, Push, Pushing, Verdict, after_failure};
+use super::{house, report};
+use crate::domain::command::{BETWEEN_STARTS, MOST_STARTS, Verdict, after_failure};
 use crate::error::Error;
 use crate::store::commands::{self, Candidate, Open, Stage, Whose};
 use crate::store::runs::{self, End, Slot};
@@ -28,25 +26,20 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// The commands of this database that are being run.
 #[derive(Default)]
 pub struct Commands {
-    running: Vec<Running>,
-    /// Runs for which processes were started: after which attempt, how often, and when to start another one.
+    running: Vec<Process>,
+    /// Runs for which processes were started.
     started: HashMap<i64, Started>,
     /// When to look again, if nobody wakes us.
     next_try: Option<SystemTime>,
 }
 
-/// A run with a process.
-struct Running {
-    run: i64,
-    /// `None` where an earlier dispatcher has started it.
-    worker: Option<DynamicBackgroundWorker>,
-    pushing: Pushing,
-}
-
+/// Processes that were started for one attempt of a run.
 #[derive(Clone, Copy)]
 struct Started {
+    /// The attempts that had been made before.
     made: u32,
     times: u32,
+    /// If it has ended without having begun the attempt, when to start another one.
     again_at: SystemTime,
 }
 
@@ -61,7 +54,7 @@ impl Dispatcher {
             self.wants.commands = false;
             self.tend_commands(now);
         }
-        self.commands.push(now);
+        self.commands.running.iter_mut().for_each(|process| process.push(now));
     }
 
     fn tend_commands(&mut self, now: SystemTime) {
@@ -87,19 +80,13 @@ impl Dispatcher {
 impl Commands {
     /// When something is to be done, if nobody wakes us before.
     pub fn next_try(&self, now: SystemTime) -> Option<SystemTime> {
-        let pushes = self.running.iter().filter_map(|running| running.pushing.next(now)).min();
+        let pushes = self.running.iter().filter_map(|process| process.next_push(now)).min();
         [self.next_try, pushes].into_iter().flatten().min().map(|at| at.max(now))
     }
 
     /// Ends them all: the database is wanted empty, or their schedules are gone.
     pub fn stop(&mut self) {
-        for running in self.running.drain(..) {
-            running.signal(libc::SIGTERM);
-            if let Some(worker) = running.worker {
-                // One that has not begun has no pid yet.
-                let _stopping = worker.terminate();
-            }
-        }
+        self.running.drain(..).for_each(Process::stop);
     }
 
     fn look_at(&mut self, at: SystemTime) {
@@ -109,30 +96,17 @@ impl Commands {
     /// Forgets processes that are gone; tells whether the tables are to be looked at.
     fn take_look_again(&mut self, now: SystemTime) -> bool {
         let before = self.running.len();
-        self.running.retain(Running::lives);
+        self.running.retain(Process::lives);
         self.next_try.take_if(|at| *at <= now).is_some() || self.running.len() < before
-    }
-
-    /// Cancels, or ends, the commands that are to end.
-    fn push(&mut self, now: SystemTime) {
-        for running in &mut self.running {
-            let signal = match running.pushing.push(now) {
-                Push::Nothing => continue,
-                Push::Cancel => libc::SIGINT,
-                Push::Terminate => libc::SIGTERM,
-            };
-            running.pushing.pushed_at = Some(now);
-            running.push(signal);
-        }
     }
 
     /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
     /// transaction, as all that follow: what changes in memory is true without it.
     fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<(), Error> {
         for open in commands::open()? {
-            if let Some(running) = self.find(&open, limit, now) {
+            if let Some(process) = self.find(&open, limit, now) {
                 if open.cancel_asked {
-                    running.pushing.asked_at.get_or_insert(now);
+                    process.is_to_end(now);
                 }
                 continue;
             }
@@ -160,11 +134,11 @@ impl Commands {
     }
 
     /// The living process of a run. One that an earlier dispatcher has started is watched from now on.
-    fn find(&mut self, open: &Open, limit: Option<Duration>, now: SystemTime) -> Option<&mut Running> {
-        if !self.running.iter().any(|running| running.run == open.run) && living::process_of(open.run).is_some() {
-            self.running.push(Running::new(open.run, None, limit_of(open.timeout_ms, limit), now));
+    fn find(&mut self, open: &Open, limit: Option<Duration>, now: SystemTime) -> Option<&mut Process> {
+        if self.running.iter().all(|process| process.run != open.run) {
+            self.running.extend(Process::of_a_predecessor(open.run, limit_of(open.timeout_ms, limit), now));
         }
-        self.running.iter_mut().find(|running| running.run == open.run)
+        self.running.iter_mut().find(|process| process.run == open.run)
     }
 
     fn after_interruption(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
@@ -189,12 +163,12 @@ impl Commands {
         if room == 0 {
             return Ok(Vec::new());
         }
-        let in_hand: Vec<i64> = self.running.iter().map(|running| running.run).collect();
+        let in_hand: Vec<i64> = self.running.iter().map(|process| process.run).collect();
         // Those whose process has just ended before it could begin take nobody's place.
         let found = commands::candidates(in_hand, now, room + self.started.len())?;
         let running = &self.running;
         self.started.retain(|run, _| {
-            let is_running = running.iter().any(|running| running.run == *run);
+            let is_running = running.iter().any(|process| process.run == *run);
             is_running || found.iter().any(|candidate| candidate.run == *run)
         });
         let mut due = Vec::with_capacity(room);
@@ -233,54 +207,18 @@ impl Commands {
 
     fn start_all(&mut self, due: Vec<Candidate>, limit: Option<Duration>, now: SystemTime) {
         for candidate in due {
-            let Some(worker) = start(&candidate) else {
+            let Whose::Role { oid, can_login, .. } = candidate.whose else { continue };
+            let (slot, run, login) = (candidate.slot, candidate.run, Login::from(can_login));
+            let order = Order { database: my_database(), login, slot, run };
+            let Some(process) = Process::start(&order, oid, limit_of(candidate.timeout_ms, limit), now) else {
                 report::warn("cannot start the command of a schedule: raise max_worker_processes");
                 return self.look_at(now + PAUSE);
             };
-            let limit = limit_of(candidate.timeout_ms, limit);
-            self.running.push(Running::new(candidate.run, Some(worker), limit, now));
+            self.running.push(process);
             let times = self.started_before(&candidate).map_or(1, |started| started.times + 1);
             let again_at = now + BETWEEN_STARTS;
-            self.started.insert(candidate.run, Started { made: candidate.made, times, again_at });
+            self.started.insert(run, Started { made: candidate.made, times, again_at });
         }
-    }
-}
-
-impl Running {
-    fn new(run: i64, worker: Option<DynamicBackgroundWorker>, limit: Option<Duration>, now: SystemTime) -> Self {
-        let limit_at = limit.and_then(|limit| now.checked_add(limit));
-        Self { run, worker, pushing: Pushing { limit_at, ..Pushing::default() } }
-    }
-
-    fn lives(&self) -> bool {
-        match &self.worker {
-            Some(worker) => !matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped)),
-            None => living::process_of(self.run).is_some(),
-        }
-    }
-
-    /// Pushes a process that runs its command. Before that, it finds in the table that it is not to begin; after that, it
-    /// only writes down what became of it.
-    fn push(&self, signal: libc::c_int) {
-        if living::stage_of(self.run) == Some(living::Stage::Command) {
-            self.signal(signal);
-        }
-    }
-
-    #[allow(unsafe_code, reason = "a signal to another process")]
-    fn signal(&self, signal: libc::c_int) {
-        if let Some(pid) = living::process_of(self.run) {
-            // SAFETY: a system call. The process was alive a moment ago and its pid is not given away at once, as with
-            // pg_cancel_backend; it handles both signals as any session does.
-            unsafe { libc::kill(pid, signal) };
-        }
-    }
-}
-
-fn limit_of(timeout_ms: Option<i32>, default: Option<Duration>) -> Option<Duration> {
-    match timeout_ms {
-        Some(millis) => Some(Duration::from_millis(u64::from(millis.unsigned_abs()))).filter(|limit| !limit.is_zero()),
-        None => default,
     }
 }
 
@@ -306,22 +244,4 @@ fn never_begins(candidate: &Candidate) -> Result<(), Error> {
             end(slot, "failed", &why)
         }
     }
-}
-
-fn start(candidate: &Candidate) -> Option<DynamicBackgroundWorker> {
-    let Whose::Role { oid, can_login, .. } = candidate.whose else { return None };
-    let order =
-        Order { database: my_database(), login: Login::from(can_login), slot: candidate.slot, run: candidate.run };
-    BackgroundWorkerBuilder::new("pg_edge command")
-        .set_type("pg_edge command")
-        .set_library(&library::path())
-        .set_function("pg_edge_command_main")
-        .enable_spi_access()
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(None::<Duration>)
-        .set_argument(Some(pg_sys::Datum::from(oid)))
-        .set_extra(&order.to_text())
-        .set_notify_pid(my_pid())
-        .load_dynamic()
-        .ok()
 }

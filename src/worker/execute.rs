@@ -14,6 +14,7 @@ use std::time::Duration;
 use pgrx::prelude::*;
 
 use super::interrupts::{limit_time, unlimit_time};
+use super::parsed::{Statement, Statements};
 use super::report;
 
 /// Where a statement stands in its string.
@@ -73,18 +74,18 @@ pub fn execute(text: &CStr) -> Option<u64> {
         let mut running = Running { text, context, bracket: Bracket::Closed };
         running.begin();
         let statements = running.parse();
-        let count = length(statements);
-        if (0..count).any(|index| is_to_be_logged(statement_at(statements, index))) {
+        if statements.iter().any(Statement::is_to_be_logged) {
             report::log(&format!("command, statement: {}", text.to_string_lossy()));
         }
+        let count = statements.iter().len();
         let mut rows = None;
-        for index in 0..count {
+        for (index, statement) in statements.iter().enumerate() {
             let place = match index + 1 {
                 _ if count == 1 => Place::Alone,
                 last if last == count => Place::Last,
                 _ => Place::Inner,
             };
-            rows = running.run(statement_at(statements, index), place);
+            rows = running.run(statement, place);
         }
         running.end();
         if pg_sys::IsTransactionBlock() {
@@ -120,23 +121,23 @@ impl Running<'_> {
         }
     }
 
-    unsafe fn parse(&self) -> *mut pg_sys::List {
-        // SAFETY: the list is made in the context that outlives all transactions of the string.
+    unsafe fn parse(&self) -> Statements {
+        // SAFETY: the statements are made in the context that outlives all transactions of the string.
         unsafe {
             let before = pg_sys::MemoryContextSwitchTo(self.context);
-            let statements = pg_sys::pg_parse_query(self.text.as_ptr());
+            let statements = Statements::parse(self.text);
             pg_sys::MemoryContextSwitchTo(before);
             statements
         }
     }
 
     /// Runs one statement, and commits where Postgres would.
-    unsafe fn run(&mut self, statement: *mut pg_sys::RawStmt, place: Place) -> Option<u64> {
+    unsafe fn run(&mut self, statement: Statement, place: Place) -> Option<u64> {
         // SAFETY: the statement is one of the parser's; all that is made of it lives in a context that is deleted when
         // nothing refers to it any more.
         unsafe {
             pg_sys::pgstat_report_query_id(0, true);
-            refuse_copy_to_client((*statement).stmt);
+            statement.refuse_copy_to_client();
             self.begin();
             if place != Place::Alone {
                 pg_sys::BeginImplicitTransactionBlock();
@@ -144,12 +145,11 @@ impl Running<'_> {
             pgrx::check_for_interrupts!();
             let context = new_context(self.context, c"pg_edge statement");
             let transaction = pg_sys::MemoryContextSwitchTo(context);
-            let plans = self.plan(statement);
-            let tag = pg_sys::CreateCommandTag((*statement).stmt);
+            let plans = statement.plan(self.text);
             let portal = pg_sys::CreatePortal(c"".as_ptr(), true, true);
             (*portal).visible = false;
             let (none, no_plan) = (std::ptr::null(), std::ptr::null_mut());
-            pg_sys::PortalDefineQuery(portal, none, self.text.as_ptr(), tag, plans, no_plan);
+            pg_sys::PortalDefineQuery(portal, none, self.text.as_ptr(), statement.tag(), plans, no_plan);
             pg_sys::PortalStart(portal, std::ptr::null_mut(), 0, std::ptr::null_mut());
             pg_sys::MemoryContextSwitchTo(transaction);
             let rows = run_portal(portal);
@@ -160,34 +160,16 @@ impl Running<'_> {
         }
     }
 
-    unsafe fn plan(&self, statement: *mut pg_sys::RawStmt) -> *mut pg_sys::List {
-        // SAFETY: inside a transaction; the snapshot pushed here is popped here, or by the abort.
-        unsafe {
-            let needs_snapshot = pg_sys::analyze_requires_snapshot(statement);
-            if needs_snapshot {
-                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            }
-            let queries = analyze(statement, self.text);
-            let parallel = pg_sys::CURSOR_OPT_PARALLEL_OK as i32;
-            let plans = pg_sys::pg_plan_queries(queries, self.text.as_ptr(), parallel, std::ptr::null_mut());
-            if needs_snapshot {
-                pg_sys::PopActiveSnapshot();
-            }
-            plans
-        }
-    }
-
-    unsafe fn close(&mut self, statement: *mut pg_sys::RawStmt, place: Place) {
+    unsafe fn close(&mut self, statement: Statement, place: Place) {
         // SAFETY: inside the transaction command of the statement, which has run to its end.
         unsafe {
-            let is_transaction = (*(*statement).stmt).type_ == pg_sys::NodeTag::T_TransactionStmt;
             match place {
                 Place::Alone => self.end(),
                 Place::Last => {
                     pg_sys::EndImplicitTransactionBlock();
                     self.end();
                 }
-                Place::Inner if is_transaction => self.end(),
+                Place::Inner if statement.is_about_transactions() => self.end(),
                 Place::Inner => pg_sys::CommandCounterIncrement(),
             }
         }
@@ -209,48 +191,6 @@ unsafe fn run_portal(portal: pg_sys::Portal) -> Option<u64> {
     }
 }
 
-unsafe fn analyze(statement: *mut pg_sys::RawStmt, text: &CStr) -> *mut pg_sys::List {
-    let nothing = std::ptr::null_mut();
-    // SAFETY: as the caller says; there are no parameters.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        let queries = pg_sys::pg_analyze_and_rewrite(statement, text.as_ptr(), nothing, 0, std::ptr::null_mut());
-        #[cfg(not(feature = "pg14"))]
-        let queries =
-            pg_sys::pg_analyze_and_rewrite_fixedparams(statement, text.as_ptr(), nothing, 0, std::ptr::null_mut());
-        queries
-    }
-}
-
-/// There is no client to copy from or to. Postgres would take the server's own standard input and output for it.
-unsafe fn refuse_copy_to_client(statement: *mut pg_sys::Node) {
-    // SAFETY: a node's tag tells its type.
-    unsafe {
-        if (*statement).type_ != pg_sys::NodeTag::T_CopyStmt {
-            return;
-        }
-        let copy = statement.cast::<pg_sys::CopyStmt>();
-        if (*copy).filename.is_null() {
-            ereport!(
-                ERROR,
-                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-                "the command of a schedule has no client to COPY from or to",
-                "Copy from or to a file or a program on the server, or a table."
-            );
-        }
-    }
-}
-
-/// Whether `log_statement` wants a statement in the server log.
-unsafe fn is_to_be_logged(statement: *mut pg_sys::RawStmt) -> bool {
-    const NONE: i32 = 0;
-    // SAFETY: a plain variable of the process, one of the values of Postgres' LogStmtLevel; the statement is the parser's.
-    unsafe {
-        let level = pg_sys::log_statement;
-        level != NONE && i64::from(pg_sys::GetCommandLogLevel((*statement).stmt)) <= i64::from(level)
-    }
-}
-
 fn left_open() {
     ereport!(
         ERROR,
@@ -265,14 +205,4 @@ unsafe fn new_context(parent: pg_sys::MemoryContext, name: &'static CStr) -> pg_
             .map(|size| size as usize);
     // SAFETY: the parent lives, and the name for ever.
     unsafe { pg_sys::AllocSetContextCreateInternal(parent, name.as_ptr(), least, first, most) }
-}
-
-unsafe fn statement_at(list: *mut pg_sys::List, index: usize) -> *mut pg_sys::RawStmt {
-    // SAFETY: the parser's list holds RawStmt, and the index is below its length.
-    unsafe { (*(*list).elements.add(index)).ptr_value.cast() }
-}
-
-unsafe fn length(list: *mut pg_sys::List) -> usize {
-    // SAFETY: no list is an empty one.
-    if list.is_null() { 0 } else { unsafe { usize::try_from((*list).length).unwrap_or(0) } }
 }

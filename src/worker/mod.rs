@@ -7,6 +7,7 @@
 mod activity;
 mod cancel;
 mod command;
+mod command_process;
 mod commands;
 mod counting;
 mod credentials;
@@ -26,6 +27,7 @@ mod living;
 mod lock;
 mod look;
 mod outbox;
+mod parsed;
 pub mod queued;
 pub mod quota;
 mod report;
