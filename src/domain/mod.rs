@@ -8,6 +8,7 @@ pub mod backlog;
 pub mod breaker;
 pub mod call;
 pub mod callback;
+pub mod command;
 pub mod cursor;
 pub mod endpoint;
 pub mod guard;

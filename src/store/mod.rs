@@ -7,6 +7,7 @@ pub mod beginning;
 mod by_key;
 pub mod callbacks;
 pub mod calls;
+pub mod commands;
 pub mod control;
 pub mod datum;
 pub mod due;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::commands::Commands;
 use super::counting::Counting;
 use super::endpoints::Endpoints;
 use super::latch;
@@ -63,6 +64,7 @@ impl Dispatcher {
         }
         Self {
             runners: Runners::new(settings.max_runners, settings.callback_timeout),
+            commands: Commands::default(),
             secrets: Secrets::default(),
             schedules: Schedules::new(),
             timers: Timers {

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::commands::Commands;
 use super::counting::{self, Counting};
 use super::endpoints::Endpoints;
 use super::ledger::{Ledger, Source, Waiting};
@@ -79,6 +80,7 @@ pub struct Dispatcher {
     /// Chosen to be sent, as soon as their lease has committed.
     pub(super) taking: Vec<Departure>,
     pub(super) runners: Runners,
+    pub(super) commands: Commands,
     pub(super) secrets: Secrets,
     pub(super) schedules: Schedules,
     pub(super) wants: Wants,
@@ -129,6 +131,7 @@ impl Dispatcher {
         self.settle_reports(now);
         if !self.has_work(now) {
             self.keep_schedules();
+            self.look_after_commands(now);
             return Ok(Turn::Done);
         }
         let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
@@ -152,6 +155,7 @@ impl Dispatcher {
         }
         self.keep_house(now)?;
         self.keep_schedules();
+        self.look_after_commands(now);
         Ok(Turn::Done)
     }
 
@@ -175,6 +179,7 @@ impl Dispatcher {
             Some(self.timers.next_key_sweep),
             Some(self.timers.next_history),
             self.runners.next_try(now),
+            self.commands.next_try(now),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
@@ -192,6 +197,9 @@ impl Dispatcher {
         self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        // A run of a schedule may have been asked for, or may go on after a pause.
+        let of_commands = reason::COMMANDS | reason::SCHEDULES | reason::CONTROL;
+        self.wants.commands |= reasons & of_commands != 0;
         if reasons & reason::RECOUNT != 0 {
             self.counting.want();
         }
@@ -370,6 +378,7 @@ impl Dispatcher {
         self.secrets.forget();
         self.wants.callbacks = true;
         self.schedules.want();
+        self.wants.commands = true;
     }
 }
 

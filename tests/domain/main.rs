@@ -4,6 +4,7 @@
 mod backlog;
 mod breaker;
 mod callback;
+mod command;
 mod cursor;
 mod endpoint;
 mod guard;

@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_peers;
 mod callbacks;
 mod calls;
+mod commands;
 mod commits;
 mod crashes;
 mod databases;
