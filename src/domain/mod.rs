@@ -19,6 +19,7 @@ pub mod network;
 pub mod outcome;
 pub mod pairs;
 pub mod placeholder;
+pub mod planning;
 pub mod profile;
 pub mod rate;
 pub mod redact;

@@ -26,6 +26,7 @@ mod runner;
 mod runners;
 mod secrets;
 mod send;
+pub mod server_zone;
 mod session;
 mod settle;
 pub mod shared;
@@ -40,6 +41,7 @@ pub mod wake;
 /// Called from `_PG_init` while the server starts.
 pub fn register() {
     shared::register();
+    server_zone::register();
     stats::register();
     quota::register();
     step_aside::register();
