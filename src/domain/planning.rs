@@ -45,15 +45,19 @@ pub fn next_slot(timing: &Timing<'_>, bounds: Bounds, after: Moment) -> Option<M
     timing.next_after(after).filter(|slot| bounds.ends_at.is_none_or(|ends_at| *slot <= ends_at))
 }
 
-/// The same, and when it is due. Two schedules of the same time are spread apart, each to the same place every time it is asked.
+/// The same, and when it is due.
 pub fn next(timing: &Timing<'_>, bounds: Bounds, spread: Option<Spread>, after: Moment) -> Option<Next> {
     let slot = next_slot(timing, bounds, after)?;
-    let Some(spread) = spread else { return Some(Next { slot, due: slot }) };
+    Some(Next { slot, due: due(timing, spread, slot) })
+}
+
+/// When a slot is due. Two schedules of the same time are spread apart, each to the same place every time it is asked.
+pub fn due(timing: &Timing<'_>, spread: Option<Spread>, slot: Moment) -> Moment {
+    let Some(spread) = spread else { return slot };
     let room = timing.next_after(slot).map_or(spread.most, |following| {
         Duration::from_micros(following.micros().saturating_sub(slot.micros()).unsigned_abs())
     });
-    let by = jitter(spread.seed, slot, spread.most, room);
-    Some(Next { slot, due: slot.saturating_add(by) })
+    slot.saturating_add(jitter(spread.seed, slot, spread.most, room))
 }
 
 /// What is known of a schedule that decides when it runs.
