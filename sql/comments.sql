@@ -49,6 +49,7 @@ comment on function edge.resume_schedule is 'Has a schedule run again, from now 
 comment on function edge.next_runs is 'When a schedule would run next after a moment, n times (1 to 1000), in a time zone (the database''s where none is named). Fewer, or none, where it ends.';
 comment on function edge.describe_schedule is 'A schedule in English. Errors: 22023 where it is none.';
 
+comment on function edge.import_pg_cron is 'Takes over the jobs of pg_cron in this database that you may see and whose names are like the pattern; a dry run only tells what it would do. When they run stays as it was (dialect, zone, dst literal); requests of pg_net with constant arguments become calls. Each job is deactivated in pg_cron in the same transaction; where you may not do that, the new schedule is inactive. note says what is to be known. Errors: 55000 where pg_cron is not in this database.';
 comment on view edge.schedules is 'Your schedules: what they run and when, the next run, the last and its real outcome, and why one does not run (note). last_state is that of the last run that has ended.';
 comment on view edge.schedule_runs is 'What became of each slot of your schedules: one row each, also where it was skipped (error says why; slots, how many in a row). state is where the call of the run stands, retries included, or its command; lateness is how long after scheduled_for it was begun. Kept for pg_edge.schedule_history.';
 comment on view edge.all_schedules is 'Your schedules, and the jobs of pg_cron that you may see, where it is in this database.';

@@ -94,6 +94,8 @@ pub enum Error {
     NoCommand,
     #[error("the command cannot be run: {0}")]
     Command(String),
+    #[error("pg_cron is not in this database")]
+    NoPgCron,
     #[error("pg_edge is not installed in this database")]
     NotInstalled,
     #[error("a table of pg_edge holds a null where there must be a value, or no row where there must be one")]
@@ -113,7 +115,7 @@ impl Error {
     pub fn sqlstate(&self) -> PgSqlErrorCode {
         use PgSqlErrorCode as Code;
         match self {
-            Self::NotPreloaded | Self::NotInstalled => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::NotPreloaded | Self::NotInstalled | Self::NoPgCron => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::Encoding(_) | Self::NotYet(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::NullArgument(_) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Self::OutOfRange { .. }
@@ -191,6 +193,7 @@ impl Error {
                 "Name one by timezone => 'Europe/Berlin', say, or with ALTER DATABASE … SET timezone. pg_timezone_names lists \
                  those that there are.",
             ),
+            Self::NoPgCron => Some("Its jobs are kept in the database of cron.database_name; import them there."),
             Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
             _ => None,
         };

@@ -51,6 +51,7 @@ pgrx::extension_sql_file!(
         api::http::http_patch_async,
         api::http::http_post_async,
         api::http::http_put_async,
+        api::import::import_pg_cron,
         api::invoke::invoke,
         api::outcome::cancel,
         api::outcome::replay,

@@ -10,6 +10,7 @@ mod control;
 mod endpoint_arguments;
 mod endpoints;
 mod http;
+mod import;
 mod invoke;
 mod outcome;
 mod request;

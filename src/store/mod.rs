@@ -14,6 +14,7 @@ mod error_code;
 pub mod fresh;
 pub mod key_file;
 pub mod owner;
+pub mod pg_cron;
 pub mod progress;
 pub mod queue;
 pub mod recovery;
