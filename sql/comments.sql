@@ -46,6 +46,8 @@ comment on function edge.schedule_http is 'Calls a URL by a schedule, with a JSO
 comment on function edge.unschedule is 'Drops a schedule of yours. What runs goes on to its end, unless cancel is given; what waits is cancelled. False where there is none of that name. Its runs stay in edge.schedule_runs.';
 comment on function edge.pause_schedule is 'Lets a schedule rest until edge.resume_schedule; the note and who gave it are shown in edge.schedules. Errors: 42704.';
 comment on function edge.resume_schedule is 'Has a schedule run again, from now on: what it missed while it rested is not made up for. Errors: 42704, 22023 where it would never run again.';
+comment on function edge.run_now is 'Runs a schedule now, also a paused one, whatever its plan and its other runs. Gives the id of the call; of a command, that of the run (run_id in edge.schedule_runs). Errors: 42704, 53400 where the role has too many calls.';
+comment on function edge.backfill is 'Queues a run for each slot from one time to another, both included, that has not been run: so it can be repeated. Gives their number. They take place one after the other, unless overlap is allow. Errors: 42704, 22023 for more than 10000 slots, or times that have not come.';
 comment on function edge.next_runs is 'When a schedule would run next after a moment, n times (1 to 1000), in a time zone (the database''s where none is named). Fewer, or none, where it ends.';
 comment on function edge.describe_schedule is 'A schedule in English. Errors: 22023 where it is none.';
 

@@ -82,6 +82,8 @@ pub enum Error {
         "schedule \"{name}\" would never run: \"{schedule}\" has no time left that lies within starts_at and ends_at"
     )]
     NeverRuns { name: String, schedule: String },
+    #[error("there are more than {0} slots in that time")]
+    TooManySlots(usize),
     #[error("schedule \"{0}\" does not exist")]
     NoSuchSchedule(String),
     #[error("several roles have a schedule \"{0}\", and you have none")]
@@ -128,6 +130,7 @@ impl Error {
             | Self::Signature(_)
             | Self::Schedule(_)
             | Self::NeverRuns { .. }
+            | Self::TooManySlots(_)
             | Self::NoSuchZone(_)
             | Self::NoDefaultZone(_)
             | Self::NoCommand
@@ -193,6 +196,9 @@ impl Error {
                 "Name one by timezone => 'Europe/Berlin', say, or with ALTER DATABASE … SET timezone. pg_timezone_names lists \
                  those that there are.",
             ),
+            Self::TooManySlots(_) => {
+                Some("Ask for a shorter time, or for one part after the other: no slot is run twice.")
+            }
             Self::NoPgCron => Some("Its jobs are kept in the database of cron.database_name; import them there."),
             Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
             _ => None,

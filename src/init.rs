@@ -65,6 +65,8 @@ pgrx::extension_sql_file!(
         api::schedule_control::unschedule,
         api::schedule_preview::describe_schedule,
         api::schedule_preview::next_runs,
+        api::schedule_runs::backfill,
+        api::schedule_runs::run_now,
         api::schedules::schedule,
         api::schedules::schedule_http,
         api::schedules::schedule_invoke,

@@ -64,22 +64,23 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
         metadata: asked.metadata.map(arguments::metadata).transpose()?,
     };
-    let id = write(&call)?;
+    let id = write(call)?;
     wake::at_commit(reason::CALLS);
     Ok(id)
 }
 
 /// Writes a call, unless its idempotency key names one that exists.
-fn write(call: &NewCall<'_>) -> Result<i64, Error> {
+fn write(call: NewCall<'_>) -> Result<i64, Error> {
     let id = queue::next_id()?;
     if let Some(key) = call.idempotency_key
-        && let Some(known) = owner::acting(|| claim(call, key, id))?
+        && let Some(known) = owner::acting(|| claim(&call, key, id))?
     {
         return Ok(known);
     }
-    queued::may_queue(call.owner)?;
+    let owner = call.owner;
+    queued::may_queue(owner)?;
     owner::confined(|| queue::insert(id, call))?;
-    queued::note(call.owner);
+    queued::note(owner);
     Ok(id)
 }
 

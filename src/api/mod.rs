@@ -20,6 +20,7 @@ mod schedule_arguments;
 mod schedule_control;
 mod schedule_plan;
 mod schedule_preview;
+mod schedule_runs;
 mod schedules;
 mod secrets;
 mod stats;

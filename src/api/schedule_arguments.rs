@@ -150,7 +150,11 @@ fn zone(named: Option<String>) -> Result<(String, PgZone), Error> {
     found.ok_or_else(|| error(name))
 }
 
-fn finite(name: &'static str, argument: Option<TimestampWithTimeZone>) -> Result<Option<TimestampWithTimeZone>, Error> {
+/// A time that comes, if it is given at all.
+pub fn finite(
+    name: &'static str,
+    argument: Option<TimestampWithTimeZone>,
+) -> Result<Option<TimestampWithTimeZone>, Error> {
     match argument {
         Some(at) if at.is_infinity() || at.is_neg_infinity() => {
             Err(Error::OutOfRange { argument: name, wanted: "a finite time, or null", given: "infinity".to_owned() })

@@ -71,12 +71,13 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
     Ok(())
 }
 
-/// When a schedule that there is runs.
-fn clock_of(known: &Known) -> Result<Clock, Error> {
+/// When a schedule runs that there is.
+pub fn clock_of(known: &Known) -> Result<Clock, Error> {
     Clock::of(known.schedule.clone(), Some(known.timezone.clone()), &known.dst)
 }
 
-fn course_of<'a>(known: &Known, clock: &'a Clock) -> Course<'a> {
+/// The same, between which moments.
+pub fn course_of<'a>(known: &Known, clock: &'a Clock) -> Course<'a> {
     Course {
         schedule: &clock.schedule,
         zone: &clock.zone,
@@ -96,7 +97,8 @@ fn find(name: &str) -> Result<Option<Known>, Error> {
     Ok(if found.is_empty() { None } else { Some(found.swap_remove(0)) })
 }
 
-fn existing(name: Option<Text>) -> Result<Known, Error> {
+/// The same, where there must be one.
+pub fn existing(name: Option<Text>) -> Result<Known, Error> {
     let name = given::name(name)?;
     find(&name)?.ok_or(Error::NoSuchSchedule(name))
 }

@@ -43,7 +43,11 @@ fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, E
     let (clock, options) = (written.clock, written.options);
     let begin = known.map_or(Begin::Now, |known| planning::begins(times_of(known), times(clock, options)));
     let after = match (begin, known) {
-        (Begin::WhereItStood, Some(known)) => to_moment(known.passed),
+        // When it runs next is not said by its text, and may have been decided just now.
+        (Begin::WhereItStood, Some(known)) if clock.schedule.kind() == Kind::Reboot && options.active => {
+            return Ok(known.plan);
+        }
+        (Begin::WhereItStood, Some(known)) => to_moment(known.plan.passed),
         _ => now(),
     };
     let course = Course { schedule: &clock.schedule, zone: &clock.zone, dst: clock.dst, bounds: options.bounds() };

@@ -4,6 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use super::runs::{self, Template, Work};
 use super::statement::statements;
 use super::table;
 use crate::error::Error;
@@ -55,9 +56,11 @@ pub struct Said<'a> {
 }
 
 /// Where a schedule stands.
+#[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub next_run_at: Option<TimestampWithTimeZone>,
     pub due_at: Option<TimestampWithTimeZone>,
+    /// The last slot that was dealt with.
     pub passed: TimestampWithTimeZone,
 }
 
@@ -73,17 +76,19 @@ pub struct Known {
     pub starts_at: Option<TimestampWithTimeZone>,
     pub ends_at: Option<TimestampWithTimeZone>,
     pub active: bool,
-    pub passed: TimestampWithTimeZone,
+    pub overlap: String,
+    pub plan: Plan,
 }
 
 statements! {
     // Locked, so that the dispatcher does not move it on meanwhile.
     LOCK(TEXTOID, OIDOID, BOOLOID) = "
-        select id, owner::oid, schedule, timezone, dst, jitter, starts_at, ends_at, active, passed, name
+        select id, owner::oid, schedule, timezone, dst, jitter, starts_at, ends_at, active, passed, name,
+               overlap, next_run_at, due_at
         from edge_store.schedule
         where name = $1 and (owner = $2 or $3)
         order by owner <> $2
-        for update";
+        for no key update";
 
     PUT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, INTERVALOID,
         TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
@@ -117,6 +122,12 @@ statements! {
         set active = true, note = null, noted_by = null, next_run_at = $2, due_at = $3, passed = $4,
             updated_at = clock_timestamp()
         where id = $1";
+
+    TEMPLATE(INT8OID) = "
+        select owner::oid, name, kind::text, method, url, endpoint, headers, body, max_attempts, timeout_ms
+        from edge_store.schedule where id = $1";
+
+    NOTE_RUN(INT8OID) = "update edge_store.schedule set last_run_at = clock_timestamp() where id = $1";
 
     DROP(INT8OID) = "delete from edge_store.schedule where id = $1";
 
@@ -172,7 +183,8 @@ fn known(row: &SpiHeapTupleData<'_>) -> Result<Known, Error> {
         starts_at: row.get(7)?,
         ends_at: row.get(8)?,
         active: row.get(9)?.ok_or(Error::Malformed)?,
-        passed: row.get(10)?.ok_or(Error::Malformed)?,
+        overlap: row.get(12)?.ok_or(Error::Malformed)?,
+        plan: Plan { next_run_at: row.get(13)?, due_at: row.get(14)?, passed: row.get(10)?.ok_or(Error::Malformed)? },
     })
 }
 
@@ -216,6 +228,36 @@ pub fn put(id: i64, owner: pg_sys::Oid, said: &Said<'_>, plan: &Plan, by: &str) 
     Spi::connect_mut(|client| {
         let id = PUT.with(|statement| statement.write(client, &args))?.first().get_one::<i64>()?;
         id.ok_or(Error::Malformed)
+    })
+}
+
+/// What a schedule runs.
+pub fn template(id: i64) -> Result<Template, Error> {
+    Spi::connect_mut(|client| {
+        let row = TEMPLATE.with(|statement| statement.write(client, &[id.into()]))?.first();
+        let work = if row.get::<String>(3)?.as_deref() == Some("s") {
+            Work::Command
+        } else {
+            Work::Call(runs::Call {
+                method: row.get(4)?.ok_or(Error::Malformed)?,
+                url: row.get(5)?.ok_or(Error::Malformed)?,
+                endpoint: row.get(6)?,
+                headers: row.get(7)?,
+                body: row.get(8)?,
+                max_attempts: row.get(9)?,
+                timeout_ms: row.get(10)?,
+            })
+        };
+        let (owner, name) = (row.get(1)?.ok_or(Error::Malformed)?, row.get(2)?.ok_or(Error::Malformed)?);
+        Ok(Template { schedule: id, owner, name, work })
+    })
+}
+
+/// Notes that a schedule has run.
+pub fn note_run(id: i64) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        NOTE_RUN.with(|statement| statement.write(client, &[id.into()]))?;
+        Ok(())
     })
 }
 
