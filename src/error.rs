@@ -78,10 +78,8 @@ pub enum Error {
     NotACallback(String),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    #[error(
-        "schedule \"{name}\" would never run: \"{schedule}\" has no time left that lies within starts_at and ends_at"
-    )]
-    NeverRuns { name: String, schedule: String },
+    #[error("schedule \"{name}\" would never run: \"{schedule}\" {why}")]
+    NeverRuns { name: String, schedule: String, why: &'static str },
     #[error("there are more than {0} slots in that time")]
     TooManySlots(usize),
     #[error("schedule \"{0}\" does not exist")]

@@ -6,7 +6,6 @@ use pgrx::prelude::*;
 use super::arguments::viewer;
 use super::schedule_arguments::{self as given, Clock, bounds};
 use super::schedule_plan::{self, Course};
-use crate::domain::schedule::Kind;
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::schedules::{self, Known, Of};
@@ -63,8 +62,8 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
     let course = course_of(&known, &clock);
     let now = now();
     let next = course.next(now, known.jitter, known.id);
-    if next.is_none() && clock.schedule.kind() != Kind::Reboot {
-        return Err(Error::NeverRuns { name: known.name, schedule: known.schedule }.into());
+    if next.is_none() {
+        course.waits_for_the_server(&known.name, &known.schedule)?;
     }
     owner::acting(|| schedules::resume(known.id, &schedule_plan::made(next, now)))?;
     wake::at_commit(reason::SCHEDULES);

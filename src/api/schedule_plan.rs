@@ -52,8 +52,8 @@ fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, E
     };
     let course = Course { schedule: &clock.schedule, zone: &clock.zone, dst: clock.dst, bounds: options.bounds() };
     let next = course.next(after, options.jitter, id);
-    if next.is_none() && begin == Begin::Now && clock.schedule.kind() != Kind::Reboot {
-        return Err(Error::NeverRuns { name: written.name.to_owned(), schedule: clock.text.clone() });
+    if next.is_none() && begin == Begin::Now {
+        course.waits_for_the_server(written.name, &clock.text)?;
     }
     Ok(made(next.filter(|_| options.active), after))
 }
@@ -76,6 +76,17 @@ impl Course<'_> {
     /// The first slot after a moment, however it may be spread.
     pub fn next_slot(&self, after: Moment) -> Option<Moment> {
         planning::next_slot(&self.timing(), self.bounds, after)
+    }
+
+    /// What has no slot ahead runs when the server starts, or never.
+    pub fn waits_for_the_server(&self, name: &str, text: &str) -> Result<(), Error> {
+        let why = match self.schedule.kind() {
+            Kind::Reboot => return Ok(()),
+            _ if self.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+            Kind::At => "lies in the past",
+            Kind::Cron | Kind::Every => "has no time left",
+        };
+        Err(Error::NeverRuns { name: name.to_owned(), schedule: text.to_owned(), why })
     }
 
     fn timing(&self) -> Timing<'_> {
