@@ -19,6 +19,7 @@ pub mod moment;
 pub mod network;
 pub mod outcome;
 pub mod pairs;
+pub mod pg_cron;
 pub mod placeholder;
 pub mod planning;
 pub mod profile;
