@@ -305,7 +305,9 @@ create table edge_store.control (
     -- Where it is another one, this database is a copy: CREATE DATABASE … TEMPLATE copies the queue as well.
     database_oid    oid         not null,
     epoch           integer     not null,
-    paused          boolean     not null
+    paused          boolean     not null,
+    -- The timeline in which a dispatcher last ran: a promoted standby begins another one.
+    timeline        integer
 );
 insert into edge_store.control
 select pg_catalog.gen_random_uuid(), oid, 0, false

@@ -12,11 +12,11 @@ use super::datum::Jsonb;
 use super::queue::{self, NewCall};
 use super::statement::statements;
 use super::table;
-use super::time::moment;
+use super::time::to_moment;
 use crate::error::Error;
 
 /// The slot of a schedule, which can be run once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
     pub schedule: i64,
     pub scheduled_for: TimestampWithTimeZone,
@@ -233,8 +233,8 @@ fn queue_calls<'a>(
     for (template, slot, id) in runs {
         let Work::Call(call) = &template.work else { continue };
         // A peer knows the slot by its key, should a fail-over to a standby that lagged have lost its run.
-        let key = format!("{database_id}-s{}-{}", template.schedule, moment(slot).micros());
-        let metadata = serde_json::json!({"schedule": template.name, "scheduled_for": moment(slot).to_string()});
+        let key = format!("{database_id}-s{}-{}", template.schedule, to_moment(slot).micros());
+        let metadata = serde_json::json!({"schedule": template.name, "scheduled_for": to_moment(slot).to_string()});
         calls.push((id, template.owner, call, key, Jsonb::parse(&metadata.to_string())));
     }
     if calls.is_empty() {

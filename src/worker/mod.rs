@@ -33,8 +33,13 @@ pub mod quota;
 mod report;
 mod runner;
 mod runners;
+mod schedule_begin;
+mod schedule_turn;
+mod schedule_verdict;
+mod schedules;
 mod secrets;
 mod send;
+pub mod server_zone;
 mod session;
 mod settle;
 pub mod shared;
@@ -49,6 +54,7 @@ pub mod wake;
 /// Called from `_PG_init` while the server starts.
 pub fn register() {
     shared::register();
+    server_zone::register();
     stats::register();
     quota::register();
     step_aside::register();

@@ -97,7 +97,7 @@ fn entry_to_wake(reasons: u32) -> Option<&'static Database> {
     if !created && known.is_some_and(|entry| entry.wanted.load(Ordering::Acquire) != wanted::NO) {
         return known;
     }
-    if !created && reasons & reason::CALLS == 0 {
+    if !created && reasons & (reason::CALLS | reason::SCHEDULES) == 0 {
         return known;
     }
     // Taking the lock cannot fail here: it is short, and nothing else is locked after the commit.

@@ -31,6 +31,7 @@ mod replaying;
 mod retention;
 mod retrying;
 mod scene;
+mod schedule_engine;
 mod secrets;
 mod secrets_leak;
 mod shutdown;

@@ -1,16 +1,16 @@
 //! Cron expressions: five fields, or six with seconds first, and the next time on the clock that fits one.
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
-use jiff::{Timestamp, ToSpan};
 
 use super::days::{Days, Month};
 use super::error::ScheduleError;
 use super::field::Field;
 
 const HOUR: u32 = 3600;
-/// After so many months the calendar repeats, weekdays included.
-const CYCLE: u32 = 400 * 12;
+/// After so many months, and turns of the year, the calendar repeats, weekdays included.
+const CYCLE: u32 = 400 * 13;
 
 /// A cron expression, read. Bit n of a field is set if n is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +42,16 @@ impl Cron {
             _ => return Err(ScheduleError::Fields { text: text.to_owned(), given: fields.len() }),
         };
         let wild = [second, minute, hour].iter().any(|field| field.starts_with('*'));
+        let months = Field::Month.values(month)? as u16;
         let cron = Self {
             seconds: Field::Second.values(second)?,
             minutes: Field::Minute.values(minute)?,
             hours: Field::Hour.values(hour)? as u32,
             days: Days::parse(of_month, of_week)?,
-            months: Field::Month.values(month)? as u16,
+            months,
             pace: if wild { Pace::Wild } else { Pace::Fixed },
         };
-        let start = Date::constant(2000, 1, 1);
-        if cron.day_from(start, CYCLE).is_none() {
+        if cron.day_from(Date::constant(2000, 1, 1)).is_none() {
             return Err(ScheduleError::Never(text.to_owned()));
         }
         Ok(cron)
@@ -68,7 +68,7 @@ impl Cron {
         {
             return Some(midnight(date)? + i64::from(second));
         }
-        let day = self.day_from(date.tomorrow().ok()?, CYCLE)?;
+        let day = self.day_from(date.tomorrow().ok()?)?;
         Some(midnight(day)? + i64::from(self.time_from(0, 0, 0)?))
     }
 
@@ -76,17 +76,23 @@ impl Cron {
         self.months >> date.month() & 1 == 1 && self.days.of(Month::of(date)) >> date.day() & 1 == 1
     }
 
-    /// The first day that fits, looking through so many months.
-    fn day_from(&self, from: Date, months: u32) -> Option<Date> {
-        let mut date = from;
-        for _ in 0..months {
-            if self.months >> date.month() & 1 == 1 {
-                let days = self.days.of(Month::of(date)) >> date.day() << date.day();
-                if days != 0 {
-                    return Date::new(date.year(), date.month(), days.trailing_zeros() as i8).ok();
-                }
+    /// The first day that fits, from this one on; `None` if the calendar repeats without one.
+    fn day_from(&self, from: Date) -> Option<Date> {
+        let (mut year, mut month, mut day) = (from.year(), from.month().unsigned_abs(), from.day());
+        for _ in 0..CYCLE {
+            let Some(next) = bit_from(u64::from(self.months), month) else {
+                (year, month, day) = (year.checked_add(1)?, 1, 1);
+                continue;
+            };
+            if next != u32::from(month) {
+                (month, day) = (next as u8, 1);
             }
-            date = date.first_of_month().checked_add(1.month()).ok()?;
+            let first = Date::new(year, month as i8, 1).ok()?;
+            let days = self.days.of(Month::of(first)) >> day << day;
+            if days != 0 {
+                return Date::new(year, month as i8, days.trailing_zeros() as i8).ok();
+            }
+            (month, day) = (month + 1, 1);
         }
         None
     }

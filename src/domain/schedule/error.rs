@@ -39,7 +39,9 @@ pub enum ScheduleError {
         fault: Fault,
     },
     /// No day is ever meant.
-    #[error("\"{0}\" never runs: no month it names has such a day; the 30th of February is an example of that")]
+    #[error(
+        "\"{0}\" never runs: in no year is there a day that fits its day-of-month, month and day-of-week, as there would be with \"0 0 28 2 *\""
+    )]
     Never(String),
     /// No such name.
     #[error(
