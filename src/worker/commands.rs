@@ -3,7 +3,7 @@
 //! Runs on the main thread of a dispatcher. What is read and written is one short transaction of its own, and only when
 //! there is a reason for one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
@@ -24,12 +24,17 @@ const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FOR_LOCK: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
+/// So many runs that may begin are read at once: a process that ends is to be followed by the next one without a search.
+const READ_AHEAD: usize = 64;
+
 /// The commands of this database that are being run.
 #[derive(Default)]
 pub struct Commands {
     running: Vec<Process>,
     /// Runs for which processes were started.
     started: HashMap<i64, Started>,
+    /// Runs that may begin as soon as there is room. What has become of them since is found out by their process.
+    ready: VecDeque<Candidate>,
     /// When to look again, if nobody wakes us.
     next_try: Option<SystemTime>,
 }
@@ -44,34 +49,44 @@ struct Started {
     again_at: SystemTime,
 }
 
+/// Whether processes have ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    None,
+    Some,
+}
+
 impl Dispatcher {
     /// Looks after the commands: forgets those that are over, ends those that are to end, and starts those that are due.
     pub(super) fn look_after_commands(&mut self, now: SystemTime) {
         if self.stopping {
             return;
         }
-        self.wants.commands |= self.commands.take_look_again(now);
-        if self.wants.commands {
-            self.wants.commands = false;
+        let ended = self.commands.forget_ended();
+        if std::mem::take(&mut self.wants.commands) || self.commands.next_try.take_if(|at| *at <= now).is_some() {
+            self.commands.ready.clear();
+            self.tend_commands(now);
+        } else if ended == Ended::Some {
             self.tend_commands(now);
         }
         self.commands.running.iter_mut().for_each(|process| process.push(now));
     }
 
     fn tend_commands(&mut self, now: SystemTime) {
-        let room = if self.paused { 0 } else { self.settings.max_sql_jobs };
+        let most = if self.paused { 0 } else { self.settings.max_sql_jobs };
         let limit = self.settings.sql_job_timeout;
         let commands = AssertUnwindSafe(&mut self.commands);
-        let due = house::in_place(|| {
+        let tended = house::in_place(|| {
             let AssertUnwindSafe(commands) = commands;
             commands.clear_up(limit, now)?;
-            commands.find_due(room, now)
+            commands.find_due(most, now)
         });
-        match due {
-            Ok(Some(due)) => self.commands.start_all(due, limit, now),
+        match tended {
+            Ok(Some(())) => self.commands.start_due(most, limit, now),
             Ok(None) => self.commands.look_at(now + PAUSE_AFTER_ERROR),
             Err(aborted) => {
                 report::log(&format!("dispatcher, looking after commands: {aborted}"));
+                self.commands.ready.clear();
                 self.commands.look_at(now + PAUSE);
             }
         }
@@ -94,11 +109,11 @@ impl Commands {
         self.next_try = Some(self.next_try.map_or(at, |next| next.min(at)));
     }
 
-    /// Forgets processes that are gone; tells whether the tables are to be looked at.
-    fn take_look_again(&mut self, now: SystemTime) -> bool {
+    /// Forgets the processes that are gone.
+    fn forget_ended(&mut self) -> Ended {
         let before = self.running.len();
         self.running.retain(Process::lives);
-        self.next_try.take_if(|at| *at <= now).is_some() || self.running.len() < before
+        if self.running.len() < before { Ended::Some } else { Ended::None }
     }
 
     /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
@@ -158,27 +173,25 @@ impl Commands {
         }
     }
 
-    /// The runs that may begin, as far as there is room.
-    fn find_due(&mut self, room: usize, now: SystemTime) -> Result<Vec<Candidate>, Error> {
-        let room = room.saturating_sub(self.running.len());
-        if room == 0 {
-            return Ok(Vec::new());
+    /// Reads which runs may begin, if there is room for any and none is known.
+    fn find_due(&mut self, most: usize, now: SystemTime) -> Result<(), Error> {
+        if self.running.len() >= most || !self.ready.is_empty() {
+            return Ok(());
         }
         let in_hand: Vec<i64> = self.running.iter().map(|process| process.run).collect();
         // Those whose process has just ended before it could begin take nobody's place.
-        let found = commands::candidates(in_hand, now, room + self.started.len())?;
+        let found = commands::candidates(in_hand, now, READ_AHEAD + self.started.len())?;
         let running = &self.running;
         self.started.retain(|run, _| {
             let is_running = running.iter().any(|process| process.run == *run);
             is_running || found.iter().any(|candidate| candidate.run == *run)
         });
-        let mut due = Vec::with_capacity(room);
         for candidate in found {
-            if due.len() < room && self.is_to_begin(&candidate, now)? {
-                due.push(candidate);
+            if self.is_to_begin(&candidate, now)? {
+                self.ready.push_back(candidate);
             }
         }
-        Ok(due)
+        Ok(())
     }
 
     /// Whether a run can begin; ends it if it never will.
@@ -206,8 +219,10 @@ impl Commands {
         self.started.get(&candidate.run).copied().filter(|started| started.made == candidate.made)
     }
 
-    fn start_all(&mut self, due: Vec<Candidate>, limit: Option<Duration>, now: SystemTime) {
-        for candidate in due {
+    fn start_due(&mut self, most: usize, limit: Option<Duration>, now: SystemTime) {
+        while self.running.len() < most
+            && let Some(candidate) = self.ready.pop_front()
+        {
             let Whose::Role { oid, can_login, .. } = candidate.whose else { continue };
             let (slot, run, login) = (candidate.slot, candidate.run, Login::from(can_login));
             let order = Order { database: my_database(), login, slot, run };
