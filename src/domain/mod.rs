@@ -28,5 +28,6 @@ pub mod retry_conditions;
 pub mod retry_policy;
 pub mod seal;
 pub mod signature;
+pub mod stream;
 pub mod tally;
 pub mod text;

@@ -18,4 +18,6 @@ mod retry;
 mod retry_policy;
 mod seal;
 mod signature;
+mod stream;
+mod stream_dialects;
 mod text;
