@@ -39,6 +39,7 @@ stop: ## end what `make run` left up
 .PHONY: test
 test: setup lint ## set up, then every check and every test
 	@echo "== tests without Postgres"
+	@setup/oracles.sh "$(abspath $(TARGET))/oracles"
 	@cargo test --quiet $(ALONE) --lib $(UNIT_TESTS)
 	@cargo test --quiet $(ALONE) --doc
 	@echo "== building the extension for PostgreSQL $(MAJOR), with failpoints"
