@@ -20,9 +20,9 @@ use crate::domain::command::{Verdict, after_failure};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::commands::{self, Begun};
-use crate::store::owner;
 use crate::store::runs::{self, End, Slot};
 use crate::store::transaction::{self, Aborted, Durability, attempt, under_snapshot};
+use crate::store::{due, owner};
 
 /// A cancelled statement.
 const CANCELLED: &str = "57014";
@@ -181,7 +181,7 @@ fn failed(slot: Slot, begun: &Begun, failure: &Failure) -> Result<(), Error> {
         let name = begun.name.replace('\'', "''");
         let note =
             format!("stopped because its command failed: {message}; edge.resume_schedule('{name}') starts it again");
-        commands::disable(slot.schedule, &note)?;
+        due::disable(&[(slot.schedule, note)])?;
     }
     Ok(())
 }

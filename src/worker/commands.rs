@@ -16,6 +16,7 @@ use super::{house, report};
 use crate::domain::command::{BETWEEN_STARTS, MOST_STARTS, Verdict, after_failure};
 use crate::error::Error;
 use crate::store::commands::{self, Candidate, Open, Stage, Whose};
+use crate::store::due;
 use crate::store::runs::{self, End, Slot};
 
 /// How soon it is tried again to start a process, or to read the tables.
@@ -234,7 +235,7 @@ fn never_begins(candidate: &Candidate) -> Result<(), Error> {
         Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped"),
         Whose::NoRole => {
             end(slot, "failed", "the role that owns its schedule no longer exists")?;
-            commands::disable(slot.schedule, "stopped because the role that owns it no longer exists")
+            due::disable(&[(slot.schedule, "stopped because the role that owns it no longer exists".to_owned())])
         }
         Whose::Role { name, .. } => {
             let why = format!(

@@ -176,3 +176,30 @@ async fn a_notification_reaches_those_who_listen() {
     let heard = world.db().next_notification().await;
     assert_eq!((heard.channel(), heard.payload()), ("news", "extra"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_watches_over_the_sessions_of_a_role_watches_over_its_commands() {
+    let world = world_of(&[("ada", "login"), ("bob", "nologin")]).await;
+    world
+        .db()
+        .exec(
+            "alter role all set session_preload_libraries = 'auto_explain';
+             alter role all set auto_explain.log_min_duration = 0;
+             alter role all set auto_explain.log_format = 'json';
+             alter role ada set log_statement = 'ddl';
+             alter role bob set log_statement = 'ddl'",
+        )
+        .await;
+    for role in ["ada", "bob"] {
+        let command = format!("create table public.of_{role} (n int); insert into public.of_{role} values (12345)");
+        assert_eq!(run_as(&world, role, "s", &command).await, "succeeded|1||");
+        let log = world.scene.cluster.log();
+        let explained = format!("\"Relation Name\": \"of_{role}\"");
+        assert!(log.contains(&explained), "{role}: {log}");
+        let logged = format!("command, statement: create table public.of_{role}");
+        assert_eq!(log.matches(&logged).count(), 1, "{role}: {log}");
+        let end = run_as(&world, role, "no ddl", "select 54321").await;
+        assert_eq!(end, "succeeded|1||");
+        assert!(!world.scene.cluster.log().contains("statement: select 54321"));
+    }
+}
