@@ -30,6 +30,7 @@ mod replaying;
 mod retention;
 mod retrying;
 mod scene;
+mod schedules_sql;
 mod secrets;
 mod secrets_leak;
 mod shutdown;
