@@ -22,6 +22,7 @@ mod idempotency;
 mod identity;
 mod invariants;
 mod limits;
+mod pg_cron;
 mod pg_net_defects;
 mod privileges;
 mod psql;
