@@ -20,6 +20,7 @@ mod request;
 mod retry;
 mod retry_policy;
 mod schedule_clock;
+mod schedule_croner;
 mod schedule_english;
 mod schedule_grammar;
 mod schedule_once;
