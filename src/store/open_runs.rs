@@ -12,8 +12,7 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug)]
 pub struct OpenRun {
     pub slot: Slot,
-    /// Its call is queued, or its command is being run.
-    pub running: bool,
+    /// Its call, if one is queued.
     pub call_id: Option<i64>,
 }
 
@@ -36,7 +35,7 @@ pub struct CallEnd {
 
 statements! {
     OPEN_OF(INT8ARRAYOID) = "
-        select schedule_id, scheduled_for, state = 'running', call_id
+        select schedule_id, scheduled_for, call_id
         from edge_store.schedule_run
         where schedule_id = any ($1) and finished_at is null
         order by schedule_id, run_id";
@@ -102,8 +101,7 @@ statements! {
 pub fn of(schedules: &[i64]) -> Result<Vec<OpenRun>, Error> {
     Spi::connect_mut(|client| {
         let rows = OPEN_OF.with(|statement| statement.write(client, &[schedules.to_vec().into()]))?;
-        rows.map(|row| Ok(OpenRun { slot: slot(&row)?, running: row.get(3)?.unwrap_or(false), call_id: row.get(4)? }))
-            .collect()
+        rows.map(|row| Ok(OpenRun { slot: slot(&row)?, call_id: row.get(3)? })).collect()
     })
 }
 

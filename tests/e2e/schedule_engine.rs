@@ -5,6 +5,12 @@
 mod bad_rows;
 #[path = "schedule_engine/catching_up.rs"]
 mod catching_up;
+#[path = "schedule_engine/clock.rs"]
+mod clock;
+#[path = "schedule_engine/faults.rs"]
+mod faults;
+#[path = "schedule_engine/idle.rs"]
+mod idle;
 #[path = "schedule_engine/job.rs"]
 pub mod job;
 #[path = "schedule_engine/outcomes.rs"]
