@@ -203,3 +203,16 @@ async fn what_watches_over_the_sessions_of_a_role_watches_over_its_commands() {
         assert!(!world.scene.cluster.log().contains("statement: select 54321"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_sets_a_secret_leaves_no_trace_of_it_in_the_log() {
+    let world = World::start().await;
+    world.db().exec("alter role postgres set log_statement = 'all'").await;
+    for (name, last) in [("well", "select 1"), ("badly", "select 1/0")] {
+        world.run(name, &format!("select edge.set_secret('token', 'sesame-open'); commit; {last}")).await;
+    }
+    let log = world.scene.cluster.log();
+    assert!(log.contains("was hidden by pg_edge"), "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("sesame-open")).collect();
+    assert_eq!(lines, Vec::<&str>::new());
+}
