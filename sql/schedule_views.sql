@@ -57,7 +57,7 @@ select
         when 'n' then 'run_now'
         when 'b' then 'backfill'
     end as origin,
-    coalesce(run.attempts, call.attempts)::integer as attempts,
+    run.attempts::integer as attempts,
     run.rows,
     run.sqlstate,
     run.slots,
