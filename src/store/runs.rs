@@ -16,7 +16,7 @@ use super::time::to_moment;
 use crate::error::Error;
 
 /// The slot of a schedule, which can be run once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
     pub schedule: i64,
     pub scheduled_for: TimestampWithTimeZone,

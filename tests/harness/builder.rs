@@ -15,6 +15,7 @@ pub struct ClusterBuilder {
     libraries: Vec<String>,
     bare: bool,
     open_files: Option<u32>,
+    own_clock: bool,
 }
 
 impl ClusterBuilder {
@@ -53,6 +54,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// The server's clock can be set, without anybody else's being touched.
+    #[must_use]
+    pub fn own_clock(mut self) -> Self {
+        self.own_clock = true;
+        self
+    }
+
     /// Makes the cluster and starts it.
     pub fn start(self) -> Cluster {
         let mut settings: Vec<(String, String)> = Vec::new();
@@ -72,6 +80,9 @@ impl ClusterBuilder {
         template::copy_to(&dir.join("data"));
         let mut cluster = Cluster::at(dir, settings);
         cluster.limit_open_files(self.open_files);
+        if self.own_clock {
+            cluster.have_own_clock();
+        }
         cluster.start_again();
         cluster
     }

@@ -12,13 +12,13 @@ use crate::domain::moment::Moment;
 /// A slot that is no later than this is merely late, as one is while a server restarts.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// So many skipped slots are listed one by one; a single entry stands for those before them.
-pub const LISTED: usize = 100;
-
 /// When something is due.
 pub trait Slots {
     /// The first slot later than `after`.
     fn next_after(&self, after: Moment) -> Option<Moment>;
+
+    /// When a slot is due: at its own moment, or later, but before the next slot.
+    fn due_at(&self, slot: Moment) -> Moment;
 
     /// How many slots there are later than `after` up to `until`, if that can be told without going through them.
     fn count(&self, after: Moment, until: Moment) -> Option<u64>;
@@ -44,6 +44,8 @@ pub struct Rules {
     pub window: Duration,
     /// The most slots that are made up for with [`CatchUp::All`].
     pub most: usize,
+    /// So many skipped slots are listed one by one; a single entry stands for those before them.
+    pub listed: usize,
 }
 
 /// What is to be done.
@@ -103,25 +105,26 @@ pub enum Why {
     TooMany(usize),
 }
 
-/// Decides what becomes of the slots later than `passed` up to `now`.
+/// Decides what becomes of the slots later than `passed` that are due by `now`.
 pub fn plan(slots: &dyn Slots, passed: Moment, now: Moment, rules: Rules) -> Plan {
-    let in_time_from = now.saturating_sub(GRACE);
+    let in_time = now.saturating_sub(GRACE);
+    let before = in_time.saturating_sub(Duration::from_micros(1)).max(passed);
+    let mut missed = Missed::between(slots, passed, before, rules.most.max(rules.listed) + 1);
+    // The last of them may be due as late as the next slot.
+    let put_off = missed.newest.pop_if(|slot| slots.due_at(*slot) >= in_time);
     let mut due = Vec::new();
-    let before_due = in_time_from.saturating_sub(Duration::from_micros(1)).max(passed);
-    let mut next = slots.next_after(before_due);
-    while let Some(slot) = next.filter(|slot| *slot <= now) {
+    let mut next = put_off.or_else(|| slots.next_after(before));
+    while let Some(slot) = next.filter(|slot| slots.due_at(*slot) <= now) {
         due.push(slot);
         next = slots.next_after(slot);
     }
-    let missed = Missed::between(slots, passed, before_due, rules.most.max(LISTED) + 1);
-    let last_missed = missed.newest.last().copied();
-    let last = due.last().copied().or(last_missed).unwrap_or(passed);
+    let passed = due.last().or(missed.newest.last()).copied().unwrap_or(passed);
     let made_up = missed.made_up(rules, now, due.first().copied());
-    let mut runs: Vec<Run> = made_up.iter().map(|slot| Run { slot: *slot, timeliness: Timeliness::Missed }).collect();
     let stand_in = due.last().or(made_up.last()).copied();
-    runs.extend(due.into_iter().map(|slot| Run { slot, timeliness: Timeliness::Due }));
-    let skipped = missed.skipped(&made_up, |slot| rules.why(slot, now, stand_in));
-    Plan { runs, skipped, passed: last.max(passed), next }
+    let skipped = missed.skipped(&made_up, rules.listed, |slot| rules.why(slot, now, stand_in));
+    let missed = made_up.into_iter().map(|slot| Run { slot, timeliness: Timeliness::Missed });
+    let due = due.into_iter().map(|slot| Run { slot, timeliness: Timeliness::Due });
+    Plan { runs: missed.chain(due).collect(), skipped, passed, next }
 }
 
 impl Rules {

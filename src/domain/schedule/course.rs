@@ -1,34 +1,34 @@
-//! The slots of a schedule between its beginning and its end.
-
-use std::time::Duration;
+//! The slots of a schedule between its beginning and its end, each at the moment to which it is spread.
 
 use super::catch_up::Slots;
 use super::{Schedule, Timing};
 use crate::domain::moment::Moment;
+use crate::domain::planning::{self, Bounds, Spread};
 
-/// When a schedule is due, and between which moments.
+/// All that says when a schedule is due.
 #[derive(Clone, Copy)]
 pub struct Course<'a> {
     /// When it would be due for ever.
     pub timing: Timing<'a>,
-    /// The first moment at which it may be.
-    pub starts_at: Option<Moment>,
-    /// The last one.
-    pub ends_at: Option<Moment>,
+    /// Between which moments it is.
+    pub bounds: Bounds,
+    /// By how much its slots are put off.
+    pub spread: Option<Spread>,
 }
 
 impl Slots for Course<'_> {
     fn next_after(&self, after: Moment) -> Option<Moment> {
-        // A slot may lie on the very moment at which the schedule starts.
-        let before_start = self.starts_at.map(|start| start.saturating_sub(Duration::from_micros(1)));
-        let slot = self.timing.next_after(before_start.map_or(after, |start| start.max(after)))?;
-        self.ends_at.is_none_or(|end| slot <= end).then_some(slot)
+        planning::next_slot(&self.timing, self.bounds, after)
+    }
+
+    fn due_at(&self, slot: Moment) -> Moment {
+        planning::due(&self.timing, self.spread, slot)
     }
 
     fn count(&self, after: Moment, until: Moment) -> Option<u64> {
         let Schedule::Every(grid) = self.timing.schedule else { return None };
         let first = self.next_after(after)?;
-        let last = self.ends_at.map_or(until, |end| end.min(until));
+        let last = self.bounds.ends_at.map_or(until, |end| end.min(until));
         if last < first {
             return Some(0);
         }

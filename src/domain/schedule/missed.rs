@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::catch_up::{CatchUp, LISTED, Rules, Skipped, Slots, Why};
+use super::catch_up::{CatchUp, Rules, Skipped, Slots, Why};
 use crate::domain::moment::Moment;
 
 /// So many slots are gone through in a row.
@@ -75,10 +75,10 @@ impl Missed {
         candidates[candidates.len().saturating_sub(most)..].to_vec()
     }
 
-    /// All the others.
-    pub fn skipped(&self, made_up: &[Moment], why: impl Fn(Moment) -> Why) -> Vec<Skipped> {
+    /// All the others, the last `listed` of them one by one.
+    pub fn skipped(&self, made_up: &[Moment], listed: usize, why: impl Fn(Moment) -> Why) -> Vec<Skipped> {
         let left: Vec<Moment> = self.newest.iter().copied().filter(|slot| !made_up.contains(slot)).collect();
-        let (before, listed) = left.split_at(left.len().saturating_sub(LISTED));
+        let (before, listed) = left.split_at(left.len().saturating_sub(listed));
         let mut skipped = Vec::with_capacity(listed.len() + 1);
         let earlier = match (self.earlier, Earlier::of(before)) {
             (Some(earlier), Some(more)) => Some(earlier.and(more)),

@@ -77,11 +77,11 @@ impl Overlap {
     }
 
     /// What becomes of one of several runs that are to be made up for. Somebody wants each of them, so they take place one
-    /// after the other, unless it does not matter.
+    /// after the other, unless the policy is that only the latest matters.
     pub const fn decide_made_up(self, open: Open) -> Decision {
-        match (self, open) {
-            (Self::Allow, _) | (_, Open { running: 0, waiting: 0 }) => Decision::Run,
-            (Self::Skip | Self::QueueOne | Self::Cancel, _) => Decision::Wait,
+        match self.decide(open) {
+            Decision::Skip(_) => Decision::Wait,
+            decision => decision,
         }
     }
 }
