@@ -137,8 +137,11 @@ impl Commands {
 
     /// The living process of a run. One that an earlier dispatcher has started is watched from now on.
     fn find(&mut self, open: &Open, limit: Option<Duration>, now: SystemTime) -> Option<&mut Process> {
-        if self.running.iter().all(|process| process.run != open.run) {
-            self.running.extend(Process::of_a_predecessor(open.run, limit_of(open.timeout_ms, limit), now));
+        if self.running.iter().all(|process| process.run != open.run)
+            && let Some(process) = Process::of_a_predecessor(open.run, limit_of(open.timeout_ms, limit), now)
+        {
+            self.running.push(process);
+            self.started.adopt(open.run, open.tries.made, now);
         }
         self.running.iter_mut().find(|process| process.run == open.run)
     }

@@ -26,7 +26,7 @@ impl Starts {
         self.0.len()
     }
 
-    /// Whether this dispatcher has started a process for a run.
+    /// Whether this dispatcher has seen a process of a run.
     pub fn know(&self, run: i64) -> bool {
         self.0.contains_key(&run)
     }
@@ -41,6 +41,12 @@ impl Starts {
     pub fn note(&mut self, candidate: &Candidate, now: SystemTime) {
         let times = self.of(candidate).map_or(1, |started| started.times + 1);
         self.0.insert(candidate.run, Started { made: candidate.made, times, last: now });
+    }
+
+    /// A process was found that an earlier dispatcher has started, and that has begun its attempt.
+    pub fn adopt(&mut self, run: i64, made: u32, now: SystemTime) {
+        let before = made.saturating_sub(1);
+        self.0.insert(run, Started { made: before, times: 1, last: now });
     }
 
     /// Forgets all runs but these.
