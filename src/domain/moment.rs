@@ -1,5 +1,6 @@
 //! A point in time that may lie before 1970 and has microseconds, as Postgres' timestamps do.
 
+use std::fmt;
 use std::time::Duration;
 
 const MICROS: i64 = 1_000_000;
@@ -44,4 +45,15 @@ impl Moment {
 
 fn micros_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl fmt::Display for Moment {
+    /// As ISO 8601 has it, in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(timestamp) => timestamp.fmt(f),
+            // Beyond the year 9999.
+            Err(_) => write!(f, "{} s since 1970", self.seconds()),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Schedules: how they are written, and when they are due.
 
+pub mod catch_up;
+mod course;
 mod cron;
 mod days;
 mod describe;
@@ -8,10 +10,14 @@ mod error;
 mod field;
 mod grid;
 pub mod jitter;
+pub mod missed;
 mod once;
+pub mod overlap;
+pub mod steady_clock;
 mod timing;
 pub mod zone;
 
+pub use course::Course;
 pub use cron::{Cron, Pace};
 pub use dst::Dst;
 pub use error::{Fault, ScheduleError};
