@@ -44,6 +44,7 @@ mod session;
 mod settle;
 pub mod shared;
 mod signals;
+mod starts;
 pub mod stats;
 mod step_aside;
 mod takeover;
