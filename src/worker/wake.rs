@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering;
 
 use pgrx::prelude::*;
 
+use super::failpoint;
 use super::latch::{my_database, set_latch_of};
+use super::queued;
 use super::shared::{self, Ask, Database, wanted};
-use super::{failpoint, queued, step_aside};
+use super::step_aside;
 
 /// Reasons to wake a dispatcher, as bits.
 pub mod reason {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
 
 use pgrx::prelude::*;
 
-use super::latch::{my_database, my_pid, set_latch_of};
-use super::shared::{database, shared};
+use crate::worker::latch::{my_database, my_pid, set_latch_of};
+use crate::worker::shared::{database, shared};
 
 /// A process that runs a command.
 pub struct Seat {

@@ -3,22 +3,30 @@
 //! Runs on the main thread of a dispatcher. What is read and written is one short transaction of its own, and only when
 //! there is a reason for one.
 
+mod command;
+mod execute;
+pub(in crate::worker) mod living;
+mod parsed;
+mod process;
+mod starts;
+
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use super::command::{Order, limit_of};
-use super::command_process::Process;
-use super::identity::Login;
-use super::latch::my_database;
-use super::starts::Starts;
-use super::turn::Dispatcher;
-use super::{house, report};
 use crate::domain::command::{MOST_STARTS, Start, Verdict, after_failure};
 use crate::error::Error;
 use crate::store::commands::{self, Candidate, Open, Stage, Whose};
 use crate::store::due;
 use crate::store::runs::{self, End, Slot};
+use crate::worker::commands::command::{Order, limit_of};
+use crate::worker::commands::process::Process;
+use crate::worker::commands::starts::Starts;
+use crate::worker::house;
+use crate::worker::identity::Login;
+use crate::worker::latch::my_database;
+use crate::worker::report;
+use crate::worker::turn::Dispatcher;
 
 /// How soon it is tried again to start a process, or to read the tables.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -48,7 +56,7 @@ enum Ended {
 
 impl Dispatcher {
     /// Looks after the commands: forgets those that are over, ends those that are to end, and starts those that are due.
-    pub(super) fn look_after_commands(&mut self, now: SystemTime) {
+    pub(in crate::worker) fn look_after_commands(&mut self, now: SystemTime) {
         if self.stopping {
             return;
         }
