@@ -13,10 +13,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
-use crate::store::due;
-use crate::store::open_runs::CallEnd;
 use crate::store::progress::Ending;
-use crate::store::runs::Slot;
+use crate::store::schedules::due;
+use crate::store::schedules::open_runs::CallEnd;
+use crate::store::schedules::runs::Slot;
 use crate::store::transaction::Aborted;
 use crate::worker::house::in_place;
 use crate::worker::report;

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::datum::Jsonb;
-use super::queue::{self, NewCall};
-use super::statement::statements;
-use super::table;
-use super::time::to_moment;
 use crate::error::Error;
+use crate::store::datum::Jsonb;
+use crate::store::queue::{self, NewCall};
+use crate::store::statement::statements;
+use crate::store::table;
+use crate::store::time::to_moment;
 
 /// The slot of a schedule, which can be run once.
 #[derive(Clone, Copy, Debug, PartialEq)]
