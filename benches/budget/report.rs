@@ -31,6 +31,8 @@ pub enum Budget {
     AtMost(f64),
     /// No more than the limit itself.
     Within,
+    /// No line of the budget: shown because it is worth knowing.
+    None,
 }
 
 impl Report {
@@ -88,6 +90,7 @@ impl Row {
             Budget::AtLeast(times) => self.measured >= self.limit * times,
             Budget::AtMost(times) => self.measured <= self.limit * times,
             Budget::Within => self.measured <= self.limit,
+            Budget::None => true,
         }
     }
 
@@ -96,12 +99,17 @@ impl Row {
             Budget::AtLeast(times) => format!(">= {times}"),
             Budget::AtMost(times) => format!("<= {times}"),
             Budget::Within => "<= limit".to_owned(),
+            Budget::None => "none".to_owned(),
         }
     }
 
     fn line(&self) -> String {
         let ratio = self.ratio().map_or_else(String::new, |ratio| format!("{ratio:.3}"));
-        let met = if self.met() { "met" } else { "MISSED" };
+        let met = match self.budget {
+            Budget::None => "-",
+            _ if self.met() => "met",
+            _ => "MISSED",
+        };
         let (measured, limit) = (number(self.measured), number(self.limit));
         let (name, budget) = (self.name, self.budget());
         format!("{name:<24} {measured:>12} {limit:>12} {ratio:>7}  {budget:<10} {met:<6} {} ({})", self.what, self.unit)

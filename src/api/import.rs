@@ -112,6 +112,10 @@ fn take_over(job: &Job, wish: Wish) -> Result<Told, Error> {
     if let Some(ignored) = taken.ignored {
         told.notes.push(format!("pg_cron ignores what stands behind the schedule: {ignored}"));
     }
+    if !job.has_access {
+        let grant = format!("select edge.grant_access({})", quoted(&job.owner));
+        told.notes.push(format!("role \"{}\" has no access: {grant}", job.owner));
+    }
     // What is wrong with one job is told of it, and the others are taken over.
     if let Err(error) = import(job, role, wish, &mut told) {
         told.action = "skipped";

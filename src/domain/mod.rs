@@ -33,5 +33,6 @@ pub mod retry_policy;
 pub mod schedule;
 pub mod seal;
 pub mod signature;
+pub mod stream;
 pub mod tally;
 pub mod text;

@@ -95,12 +95,6 @@ statements! {
         update edge_store.schedule_run set state = 'waiting', pid = null, retry_at = $3, sqlstate = $4, error = $5
         where schedule_id = $1 and scheduled_for = $2 and finished_at is null";
 
-    DISABLE(INT8OID, TEXTOID) = "
-        update edge_store.schedule
-        set active = false, due_at = null, next_run_at = null, note = $2, noted_by = 'pg_edge',
-            updated_at = pg_catalog.clock_timestamp()
-        where id = $1 and active";
-
     OPEN() = "
         select run.schedule_id, run.scheduled_for, run.run_id, run.state = 'running', run.cancel_asked, run.retry_at,
                schedule.timeout_ms, run.attempts, schedule.max_attempts
@@ -109,21 +103,33 @@ statements! {
           and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)
           and (schedule.id is null or schedule.kind = 's')";
 
-    // The runs of a schedule are made one after the other, in their order, unless they may overlap.
+    // The runs of a schedule are made one after the other, in their order, unless they may overlap. So of each schedule with
+    // open runs only the first is looked at, however many there are; the schedules are found by walking the index.
     CANDIDATES(INT8ARRAYOID, TIMESTAMPTZOID, INT8OID) = "
+        with recursive its as (
+            (select schedule_id as id from edge_store.schedule_run
+             where finished_at is null and call_id is null order by schedule_id limit 1)
+            union all
+            select (select run.schedule_id from edge_store.schedule_run as run
+                    where run.finished_at is null and run.call_id is null and run.schedule_id > its.id
+                    order by run.schedule_id limit 1)
+            from its where its.id is not null
+        )
         select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null,
                role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms
-        from edge_store.schedule_run as run
-        left join edge_store.schedule on schedule.id = run.schedule_id
+        from its
+        left join edge_store.schedule on schedule.id = its.id
         left join pg_catalog.pg_roles as role on role.oid = schedule.owner
-        where run.finished_at is null and run.call_id is null and run.state = 'waiting' and not run.cancel_asked
-          and run.run_id <> all ($1)
-          and (run.retry_at is null or run.retry_at <= $2)
-          and (schedule.id is null or schedule.kind = 's')
-          and (schedule.id is null or schedule.overlap = 'allow' or not exists (
-                  select from edge_store.schedule_run as other
-                  where other.schedule_id = run.schedule_id and other.finished_at is null
-                    and (other.run_id < run.run_id or other.state = 'running') and other.run_id <> run.run_id))
+        cross join lateral (
+            select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
+                      as may_begin
+            from edge_store.schedule_run as open
+            where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
+              and (coalesce(schedule.overlap, '') <> 'allow'
+                   or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
+            order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
+        ) as run
+        where run.may_begin and (schedule.id is null or schedule.kind = 's')
         order by run.run_id limit $3";
 }
 
@@ -170,14 +176,6 @@ pub fn try_again(slot: Slot, at: SystemTime, sqlstate: Option<&str>, error: &str
         let args =
             [slot.schedule.into(), slot.scheduled_for.into(), to_timestamp(at).into(), sqlstate.into(), error.into()];
         TRY_AGAIN.with(|statement| statement.write(client, &args))?;
-        Ok(())
-    })
-}
-
-/// Makes no more runs of a schedule, and says why.
-pub fn disable(schedule: i64, note: &str) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        DISABLE.with(|statement| statement.write(client, &[schedule.into(), note.into()]))?;
         Ok(())
     })
 }

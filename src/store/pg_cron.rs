@@ -24,6 +24,8 @@ pub struct Job {
     pub owner: String,
     /// `None` where there is no such role any more.
     pub role: Option<pg_sys::Oid>,
+    /// Whether that role may use pg_edge.
+    pub has_access: bool,
 }
 
 /// The database that a job runs in.
@@ -40,7 +42,8 @@ statements! {
 
     JOBS(TEXTOID) = "
         select job.id, named.name, job.schedule, job.timezone, job.active, job.target, job.database::pg_catalog.text,
-               job.database operator(pg_catalog.=) pg_catalog.current_database(), job.owner::pg_catalog.text, pg_roles.oid
+               job.database operator(pg_catalog.=) pg_catalog.current_database(), job.owner::pg_catalog.text, pg_roles.oid,
+               pg_catalog.has_schema_privilege(pg_roles.oid, 'edge', 'usage')
         from edge.all_schedules as job
         left join pg_catalog.pg_roles on pg_roles.rolname operator(pg_catalog.=) job.owner,
              lateral (select coalesce(job.name, 'cron job ' operator(pg_catalog.||) job.id::pg_catalog.text)) as named (name)
@@ -83,6 +86,7 @@ fn job(row: &SpiHeapTupleData<'_>) -> Result<Job, Error> {
         database: if here { Place::Here } else { Place::Elsewhere(database) },
         owner: row.get(9)?.ok_or(Error::Malformed)?,
         role: row.get(10)?,
+        has_access: row.get(11)?.unwrap_or(false),
     })
 }
 

@@ -26,13 +26,12 @@ const CHANGES_IN_NAME: usize = 64;
 pub struct PgZone(NonNull<pg_sys::pg_tz>);
 
 statements! {
-    // Reads every file of the tables, which takes as long as a small query; so each name is asked for once a process.
-    CANONICAL(TEXTOID) = "
-        select name from pg_catalog.pg_timezone_names where lower(name) = lower($1) limit 1";
+    // Reads every file of the tables, which takes tens of milliseconds.
+    NAMES() = "select name from pg_catalog.pg_timezone_names";
 }
 
 thread_local! {
-    /// Names that there are, in lower case, and how they are spelled.
+    /// The names that there are, in lower case, and how they are spelled: read once in the life of a process.
     static KNOWN: RefCell<HashMap<String, String>> = RefCell::new(HashMap::new());
 }
 
@@ -40,17 +39,18 @@ thread_local! {
 /// Postgres takes elsewhere, stand for an offset and know nothing of the changes of any place.
 pub fn canonical(name: &str) -> Result<Option<String>, Error> {
     let key = name.to_ascii_lowercase();
-    if let Some(known) = KNOWN.with_borrow(|known| known.get(&key).cloned()) {
-        return Ok(Some(known));
+    if KNOWN.with_borrow(|known| known.is_empty()) {
+        let names = names()?;
+        KNOWN.with_borrow_mut(|known| known.extend(names.into_iter().map(|name| (name.to_ascii_lowercase(), name))));
     }
-    let found = Spi::connect(|client| {
-        let mut rows = CANONICAL.with(|statement| statement.read(client, &[name.into()]))?;
-        Ok::<_, Error>(rows.next().map(|row| row.get::<String>(1)).transpose()?.flatten())
-    })?;
-    if let Some(found) = &found {
-        KNOWN.with_borrow_mut(|known| known.insert(key, found.clone()));
-    }
-    Ok(found)
+    Ok(KNOWN.with_borrow(|known| known.get(&key).cloned()))
+}
+
+fn names() -> Result<Vec<String>, Error> {
+    Spi::connect(|client| {
+        let rows = NAMES.with(|statement| statement.read(client, &[]))?;
+        rows.map(|row| row.get::<String>(1)?.ok_or(Error::Malformed)).collect()
+    })
 }
 
 impl PgZone {

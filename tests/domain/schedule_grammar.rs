@@ -123,6 +123,12 @@ fn a_refusal_names_the_field_and_what_would_be_right() {
 }
 
 #[test]
+fn a_range_that_ends_on_sunday_is_told_how_to_be_written() {
+    let said = refusal("0 0 * * sat-Sun");
+    assert!(said.contains("the range sat-Sun in it, but Sunday is day 0 and begins the week; write 6-7: "), "{said}");
+}
+
+#[test]
 fn what_no_cron_takes_is_refused() {
     for (text, field) in [
         ("1, * * * *", "minute"),
@@ -161,6 +167,7 @@ fn what_no_cron_takes_is_refused() {
         ("0 0 1 dec-jan *", "month"),
         ("0 0 * * 8", "day-of-week"),
         ("0 0 * * fri-mon", "day-of-week"),
+        ("0 0 * * fri-sun", "day-of-week"),
         ("0 0 * * 5#0", "day-of-week"),
         ("0 0 * * 5#6", "day-of-week"),
         ("0 0 * * 5#", "day-of-week"),

@@ -23,7 +23,7 @@ pub struct Table {
 impl Table {
     /// The zone of that name.
     pub fn named(name: &str) -> &'static Self {
-        *ZONES.lock().unwrap().entry(name.to_owned()).or_insert_with(|| {
+        ZONES.lock().unwrap().entry(name.to_owned()).or_insert_with(|| {
             let zone = DATABASE.get(name).unwrap_or_else(|error| panic!("{name}: {error}"));
             Box::leak(Box::new(Self::of(&zone)))
         })

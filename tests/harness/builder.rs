@@ -6,10 +6,13 @@ use std::path::Path;
 use super::cluster::Cluster;
 use super::{extension, run_dir, template};
 
+const PRELOADED: &str = "shared_preload_libraries";
+
 /// What a cluster is to be like before it starts.
 #[derive(Default)]
 pub struct ClusterBuilder {
     settings: Vec<(String, String)>,
+    libraries: Vec<String>,
     bare: bool,
     open_files: Option<u32>,
     own_clock: bool,
@@ -20,6 +23,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another extension's library that the server loads when it starts, beside ours.
+    #[must_use]
+    pub fn preload(mut self, library: &str) -> Self {
+        self.libraries.push(library.to_owned());
         self
     }
 
@@ -58,6 +68,11 @@ impl ClusterBuilder {
             settings.extend_from_slice(extension::settings());
             // The peers of tests listen on loopback addresses, which are refused by default.
             settings.push(("pg_edge.allowed_networks".to_owned(), "127.0.0.0/8, ::1/128".to_owned()));
+        }
+        if !self.libraries.is_empty() {
+            let ours = settings.iter().filter(|(name, _)| name == PRELOADED).map(|(_, value)| value.clone());
+            let all: Vec<String> = ours.chain(self.libraries).collect();
+            settings.push((PRELOADED.to_owned(), all.join(",")));
         }
         settings.extend(self.settings);
         let dir = run_dir::next_cluster();

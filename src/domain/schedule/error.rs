@@ -97,6 +97,14 @@ pub enum Fault {
     /// A range that ends before it begins.
     #[error("has the range {0} in it, which ends before it begins")]
     Reversed(String),
+    /// `fri-sun`.
+    #[error("has the range {range} in it, but Sunday is day 0 and begins the week; write {instead}")]
+    ToSunday {
+        /// As it was written.
+        range: String,
+        /// The same days, with Sunday as day 7.
+        instead: String,
+    },
     /// `1/20`.
     #[error("has a step in \"{0}\" but no range that it goes through, which would be * or a range such as {1}")]
     StepAlone(String, String),

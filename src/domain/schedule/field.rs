@@ -103,7 +103,12 @@ impl Field {
             }
         };
         if first > last {
-            return Err(Fault::Reversed(range.to_owned()));
+            return Err(match range.split_once('-') {
+                Some((_, end)) if end.eq_ignore_ascii_case("sun") => {
+                    Fault::ToSunday { range: range.to_owned(), instead: format!("{first}-7") }
+                }
+                _ => Fault::Reversed(range.to_owned()),
+            });
         }
         let step = step.map_or(Ok(1), step_of)?;
         Ok((first..=last).step_by(step).fold(0, |bits, value| bits | 1 << value))

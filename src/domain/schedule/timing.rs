@@ -2,7 +2,7 @@
 
 use super::cron::{Cron, Pace};
 use super::once::Once;
-use super::zone::Zone;
+use super::zone::{Span, Zone};
 use super::{Dst, Schedule};
 use crate::domain::moment::Moment;
 
@@ -51,10 +51,11 @@ impl Timing<'_> {
             let span = self.zone.span(at);
             let offset = i64::from(span.offset);
             let slot = cron.fits_from(at.checked_add(offset)?)? - offset;
-            match span.until {
-                Some(until) if slot >= until => at = until,
-                _ => return Some(slot),
+            let ends = end_of(span, at);
+            if slot < ends {
+                return Some(slot);
             }
+            at = ends;
         }
         None
     }
@@ -72,7 +73,7 @@ impl Timing<'_> {
             let first = begin.checked_add(offset)?;
             let due = if begin < from { shown.max(from.checked_add(offset)?) } else { shown };
             let due = if self.dst == Dst::Skip { due.max(first) } else { due };
-            let ends = span.until.unwrap_or(i64::MAX);
+            let ends = end_of(span, begin);
             if ends > from {
                 let slot = (cron.fits_from(due)? - offset).max(begin);
                 if slot < ends {
@@ -97,10 +98,17 @@ impl Timing<'_> {
             let span = self.zone.span(begin);
             let offset = Moment::from_seconds(i64::from(span.offset)).micros();
             let moment = Moment::from_micros(clock.micros().saturating_sub(offset)).max(Moment::from_seconds(begin));
-            match span.until {
-                Some(until) if moment >= Moment::from_seconds(until) => begin = until,
-                _ => return moment,
+            let ends = end_of(span, begin);
+            if moment < Moment::from_seconds(ends) || ends == i64::MAX {
+                return moment;
             }
+            begin = ends;
         }
     }
+}
+
+/// When the span ends that holds at this second. One that is said to have ended already lasts for ever: no table of zones,
+/// however broken, keeps a search from coming to its end.
+fn end_of(span: Span, at: i64) -> i64 {
+    span.until.filter(|until| *until > at).unwrap_or(i64::MAX)
 }

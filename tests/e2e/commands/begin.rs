@@ -1,6 +1,6 @@
 //! When a command begins: in which order, how many at once, and what is in the way.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::World;
 use crate::harness::cluster::SERVER_DEADLINE;
@@ -103,7 +103,7 @@ async fn a_run_whose_owner_is_gone_fails_and_stops_its_schedule() {
     let schedule = world.schedule("ada", "s", "select 1").await;
     world.alter(schedule, "due_at = now() + '1 day', next_run_at = now() + '1 day'").await;
     let run = world.note_due(schedule).await;
-    world.db().exec("drop role ada").await;
+    world.db().exec("drop owned by ada; drop role ada").await;
     world.wake().await;
     assert_eq!(world.end(run).await, "failed|||the role that owns its schedule no longer exists");
     let row = "select format('%s|%s|%s|%s|%s', active, due_at, next_run_at, note, noted_by) from edge_store.schedule";
@@ -154,4 +154,29 @@ async fn nothing_is_read_or_written_while_no_command_waits() {
         world.db().one::<i64>(reads).await == before
     };
     eventually("the tables are let alone", SERVER_DEADLINE, settled).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_queue_of_one_schedule_is_in_nobody_elses_way() {
+    let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "2")).await;
+    let long = world.schedule("postgres", "long", WAITS).await;
+    world.db().exec("select pg_advisory_lock(7)").await;
+    let first = world.due(long).await;
+    world.reaches(first, "running").await;
+    world
+        .db()
+        .exec(&format!(
+            "insert into edge_store.schedule_run (schedule_id, scheduled_for, run_id, owner, name, origin, state)
+             select {long}, timestamptz '2020-01-01' + number * interval '1 min', nextval('edge_store.run_id'), 10, 'long', 'b',
+                    'waiting'
+             from generate_series(1, 20000) as number"
+        ))
+        .await;
+    let began = Instant::now();
+    for number in 0..10 {
+        assert_eq!(world.run(&format!("short {number}"), "select 1").await, "succeeded|1||");
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+    world.db().exec("select edge.unschedule('long', cancel => true)").await;
+    assert!(world.end(first).await.starts_with("cancelled||57014"));
 }

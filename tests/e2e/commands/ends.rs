@@ -165,3 +165,38 @@ async fn a_schedule_that_somebody_has_locked_delays_nothing_but_its_own_ends() {
     assert_eq!(world.end(run).await, "succeeded|1||");
     assert_eq!(world.end(unwanted).await, "cancelled|||it was cancelled before it began");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unschedule_ends_a_command_when_asked_and_only_then() {
+    let world = World::start().await;
+    let stays = world.schedule("postgres", "stays", "select pg_sleep(2)").await;
+    let goes = world.schedule("postgres", "goes", SLEEPS).await;
+    let (first, second) = (world.due(stays).await, world.due(stays).await);
+    let (third, fourth) = (world.due(goes).await, world.due(goes).await);
+    world.reaches(first, "running").await;
+    world.reaches(third, "running").await;
+    world.db().exec("select edge.unschedule('stays'), edge.unschedule('goes', cancel => true)").await;
+    assert_eq!(world.end(third).await, "cancelled||57014|canceling statement due to user request");
+    assert_eq!(world.end(first).await, "succeeded|1||");
+    for run in [second, fourth] {
+        assert!(world.end(run).await.starts_with("cancelled|||"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_may_cancel_its_last_command_for_the_next_one() {
+    let world = World::start().await;
+    world.db().exec("select edge.schedule('s', '* * * * * *', 'select pg_sleep(3600)', overlap => 'cancel')").await;
+    let cancelled = "select count(*) from edge_store.schedule_run where state = 'cancelled' and started_at is not null";
+    eventually("several commands were cancelled", SERVER_DEADLINE, || async {
+        world.db().one::<i64>(cancelled).await >= 2
+    })
+    .await;
+    world.db().exec("select edge.unschedule('s', cancel => true)").await;
+    eventually("nothing is left", SERVER_DEADLINE, || async {
+        world.db().one::<i64>("select count(*) from edge_store.schedule_run where finished_at is null").await == 0
+    })
+    .await;
+    let others = "select count(*) from edge_store.schedule_run where state not in ('cancelled', 'skipped')";
+    assert_eq!(world.db().one::<i64>(others).await, 0);
+}

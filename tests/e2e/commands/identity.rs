@@ -176,3 +176,73 @@ async fn a_notification_reaches_those_who_listen() {
     let heard = world.db().next_notification().await;
     assert_eq!((heard.channel(), heard.payload()), ("news", "extra"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_watches_over_the_sessions_of_a_role_watches_over_its_commands() {
+    let world = world_of(&[("ada", "login"), ("bob", "nologin")]).await;
+    world
+        .db()
+        .exec(
+            "alter role all set session_preload_libraries = 'auto_explain';
+             alter role all set auto_explain.log_min_duration = 0;
+             alter role all set auto_explain.log_format = 'json';
+             alter role ada set log_statement = 'ddl';
+             alter role bob set log_statement = 'ddl'",
+        )
+        .await;
+    for role in ["ada", "bob"] {
+        let command = format!("create table public.of_{role} (n int); insert into public.of_{role} values (12345)");
+        assert_eq!(run_as(&world, role, "s", &command).await, "succeeded|1||");
+        let log = world.scene.cluster.log();
+        let explained = format!("\"Relation Name\": \"of_{role}\"");
+        assert!(log.contains(&explained), "{role}: {log}");
+        let logged = format!("command, statement: create table public.of_{role}");
+        assert_eq!(log.matches(&logged).count(), 1, "{role}: {log}");
+        let end = run_as(&world, role, "no ddl", "select 54321").await;
+        assert_eq!(end, "succeeded|1||");
+        assert!(!world.scene.cluster.log().contains("statement: select 54321"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_sets_a_secret_leaves_no_trace_of_it_in_the_log() {
+    let world = World::start().await;
+    world.db().exec("alter role postgres set log_statement = 'all'").await;
+    for (name, last) in [("well", "select 1"), ("badly", "select 1/0")] {
+        world.run(name, &format!("select edge.set_secret('token', 'sesame-open'); commit; {last}")).await;
+    }
+    let log = world.scene.cluster.log();
+    assert!(log.contains("was hidden by pg_edge"), "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("sesame-open")).collect();
+    assert_eq!(lines, Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_cannot_log_in_can_do_in_a_command_what_others_can() {
+    let world = world_of(&[("bob", "nologin")]).await;
+    world.db().exec("grant temporary, create on database postgres to bob").await;
+    for (name, command) in [
+        (
+            "makes",
+            "create schema mine; create table mine.t (n int primary key); create table mine.u (n int references mine.t)",
+        ),
+        ("fills", "insert into mine.t values (1), (2); insert into mine.u values (1)"),
+        ("vacuums", "vacuum analyze mine.t"),
+        ("indexes", "create index concurrently on mine.t (n)"),
+        ("loops", "do $$ begin for i in 11..13 loop insert into mine.t values (i); commit; end loop; end $$"),
+        ("blocks", "begin; insert into mine.t values (21); commit; begin; insert into mine.t values (22); rollback"),
+        ("keeps", "create temp table kept as select 1 as n; prepare p as select 2; commit; execute p; drop table kept"),
+        ("refreshes", "create materialized view mine.m as select * from mine.t; refresh materialized view mine.m"),
+        ("defines", "create function mine.f() returns name language sql security definer as 'select current_user'"),
+        ("calls", "select 1 / (case when mine.f() = 'bob' then 1 else 0 end)"),
+        ("discards", "discard plans"),
+    ] {
+        let end = run_as(&world, "bob", name, command).await;
+        assert!(end.starts_with("succeeded|"), "{command}: {end}");
+    }
+    assert_eq!(world.db().column::<i32>("select n from mine.t order by n").await, [1, 2, 11, 12, 13, 21]);
+    let owners = "select distinct relowner::regrole::text from pg_class where relnamespace = 'mine'::regnamespace";
+    assert_eq!(world.db().column::<String>(owners).await, ["bob"]);
+    let stranger = run_as(&world, "bob", "strays", "create table public.who2 as select * from pg_authid").await;
+    assert!(stranger.starts_with("failed||42501"), "{stranger}");
+}

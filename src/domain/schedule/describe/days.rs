@@ -21,7 +21,7 @@ const MONTHS: [&str; 13] = [
     "December",
 ];
 const COUNTED: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
-const ALL_DAYS: u32 = u32::MAX & !1;
+const ALL_DAYS: u32 = !1;
 const ALL_WEEKDAYS: u8 = 0x7f;
 const ALL_MONTHS: u16 = 0x1ffe;
 

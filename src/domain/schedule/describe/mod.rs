@@ -35,8 +35,8 @@ fn by_the_clock(cron: &Cron) -> String {
 fn interval(grid: Grid) -> String {
     let seconds = grid.seconds();
     let (number, unit) = match seconds {
-        _ if seconds % 3600 == 0 => (seconds / 3600, "hour"),
-        _ if seconds % 60 == 0 => (seconds / 60, "minute"),
+        _ if seconds.is_multiple_of(3600) => (seconds / 3600, "hour"),
+        _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
         _ => (seconds, "second"),
     };
     words::every(number, unit)

@@ -1,0 +1,170 @@
+//! The event stream format of the WHATWG HTML standard (9.2.5 and 9.2.6), read from chunks of any size.
+//!
+//! Whoever reads a stream wants each event as soon as it is complete, however the network cut it: in the middle of a
+//! line, of a line end, or of a character. Each byte is looked at once and copied at most twice, and what is kept between
+//! two chunks never grows beyond the largest event that is allowed.
+
+use std::time::Duration;
+
+use super::TooLarge;
+
+/// One event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The event's type; `message` where it names none.
+    pub kind: String,
+    /// Its data lines, with newlines between them.
+    pub data: String,
+    /// The last id that the stream has named, which need not be this event's own.
+    pub id: Option<String>,
+}
+
+/// Reads a stream.
+#[derive(Debug)]
+pub struct Parser {
+    most: usize,
+    line: Vec<u8>,
+    /// What the line now being read is.
+    within: Within,
+    /// The last byte was a CR, which has ended a line already; an LF right after it belongs to it.
+    after_cr: bool,
+    kind: String,
+    data: String,
+    /// The id that the present block names; it counts once the block ends, with or without data.
+    id: Option<String>,
+    last_id: Option<String>,
+    retry: Option<Duration>,
+}
+
+/// Where in a stream the next byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// In its very first line, which may begin with a byte order mark.
+    FirstLine,
+    Line,
+    /// In a comment, of which nothing is kept however long it is.
+    Comment,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Parser {
+    /// At the beginning of a stream whose events have `most` bytes each at most.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            line: Vec::new(),
+            within: Within::FirstLine,
+            after_cr: false,
+            kind: String::new(),
+            data: String::new(),
+            id: None,
+            last_id: None,
+            retry: None,
+        }
+    }
+
+    /// Reads on. Events that are complete go to `events`. What is left of an unfinished one when the stream ends is
+    /// no event, as the standard has it.
+    pub fn feed(&mut self, mut chunk: &[u8], events: &mut Vec<Event>) -> Result<(), TooLarge> {
+        while !chunk.is_empty() {
+            if std::mem::take(&mut self.after_cr) && chunk[0] == b'\n' {
+                chunk = &chunk[1..];
+                continue;
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
+                return self.keep(chunk);
+            };
+            self.keep(&chunk[..end])?;
+            self.after_cr = chunk[end] == b'\r';
+            self.end_line(events)?;
+            chunk = &chunk[end + 1..];
+        }
+        Ok(())
+    }
+
+    /// How long the stream asks to wait before it is asked for again.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// The id to go on from, as far as events have been complete.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// Keeps a part of a line.
+    fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
+        if self.within == Within::Comment {
+            return Ok(());
+        }
+        if self.line.is_empty() && part.first() == Some(&b':') {
+            self.within = Within::Comment;
+            return Ok(());
+        }
+        if self.line.len() + part.len() + self.data.len() > self.most + LONGEST_FIELD_NAME {
+            return Err(TooLarge { most: self.most });
+        }
+        self.line.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn end_line(&mut self, events: &mut Vec<Event>) -> Result<(), TooLarge> {
+        let mut line = std::mem::take(&mut self.line);
+        let read = match self.within {
+            Within::Comment => Ok(()),
+            Within::FirstLine => self.read_line(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line), events),
+            Within::Line => self.read_line(&line, events),
+        };
+        self.within = Within::Line;
+        line.clear();
+        self.line = line;
+        read
+    }
+
+    fn read_line(&mut self, line: &[u8], events: &mut Vec<Event>) -> Result<(), TooLarge> {
+        if line.is_empty() {
+            self.dispatch(events);
+            return Ok(());
+        }
+        let (name, value) = match line.iter().position(|byte| *byte == b':') {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (line, &b""[..]),
+        };
+        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        match name {
+            b"data" => {
+                if self.data.len() + value.len() > self.most {
+                    return Err(TooLarge { most: self.most });
+                }
+                self.data.push_str(&value);
+                self.data.push('\n');
+            }
+            b"event" => self.kind = value.into_owned(),
+            b"id" if !value.contains('\0') => self.id = Some(value.into_owned()),
+            b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.retry = Some(Duration::from_millis(value.parse().unwrap_or(u64::MAX)));
+            }
+            // Another field means nothing, nor does a comment in the first line.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A block has ended. Without data it is no event, but its id counts.
+    fn dispatch(&mut self, events: &mut Vec<Event>) {
+        if let Some(id) = self.id.take() {
+            self.last_id = Some(id).filter(|id| !id.is_empty());
+        }
+        let kind = std::mem::take(&mut self.kind);
+        let mut data = std::mem::take(&mut self.data);
+        if data.pop().is_none() {
+            return;
+        }
+        let kind = if kind.is_empty() { "message".to_owned() } else { kind };
+        events.push(Event { kind, data, id: self.last_id.clone() });
+    }
+}
+
+/// A line is longer than its value by a field's name, a colon and a space.
+const LONGEST_FIELD_NAME: usize = 64;

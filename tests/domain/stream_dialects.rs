@@ -1,0 +1,107 @@
+//! What the events of language models mean.
+
+use pg_edge::domain::stream::dialect::Dialect;
+use pg_edge::domain::stream::follower::{Ended, Follower};
+use serde_json::{Value, json};
+
+/// Follows a stream of data lines; gives its text, and the follower.
+fn follow(stream: &[&str]) -> (String, Follower) {
+    let mut follower = Follower::default();
+    let text = stream.iter().filter_map(|data| {
+        let json = serde_json::from_str::<Value>(data).ok();
+        follower.read(data, json.as_ref())
+    });
+    (text.collect(), follower)
+}
+
+const ANTHROPIC: [&str; 7] = [
+    r#"{"type":"message_start","message":{"role":"assistant","usage":{"input_tokens":25,"output_tokens":1}}}"#,
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    r#"{"type":"ping"}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":", Ada"}}"#,
+    r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}"#,
+    r#"{"type":"message_stop"}"#,
+];
+
+#[test]
+fn each_dialect_has_its_text_its_last_event_and_its_count_of_tokens() {
+    let openai_chat = [
+        r#"{"object":"chat.completion.chunk","choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+        r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"Hello"}}]}"#,
+        r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":", Ada"}}]}"#,
+        r#"{"object":"chat.completion.chunk","choices":[],"usage":{"total_tokens":9}}"#,
+        "[DONE]",
+    ];
+    let openai_responses = [
+        r#"{"type":"response.created","response":{"usage":null}}"#,
+        r#"{"type":"response.output_text.delta","delta":"Hello"}"#,
+        r#"{"type":"response.output_text.delta","delta":", Ada"}"#,
+        r#"{"type":"response.completed","response":{"usage":{"total_tokens":9}}}"#,
+    ];
+    let gemini = [
+        r#"{"candidates":[{"content":{"parts":[{"text":"thinking","thought":true}]}}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"Hel"},{"text":"lo"}]}}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":", Ada"}]},"finishReason":"STOP"}],"usageMetadata":{"totalTokenCount":9}}"#,
+    ];
+    let ollama = [
+        r#"{"message":{"role":"assistant","content":"Hello"},"done":false}"#,
+        r#"{"message":{"role":"assistant","content":", Ada"},"done":false}"#,
+        r#"{"message":{"role":"assistant","content":""},"done":true,"eval_count":4,"prompt_eval_count":5}"#,
+    ];
+    for (stream, dialect, usage) in [
+        (&ANTHROPIC[..], Dialect::Anthropic, json!({"input_tokens": 25, "output_tokens": 15})),
+        (&openai_chat[..], Dialect::OpenAiChat, json!({"total_tokens": 9})),
+        (&openai_responses[..], Dialect::OpenAiResponses, json!({"total_tokens": 9})),
+        (&gemini[..], Dialect::Gemini, json!({"totalTokenCount": 9})),
+        (&ollama[..], Dialect::Ollama, json!({"prompt_eval_count": 5, "eval_count": 4})),
+    ] {
+        let (text, follower) = follow(stream);
+        assert_eq!(text, "Hello, Ada", "{dialect:?}");
+        assert_eq!(follower.dialect(), Some(dialect));
+        assert_eq!(follower.ended(), Ended::Complete, "{dialect:?}");
+        assert_eq!(follower.usage().cloned().map(Value::Object), Some(usage), "{dialect:?}");
+        let (_, cut) = follow(&stream[..stream.len() - 1]);
+        assert_eq!(cut.ended(), Ended::Truncated, "{dialect:?}");
+    }
+}
+
+#[test]
+fn an_error_in_the_stream_is_its_end() {
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    let begun = [&ANTHROPIC[..4], &[overloaded]].concat();
+    let and_goes_on = [&begun[..], &ANTHROPIC[6..]].concat();
+    for (stream, said) in [
+        (&[overloaded][..], "overloaded_error: Overloaded"),
+        (&begun[..], "overloaded_error: Overloaded"),
+        (&and_goes_on[..], "overloaded_error: Overloaded"),
+        (&[r#"{"error":{"message":"Rate limit","type":"requests","code":null}}"#][..], "requests: Rate limit"),
+        (
+            &[r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"Sorry"}}}"#][..],
+            "server_error: Sorry",
+        ),
+        (&[r#"{"type":"error","code":"ERR","message":"Wrong","param":null}"#][..], "ERR: Wrong"),
+        (&[r#"{"error":{"code":503,"message":"Busy","status":"UNAVAILABLE"}}"#][..], "UNAVAILABLE: Busy"),
+    ] {
+        let (_, follower) = follow(stream);
+        assert_eq!(follower.ended(), Ended::Failed(said.to_owned()), "{stream:?}");
+    }
+}
+
+#[test]
+fn a_stream_of_no_dialect_is_complete_when_it_ends_and_has_no_text() {
+    for stream in
+        [&["tick", "tock"][..], &[r#"{"temperature":21.5}"#], &["{not json"], &["7", "null", "[]", "\"x\""], &[]]
+    {
+        let (text, follower) = follow(stream);
+        assert_eq!((text.as_str(), follower.ended()), ("", Ended::Complete), "{stream:?}");
+        assert_eq!(follower.usage(), None);
+    }
+}
+
+#[test]
+fn malformed_json_within_a_dialect_is_passed_over() {
+    let broken = [&ANTHROPIC[..4], &["{\"type\":\"content_block_de"], &ANTHROPIC[4..]].concat();
+    let (text, follower) = follow(&broken);
+    assert_eq!((text.as_str(), follower.ended()), ("Hello, Ada", Ended::Complete));
+}
