@@ -23,6 +23,7 @@ pub mod progress;
 pub mod queue;
 pub mod recovery;
 pub mod retention;
+mod run;
 pub mod run_history;
 pub mod runs;
 pub mod scan;
