@@ -111,7 +111,7 @@ async fn slots_are_run_once_by_a_standby_that_takes_over_in_the_middle() {
     let db = standby.connect().await;
     super::job::reaches(&db, boot, "succeeded", 1).await;
     db.exec(&format!("delete from edge_store.schedule_run where schedule_id = {boot}")).await;
-    db.exec(&format!("delete from edge_store.request where metadata ->> 'schedule' = 'boot'")).await;
+    db.exec("delete from edge_store.request where metadata ->> 'schedule' = 'boot'").await;
     assert_eq!(scene.peer.count("/boot"), 1, "a promotion is a start");
     let peer = &scene.peer;
     let db = standby.connect().await;
