@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
-use crate::store::open_runs::CallEnd;
 use crate::store::progress::Ending;
-use crate::store::runs::Slot;
+use crate::store::schedules::open_runs::CallEnd;
+use crate::store::schedules::runs::Slot;
 use crate::worker::report;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.

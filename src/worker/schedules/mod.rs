@@ -14,9 +14,9 @@ pub(in crate::worker) use memory::Schedules;
 use memory::{Care, Clocks, MayRun, PAUSE, Stage};
 
 use crate::domain::schedule::steady_clock::SteadyClock;
-use crate::store::due;
-use crate::store::open_runs::CallEnd;
-use crate::store::runs::Slot;
+use crate::store::schedules::due;
+use crate::store::schedules::open_runs::CallEnd;
+use crate::store::schedules::runs::Slot;
 use crate::store::transaction::Aborted;
 use crate::worker::house::in_place;
 use crate::worker::schedules::turn::Done;

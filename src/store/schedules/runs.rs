@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::datum::Jsonb;
-use super::queue::{self, NewCall};
 pub use super::run::{Beginning, Call, End, Made, NewRun, Origin, Slot, Template, Work};
-use super::statement::statements;
-use super::table;
-use super::time::to_moment;
 use crate::error::Error;
+use crate::store::datum::Jsonb;
+use crate::store::queue::{self, NewCall};
+use crate::store::statement::statements;
+use crate::store::table;
+use crate::store::time::to_moment;
 
 statements! {
     INSERT(INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
