@@ -62,7 +62,8 @@ fn each_dialect_has_its_text_its_last_event_and_its_count_of_tokens() {
         assert_eq!(follower.ended(), Ended::Complete, "{dialect:?}");
         assert_eq!(follower.usage().cloned().map(Value::Object), Some(usage), "{dialect:?}");
         let (_, cut) = follow(&stream[..stream.len() - 1]);
-        assert_eq!(cut.ended(), Ended::Truncated, "{dialect:?}");
+        let why = format!("the stream ended without the event that ends one of {}", dialect.name());
+        assert_eq!(cut.ended(), Ended::Truncated(why));
     }
 }
 
