@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::Response;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::attempt::Limits;
@@ -60,6 +61,8 @@ pub(super) async fn read(
     spout.begin(head.clone());
     let mut reader = Reader::new(terms);
     let ended = loop {
+        // A small body may unpack into a large one, all of which is there at once.
+        consume_budget().await;
         match reader.next(&mut response, spout).await {
             Ok(Some(chunk)) => match reader.feed(&chunk, spout) {
                 Ok(()) => {}

@@ -19,5 +19,6 @@ mod retry_policy;
 mod seal;
 mod signature;
 mod stream;
+mod stream_cutting;
 mod stream_dialects;
 mod text;
