@@ -23,6 +23,8 @@ use super::tls_error::about_tls;
 pub(super) enum Phase {
     Head,
     Body,
+    /// More of an answer that is streamed.
+    Stream,
 }
 
 /// The innermost cause of an error, with what was met on the way there.
@@ -56,6 +58,7 @@ pub(super) fn failure(error: &reqwest::Error, phase: Phase, stage: Stage) -> Fai
         _ if error.is_connect() => (FailureClass::Connect, "no connection could be made"),
         (Phase::Body, _) if error.is_decode() => (FailureClass::Protocol, "the response body cannot be read"),
         (Phase::Body, _) => (FailureClass::Protocol, "the response body broke off"),
+        (Phase::Stream, _) => (FailureClass::Protocol, "the stream cannot be read on"),
         (Phase::Head, _) => (FailureClass::Protocol, "no valid response head came"),
     };
     Failure::new(class, format!("{what}: {cause}"))

@@ -98,7 +98,7 @@ impl Reader {
         let silent = silent.filter(|(_, until)| until < end);
         match timeout_at(silent.map_or(*end, |(_, until)| until), response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(cause)) => Err(Stop::Broken(error::failure(&cause, Phase::Body, *stage))),
+            Ok(Err(cause)) => Err(Stop::Broken(error::failure(&cause, Phase::Stream, *stage))),
             Err(_elapsed) => Err(Stop::Late(match silent {
                 Some((idle, _)) => error::idle(idle),
                 None => error::no_end(limits),
