@@ -129,7 +129,7 @@ fn peer(event: &str) -> std::net::SocketAddr {
     super::serve(move |mut stream| {
         let (whole, rest) = (whole.clone(), rest.clone());
         async move {
-            stream.read(&mut [0; 4_096]).await?;
+            let _request = stream.read(&mut [0; 4_096]).await?;
             stream.write_all(HEAD).await?;
             for _ in 0..count / a_chunk {
                 stream.write_all(&whole).await?;

@@ -63,7 +63,7 @@ fn resident() -> usize {
 
 fn peer() -> std::net::SocketAddr {
     super::serve(|mut stream| async move {
-        stream.read(&mut [0; 4_096]).await?;
+        let _request = stream.read(&mut [0; 4_096]).await?;
         stream.write_all(HEAD).await?;
         let mut ticks = tokio::time::interval(BETWEEN);
         for number in 0..EVENTS {

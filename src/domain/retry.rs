@@ -130,11 +130,8 @@ fn after(policy: &RetryPolicy, outcome: &Outcome) -> After {
             After::Retry(Charge::Attempt)
         }
         Outcome::Response(_) => After::Final,
-        Outcome::Streamed(streamed) => match streamed.ended {
-            Ended::Complete => After::Success,
-            // Both come after an event.
-            Ended::Truncated(_) | Ended::Failed(_) => After::Final,
-        },
+        // What is wrong with a stream is known only after an event.
+        Outcome::Streamed(streamed) => streamed.fault().map_or(After::Success, |_| After::Final),
         Outcome::Failure(failure) => after_failure(policy, failure),
     }
 }

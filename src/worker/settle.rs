@@ -176,7 +176,7 @@ fn trace(report: &Report) -> Trace {
     let (error_class, error) = match &report.outcome {
         Outcome::Failure(failure) => (Some(failure.class.name()), Some(failure.message.clone())),
         Outcome::Response(response) if matches!(response.head.status, 200..=299) => (None, None),
-        Outcome::Streamed(_) => (None, None),
+        Outcome::Streamed(streamed) => streamed.fault().map(|(class, why)| (class.name(), why.to_owned())).unzip(),
         Outcome::Response(response) => (
             Some(FailureClass::HttpStatus.name()),
             Some(format!("the peer answered {}", status_line(response.head.status))),

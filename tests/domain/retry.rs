@@ -110,6 +110,8 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Redirect
             | Class::ResponseTooLarge
             | Class::EventTooLarge
+            | Class::Truncated
+            | Class::StreamError
             | Class::InvalidRequest
             | Class::Secret
             | Class::Cancelled
@@ -134,14 +136,17 @@ fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
 
 #[test]
 fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
-    for (ended, verdict, health) in [
-        (Ended::Complete, Verdict::Succeeded, Health::Well),
-        (Ended::Truncated("broke off".to_owned()), Verdict::Failed, Health::Ill),
-        (Ended::Failed("overloaded".to_owned()), Verdict::Failed, Health::Unknown),
+    let (broke_off, overloaded) = (("truncated", "broke off"), ("stream_error", "overloaded"));
+    for (ended, verdict, health, fault) in [
+        (Ended::Complete, Verdict::Succeeded, Health::Well, None),
+        (Ended::Truncated(broke_off.1.to_owned()), Verdict::Failed, Health::Ill, Some(broke_off)),
+        (Ended::Failed(overloaded.1.to_owned()), Verdict::Failed, Health::Unknown, Some(overloaded)),
     ] {
         let outcome = streamed(ended);
         assert_eq!(decide(&RetryPolicy::default(), &tried(1), &outcome, now(), 0.0), verdict, "{outcome:?}");
         assert_eq!(outcome_health(&outcome), health, "{outcome:?}");
+        let Outcome::Streamed(streamed) = &outcome else { panic!("it is a stream") };
+        assert_eq!(streamed.fault().map(|(class, why)| (class.name(), why)), fault);
     }
 }
 
