@@ -39,6 +39,7 @@ stop: ## end what `make run` left up
 .PHONY: test
 test: setup lint ## set up, then every check and every test
 	@echo "== tests without Postgres"
+	@setup/oracles.sh "$(abspath $(TARGET))/oracles"
 	@cargo test --quiet $(ALONE) --lib $(UNIT_TESTS)
 	@cargo test --quiet $(ALONE) --doc
 	@echo "== building the extension for PostgreSQL $(MAJOR), with failpoints"
@@ -46,6 +47,7 @@ test: setup lint ## set up, then every check and every test
 	@echo "== lints of the install script"
 	@setup/pgspot.sh "$(abspath $(TARGET))/pgspot" "$(TEST_STAGE)"
 	@setup/packages.sh node
+	@setup/packages.sh cron
 	@echo "== end-to-end tests on PostgreSQL $(MAJOR)"
 	@PG_EDGE_STAGE="$(TEST_STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo test --quiet $(ALONE) --test e2e $(ARGS)
 	@echo "Everything passed: format, lints (the install script's too), tests without Postgres, end-to-end tests on PostgreSQL $(MAJOR)."

@@ -3,7 +3,7 @@
 # Runs before every build, so it only looks when nothing is missing: no network, no root.
 # PG_CONFIG names the Postgres to build for; by default Debian's 15 is installed and used.
 # "packages.sh python" sees to Python as well, with which a tool of the tests is installed; "packages.sh node" to Node and
-# npm, with which a test verifies signatures.
+# npm, with which a test verifies signatures; "packages.sh cron" to pg_cron for that Postgres, beside which tests run ours.
 set -euo pipefail
 
 pg_config=${PG_CONFIG:?packages.sh needs PG_CONFIG, the path of the pg_config to build for}
@@ -30,6 +30,9 @@ fi
 if [ "${1:-}" = node ]; then
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
+fi
+if [ "${1:-}" = cron ] && [ -x "$pg_config" ]; then
+    [ -f "$("$pg_config" --pkglibdir)/pg_cron.so" ] || missing+=("postgresql-$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')-cron")
 fi
 # A server that somebody else put there counts, as long as it can be built for and started.
 if [ ! -x "$pg_config" ] || [ ! -f "$("$pg_config" --includedir-server)/postgres.h" ] || [ ! -x "$("$pg_config" --bindir)/initdb" ]; then

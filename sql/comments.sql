@@ -40,6 +40,29 @@ comment on view edge.callbacks is 'Your on_complete functions that are still to 
 comment on view edge.callback_errors is 'Errors of on_complete functions. They do not change the call.';
 comment on view edge.queued_per_role is 'How many calls of yours count towards pg_edge.max_queued_per_role, and how many may. Members of pg_monitor see every role. Counted only while the setting is on.';
 
+comment on function edge.schedule is 'Runs SQL by a schedule: 5 cron fields (6 with seconds first), @daily and the like, every 10 seconds, at 2030-12-01 09:00. As the role that says so, each run in a process and a transaction of its own. A schedule of the same name of yours is replaced; one whose times stay as they were goes on where it stood. timezone is the database''s where none is named; dst is vixie, skip or literal; overlap (while a run has not ended) is skip, queue_one, allow or cancel; catchup (of what was missed within catchup_window) is one, skip or all; jitter puts each run off by up to that. Gives the schedule''s number. Errors: 22023, 42601.';
+comment on function edge.schedule_invoke is 'Calls a function of an endpoint by a schedule. The call is that of edge.invoke, the schedule and its options are those of edge.schedule.';
+comment on function edge.schedule_http is 'Calls a URL by a schedule, with a JSON body (none with GET and HEAD). The schedule and its options are those of edge.schedule.';
+comment on function edge.unschedule is 'Drops a schedule of yours. What runs goes on to its end, unless cancel is given; what waits is cancelled. False where there is none of that name. Its runs stay in edge.schedule_runs.';
+comment on function edge.pause_schedule is 'Lets a schedule rest until edge.resume_schedule; the note and who gave it are shown in edge.schedules. Errors: 42704.';
+comment on function edge.resume_schedule is 'Has a schedule run again, from now on: what it missed while it rested is not made up for. Errors: 42704, 22023 where it would never run again.';
+comment on function edge.run_now is 'Runs a schedule now, also a paused one, whatever its plan and its other runs. Gives the id of the call; of a command, that of the run (run_id in edge.schedule_runs). Errors: 42704, 53400 where the role has too many calls.';
+comment on function edge.backfill is 'Queues a run for each slot from one time to another, both included, that has not been run: so it can be repeated. Gives their number. They take place one after the other, unless overlap is allow. Errors: 42704, 22023 for more than 10000 slots, or times that have not come.';
+comment on function edge.next_runs is 'When a schedule would run next after a moment, n times (1 to 1000), in a time zone (the database''s where none is named). Fewer, or none, where it ends.';
+comment on function edge.describe_schedule is 'A schedule in English. Errors: 22023 where it is none.';
+
+comment on function edge.import_pg_cron is 'Takes over the jobs of pg_cron in this database that you may see and whose names are like the pattern; a dry run only tells what it would do. When they run stays as it was (dialect, zone, dst literal); requests of pg_net with constant arguments become calls. Each job is deactivated in pg_cron in the same transaction; where you may not do that, the new schedule is inactive. note says what is to be known. Errors: 55000 where pg_cron is not in this database.';
+comment on view edge.schedules is 'Your schedules: what they run and when, the next run, the last and its real outcome, and why one does not run (note). last_state is that of the last run that has ended.';
+comment on view edge.schedule_runs is 'What became of each slot of your schedules: one row each, also where it was skipped (error says why; slots, how many in a row). state is where the call of the run stands, retries included, or its command; lateness is how long after scheduled_for it was begun. Kept for pg_edge.schedule_history.';
+comment on view edge.all_schedules is 'Your schedules, and the jobs of pg_cron that you may see, where it is in this database.';
+
+comment on function edge_store.schedule_description is 'A schedule in English, or null.';
+comment on function edge_store.pg_cron_jobs is 'The jobs of pg_cron that the caller may see; none where it is not in this database.';
+comment on sequence edge_store.schedule_id is 'Numbers of schedules. Part of a dump.';
+comment on sequence edge_store.run_id is 'Numbers of runs of schedules.';
+comment on table edge_store.schedule is 'Schedules. Part of a dump.';
+comment on table edge_store.schedule_run is 'What became of the slots of schedules that came due.';
+
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
 comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
 

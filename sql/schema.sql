@@ -296,6 +296,9 @@ create table edge_store.schedule_run (
 );
 create index on edge_store.schedule_run (schedule_id, run_id) where finished_at is null;
 create index on edge_store.schedule_run (call_id) where finished_at is null and call_id is not null;
+create index on edge_store.schedule_run (schedule_id, run_id) where finished_at is null and call_id is null;
+create index on edge_store.schedule_run (run_id)
+    where finished_at is null and call_id is null and (state = 'running' or cancel_asked or retry_at is not null);
 create index on edge_store.schedule_run (finished_at) where finished_at is not null;
 
 -- One row: who this database is, and what its dispatcher is told.
@@ -304,7 +307,9 @@ create table edge_store.control (
     -- Where it is another one, this database is a copy: CREATE DATABASE … TEMPLATE copies the queue as well.
     database_oid    oid         not null,
     epoch           integer     not null,
-    paused          boolean     not null
+    paused          boolean     not null,
+    -- The timeline in which a dispatcher last ran: a promoted standby begins another one.
+    timeline        integer
 );
 insert into edge_store.control
 select pg_catalog.gen_random_uuid(), oid, 0, false

@@ -12,6 +12,7 @@ use crate::domain::placeholder::PlaceholderError;
 use crate::domain::profile::UnknownProfile;
 use crate::domain::request::RequestError;
 use crate::domain::retry_policy::PolicyError;
+use crate::domain::schedule::ScheduleError;
 use crate::domain::signature::SignatureError;
 
 /// What SQL users are told.
@@ -75,6 +76,26 @@ pub enum Error {
     NotExecutable(String),
     #[error("on_complete function {0} must take exactly one argument, of type edge.response, and return no set")]
     NotACallback(String),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("schedule \"{name}\" would never run: \"{schedule}\" {why}")]
+    NeverRuns { name: String, schedule: String, why: &'static str },
+    #[error("there are more than {0} slots in that time")]
+    TooManySlots(usize),
+    #[error("schedule \"{0}\" does not exist")]
+    NoSuchSchedule(String),
+    #[error("several roles have a schedule \"{0}\", and you have none")]
+    AmbiguousSchedule(String),
+    #[error("time zone \"{0}\" does not exist")]
+    NoSuchZone(String),
+    #[error("this database's time zone \"{0}\" is not the name of a zone")]
+    NoDefaultZone(String),
+    #[error("the command holds no statement")]
+    NoCommand,
+    #[error("the command cannot be run: {0}")]
+    Command(String),
+    #[error("pg_cron is not in this database")]
+    NoPgCron,
     #[error("pg_edge is not installed in this database")]
     NotInstalled,
     #[error("a table of pg_edge holds a null where there must be a value, or no row where there must be one")]
@@ -94,7 +115,7 @@ impl Error {
     pub fn sqlstate(&self) -> PgSqlErrorCode {
         use PgSqlErrorCode as Code;
         match self {
-            Self::NotPreloaded | Self::NotInstalled => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::NotPreloaded | Self::NotInstalled | Self::NoPgCron => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::Encoding(_) | Self::NotYet(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::NullArgument(_) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Self::OutOfRange { .. }
@@ -105,6 +126,12 @@ impl Error {
             | Self::Policy(_)
             | Self::Placeholder(_)
             | Self::Signature(_)
+            | Self::Schedule(_)
+            | Self::NeverRuns { .. }
+            | Self::TooManySlots(_)
+            | Self::NoSuchZone(_)
+            | Self::NoDefaultZone(_)
+            | Self::NoCommand
             | Self::SecretLength(_)
             | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
@@ -112,9 +139,11 @@ impl Error {
             Self::SecretClosed { .. } | Self::KeyFile { .. } => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::NoRandomness => Code::ERRCODE_SYSTEM_ERROR,
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-            Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) => Code::ERRCODE_UNDEFINED_OBJECT,
+            Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) | Self::NoSuchSchedule(_) => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::QueuedHere(_) | Self::FrozenSnapshot => Code::ERRCODE_INVALID_TRANSACTION_STATE,
             Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::AmbiguousSchedule(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
+            Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,
             Self::NotExecutable(_) | Self::SecretsNotAllowed => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NotACallback(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
             Self::QueueFull { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -155,6 +184,20 @@ impl Error {
             Self::SecretClosed { .. } => {
                 Some("Bring the key back into the file from its backup, or set the secret anew.")
             }
+            Self::NoSuchSchedule(_) => Some("edge.schedules lists those that there are. A name belongs to a role."),
+            Self::AmbiguousSchedule(_) => Some("SET ROLE to the one whose schedule is meant."),
+            Self::NoSuchZone(_) => Some(
+                "pg_timezone_names lists those that there are, such as Europe/Berlin. An offset or an abbreviation will not do: \
+                 it does not know when the clocks are changed.",
+            ),
+            Self::NoDefaultZone(_) => Some(
+                "Name one by timezone => 'Europe/Berlin', say, or with ALTER DATABASE … SET timezone. pg_timezone_names lists \
+                 those that there are.",
+            ),
+            Self::TooManySlots(_) => {
+                Some("Ask for a shorter time, or for one part after the other: no slot is run twice.")
+            }
+            Self::NoPgCron => Some("Its jobs are kept in the database of cron.database_name; import them there."),
             Self::NotEnded(_) => Some("Wait for it, or cancel it first."),
             _ => None,
         };

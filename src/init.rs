@@ -24,11 +24,18 @@ pgrx::extension_sql_file!(
         api::stats::endpoint_stats
     ]
 );
+pgrx::extension_sql_file!("../sql/pg_cron.sql", name = "pg_cron", requires = ["schema"]);
+pgrx::extension_sql_file!(
+    "../sql/schedule_views.sql",
+    name = "schedule_views",
+    requires = ["views", "pg_cron", api::views::schedule_description]
+);
 pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
+        "schedule_views",
         api::control::pause,
         api::control::resume,
         api::control::register_database,
@@ -44,6 +51,7 @@ pgrx::extension_sql_file!(
         api::http::http_patch_async,
         api::http::http_post_async,
         api::http::http_put_async,
+        api::import::import_pg_cron,
         api::invoke::invoke,
         api::outcome::cancel,
         api::outcome::replay,
@@ -52,6 +60,16 @@ pgrx::extension_sql_file!(
         api::outcome::status,
         api::outcome::wait,
         api::retry_policy::retry_policy,
+        api::schedule_control::pause_schedule,
+        api::schedule_control::resume_schedule,
+        api::schedule_control::unschedule,
+        api::schedule_preview::describe_schedule,
+        api::schedule_preview::next_runs,
+        api::schedule_runs::backfill,
+        api::schedule_runs::run_now,
+        api::schedules::schedule,
+        api::schedules::schedule_http,
+        api::schedules::schedule_invoke,
         api::secrets::drop_secret,
         api::secrets::rotate_secret_key,
         api::secrets::set_secret,

@@ -5,7 +5,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, Body, Target, queue};
+use super::call::{Asked, queue};
+use super::request::{Body, Target};
 use crate::store::datum::{Jsonb, RegProc, Text};
 
 /// Queues a POST with a JSON body.

@@ -5,7 +5,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, Body, Target, queue};
+use super::call::{Asked, queue};
+use super::request::{Body, Target};
 use crate::domain::endpoint;
 use crate::error::Error;
 use crate::store::datum::{Jsonb, RegProc, Text};
@@ -51,7 +52,7 @@ fn invoke(
     Ok(queue(asked)?)
 }
 
-fn function(name: Option<Text>, region: Option<Text>) -> Result<Target, Error> {
+pub fn function(name: Option<Text>, region: Option<Text>) -> Result<Target, Error> {
     let name = arguments::required(name, "function_name")?.read("function_name")?;
     let path = endpoint::function_path(&name)?.to_owned();
     let region = region.map(|region| region.read("region")).transpose()?.filter(|region| region != ANY_REGION);

@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use crate::domain::schedule::Schedule;
 use crate::domain::{endpoint, redact, request, text};
 use crate::store::datum::Jsonb;
 use crate::store::owner;
@@ -33,6 +34,12 @@ pub fn redacted_headers(headers: &str) -> Option<Jsonb> {
 #[pg_extern(schema = "edge_store", stable, parallel_restricted)]
 pub fn current_role_oid() -> pg_sys::Oid {
     owner::current_role()
+}
+
+/// A schedule in English, where it can be read.
+#[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
+pub fn schedule_description(schedule: &str) -> Option<String> {
+    Schedule::parse(schedule).ok().map(|schedule| schedule.describe())
 }
 
 /// Stored headers as a JSON object; a header that came more than once gives an array.

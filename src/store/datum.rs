@@ -38,6 +38,11 @@ impl_sql_translatable!(RegProc, "regproc");
 impl_sql_translatable!(ResponseRow, "edge.response");
 
 impl Text {
+    /// The same from Rust's own.
+    pub fn of(text: &str) -> Option<Self> {
+        text.into_datum().map(Self)
+    }
+
     /// Its characters. `name` is the argument's, for the error.
     pub fn read(self, name: &'static str) -> Result<String, Error> {
         // SAFETY: main thread; the datum is a live text value of the running function, laid out as a bytea is.

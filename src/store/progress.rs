@@ -331,6 +331,16 @@ pub fn delete_cancellations(calls: Vec<i64>) -> Result<(), Error> {
 }
 
 impl Final {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
     /// How `edge_store.response.state` says it.
     fn code(self) -> i8 {
         match self {

@@ -66,6 +66,7 @@ statements! {
     KEY_OWNER(OIDOID, TEXTOID) = "
         select call_id, fingerprint from edge_store.idempotency where owner = $1 and key = $2";
 
+    // The key of a schedule's call was made by pg_edge, so the copy gets one of its own, as that of any other call does.
     REPLAY(INT8OID, OIDOID, BOOLOID) = "
         with noted as (
             insert into edge_store.replay (call_id, replayed_as, slot, as_dead_letter)
@@ -77,9 +78,10 @@ statements! {
             (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
              idempotency_key, metadata, endpoint, replay_of)
         select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
-               url, headers, body, timeout_ms, max_attempts, on_complete, idempotency_key, metadata,
-               endpoint, id
-        from noted, edge_store.request where id = $1
+               url, headers, body, timeout_ms, max_attempts, on_complete,
+               case when not pg_catalog.starts_with(idempotency_key, control.database_id || '-s') then idempotency_key end,
+               metadata, endpoint, id
+        from noted, edge_store.request, edge_store.control where id = $1
         returning id";
 
     // What is on the wire may lie below the floor; everything else that does is done or deferred.
@@ -129,26 +131,33 @@ pub fn next_id() -> Result<i64, Error> {
 }
 
 /// Writes a call under an id that was handed out in this transaction.
-pub fn insert(id: i64, call: &NewCall<'_>) -> Result<(), Error> {
+pub fn insert(id: i64, call: NewCall<'_>) -> Result<(), Error> {
+    insert_all([(id, call)])
+}
+
+/// Writes calls under ids that were handed out in this transaction.
+pub fn insert_all<'a>(calls: impl IntoIterator<Item = (i64, NewCall<'a>)>) -> Result<(), Error> {
     let slot = retention::recent_slot()?;
     let mut rows = Rows::open(slots::of(REQUESTS, slot).ok_or(Error::Malformed)?, &COLUMNS)?;
-    rows.add(&[
-        value(id),
-        value(now()),
-        value(call.owner),
-        value(call.timeout_ms),
-        value(slot),
-        value(call.max_attempts),
-        value(call.method),
-        value(call.url),
-        value(call.endpoint),
-        value(call.headers),
-        value(call.body),
-        value(call.idempotency_key),
-        value(call.metadata),
-        value(call.run_at),
-        value(call.on_complete),
-    ]);
+    for (id, call) in calls {
+        rows.add(&[
+            value(id),
+            value(now()),
+            value(call.owner),
+            value(call.timeout_ms),
+            value(slot),
+            value(call.max_attempts),
+            value(call.method),
+            value(call.url),
+            value(call.endpoint),
+            value(call.headers),
+            value(call.body),
+            value(call.idempotency_key),
+            value(call.metadata),
+            value(call.run_at),
+            value(call.on_complete),
+        ]);
+    }
     rows.close();
     Ok(())
 }

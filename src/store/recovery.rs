@@ -63,6 +63,20 @@ statements! {
           and not exists (select from edge_store.response
                           where response.call_id = request.id and response.slot = request.slot)";
 
+    LEAVE_SCHEDULES_TO_THE_ORIGINAL(OIDOID) = "
+        with birth as (select pg_catalog.age(xmin) as age from pg_catalog.pg_database where oid = $1),
+             resting as (
+                 update edge_store.schedule
+                 set active = false, due_at = null, next_run_at = null, noted_by = 'pg_edge',
+                     note = 'this database is a copy of another one, which runs it; edge.resume_schedule has it run here too'
+                 from birth
+                 where schedule.active and pg_catalog.age(schedule.xmin) > birth.age)
+        update edge_store.schedule_run
+        set state = 'cancelled', finished_at = pg_catalog.clock_timestamp(),
+            error = 'this database is a copy of another one, in which the run takes place'
+        from birth
+        where finished_at is null and pg_catalog.age(schedule_run.xmin) > birth.age";
+
     CLEAR_LEASES() = "delete from edge_store.lease";
 }
 
@@ -94,7 +108,8 @@ pub fn interrupted() -> Result<Vec<Interrupted>, Error> {
     })
 }
 
-/// If this database is a copy of another one, which still makes the calls of the copied queue, ends them here and takes
+/// If this database is a copy of another one, which still makes the calls of the copied queue and runs the copied schedules,
+/// ends the calls here, lets the schedules rest, and takes
 /// another name for the idempotency keys of its own.
 pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
     Spi::connect_mut(|client| {
@@ -102,6 +117,7 @@ pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
             !BECOME_A_DATABASE_OF_ITS_OWN.with(|statement| statement.write(client, &[database.into()]))?.is_empty();
         if is_copy {
             LEAVE_CALLS_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
+            LEAVE_SCHEDULES_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
         }
         Ok(())
     })

@@ -1,16 +1,98 @@
 //! The runs of schedules: what became of each slot, one row each.
+//!
+//! A run is made in the transaction that locks its schedule's row, together with the call that it makes; the table's key
+//! sees to it that each slot is run once.
+
+use std::collections::HashSet;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use super::datum::Jsonb;
+use super::queue::{self, NewCall};
 use super::statement::statements;
+use super::table;
+use super::time::to_moment;
 use crate::error::Error;
 
 /// The slot of a schedule, which can be run once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
     pub schedule: i64,
     pub scheduled_for: TimestampWithTimeZone,
+}
+
+/// What a schedule runs, and for whom.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub schedule: i64,
+    pub owner: pg_sys::Oid,
+    pub name: String,
+    pub work: Work,
+}
+
+/// What a run does.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// It runs a command, which is read from the schedule's row when it begins.
+    Command,
+    /// It makes a call.
+    Call(Call),
+}
+
+/// The call of a schedule, as it is queued.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub method: String,
+    pub url: String,
+    pub endpoint: Option<String>,
+    pub headers: Option<String>,
+    pub body: Option<Vec<u8>>,
+    pub max_attempts: Option<i16>,
+    pub timeout_ms: Option<i32>,
+}
+
+/// Why a slot is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Its time has come.
+    Due,
+    /// It had been missed.
+    Missed,
+    /// Somebody wants a run now.
+    Now,
+    /// Somebody wants slots of the past to be run. A slot that was skipped then is run after all.
+    Backfill,
+}
+
+/// How a run begins.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// Its call is queued. A command waits for a process of its own.
+    AtOnce,
+    /// It waits until others of its schedule have ended.
+    Waiting,
+    /// It failed already; says why.
+    Refused(String),
+    /// It does not take place; says why. It stands for so many slots in a row.
+    Skipped { why: String, slots: i64 },
+}
+
+/// A run to be written.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    pub template: &'a Template,
+    pub scheduled_for: TimestampWithTimeZone,
+    pub origin: Origin,
+    pub beginning: Beginning,
+}
+
+/// A run that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    pub run_id: i64,
+    /// The call that was queued for it.
+    pub call_id: Option<i64>,
 }
 
 /// How a run ended.
@@ -25,18 +107,86 @@ pub struct End {
 }
 
 statements! {
-    // The one place where a run ends, so that its schedule always shows the last end.
+    INSERT(INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+           INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID) = "
+        insert into edge_store.schedule_run as known
+            (schedule_id, scheduled_for, run_id, owner, name, origin, state, call_id, error, slots, started_at, finished_at)
+        select new.schedule_id, new.scheduled_for, new.run_id, new.owner, new.name, new.origin::\"char\", new.state,
+               new.call_id, new.error, new.slots,
+               case when new.state = 'running' then pg_catalog.clock_timestamp() end,
+               case when new.state = any ('{failed,skipped}') then pg_catalog.clock_timestamp() end
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             as new (schedule_id, scheduled_for, run_id, owner, name, origin, state, call_id, error, slots)
+        on conflict (schedule_id, scheduled_for) do update
+            set run_id = excluded.run_id, owner = excluded.owner, name = excluded.name, origin = excluded.origin,
+                state = excluded.state, call_id = excluded.call_id, error = excluded.error, slots = excluded.slots,
+                started_at = excluded.started_at, finished_at = excluded.finished_at
+            where known.state = 'skipped' and excluded.origin = 'b'
+        returning run_id";
+
+    BEGIN(INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID) = "
+        update edge_store.schedule_run
+        set state = 'running', call_id = begun.call_id, started_at = pg_catalog.clock_timestamp()
+        from unnest($1, $2, $3) as begun (schedule_id, scheduled_for, call_id)
+        where schedule_run.schedule_id = begun.schedule_id and schedule_run.scheduled_for = begun.scheduled_for";
+
+    // The one place where a run ends, so that its schedule always shows the last end. The schedule's row is locked first, as
+    // whoever makes runs does.
     FINISH(INT8OID, TIMESTAMPTZOID, TEXTOID, INT8OID, TEXTOID, TEXTOID) = "
-        with ended as (
+        with its as materialized (select id from edge_store.schedule where id = $1 for no key update),
+        ended as (
             update edge_store.schedule_run
             set state = $3, finished_at = pg_catalog.clock_timestamp(), rows = $4, sqlstate = $5, error = $6, pid = null
             where schedule_id = $1 and scheduled_for = $2 and finished_at is null
+              and (select count(*) from its) >= 0
             returning schedule_id
         ),
         told as (
             update edge_store.schedule set last_state = $3 from ended where id = ended.schedule_id
         )
         select from ended";
+}
+
+/// Writes runs, and queues the calls of those that begin at once. `None` for a slot that has a row already.
+///
+/// To be called by whoever has the rows of the schedules locked. It is the caller who asks whether a role may queue one
+/// more call, notes that it has, and wakes the dispatcher.
+pub fn materialise(database_id: &str, runs: &[NewRun<'_>]) -> Result<Vec<Option<Made>>, Error> {
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut made = Vec::with_capacity(runs.len());
+    for run in runs {
+        let queues = matches!((&run.beginning, &run.template.work), (Beginning::AtOnce, Work::Call(_)));
+        // Before the run's own id, because it takes the transaction's id first.
+        let call_id = queues.then(queue::next_id).transpose()?;
+        made.push(Made { run_id: table::next_value(c"run_id")?, call_id });
+    }
+    let inserted = insert(runs, &made)?;
+    let made: Vec<Option<Made>> =
+        made.into_iter().map(|made| inserted.contains(&made.run_id).then_some(made)).collect();
+    let calls =
+        runs.iter().zip(&made).filter_map(|(run, made)| Some((run.template, run.scheduled_for, (*made)?.call_id?)));
+    queue_calls(database_id, calls)?;
+    Ok(made)
+}
+
+/// Has runs begin that were waiting, all of them such that make calls: queues their calls, and gives their ids.
+pub fn begin(database_id: &str, runs: &[(&Template, TimestampWithTimeZone)]) -> Result<Vec<i64>, Error> {
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = runs.iter().map(|_| queue::next_id()).collect::<Result<Vec<i64>, Error>>()?;
+    queue_calls(database_id, runs.iter().zip(&ids).map(|((template, slot), id)| (*template, *slot, *id)))?;
+    Spi::connect_mut(|client| {
+        let args = [
+            runs.iter().map(|(template, _)| template.schedule).collect::<Vec<_>>().into(),
+            runs.iter().map(|(_, slot)| *slot).collect::<Vec<_>>().into(),
+            ids.clone().into(),
+        ];
+        BEGIN.with(|statement| statement.write(client, &args))?;
+        Ok(ids)
+    })
 }
 
 /// Writes the end of a run; `false` where it had one already.
@@ -52,4 +202,96 @@ pub fn finish(slot: Slot, end: &End) -> Result<bool, Error> {
         ];
         Ok(!FINISH.with(|statement| statement.write(client, &args))?.is_empty())
     })
+}
+
+/// Writes the rows, and gives the ids of those that were not there.
+fn insert(runs: &[NewRun<'_>], made: &[Made]) -> Result<HashSet<i64>, Error> {
+    Spi::connect_mut(|client| {
+        let args = [
+            column(runs, |run| run.template.schedule).into(),
+            column(runs, |run| run.scheduled_for).into(),
+            made.iter().map(|made| made.run_id).collect::<Vec<_>>().into(),
+            column(runs, |run| run.template.owner).into(),
+            column(runs, |run| run.template.name.as_str()).into(),
+            column(runs, |run| run.origin.code()).into(),
+            column(runs, NewRun::state).into(),
+            made.iter().map(|made| made.call_id).collect::<Vec<_>>().into(),
+            column(runs, NewRun::reason).into(),
+            column(runs, NewRun::slots).into(),
+        ];
+        let rows = INSERT.with(|statement| statement.write(client, &args))?;
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect()
+    })
+}
+
+/// Queues the calls of runs under ids that were handed out in this transaction.
+fn queue_calls<'a>(
+    database_id: &str,
+    runs: impl Iterator<Item = (&'a Template, TimestampWithTimeZone, i64)>,
+) -> Result<(), Error> {
+    let mut calls = Vec::new();
+    for (template, slot, id) in runs {
+        let Work::Call(call) = &template.work else { continue };
+        // A peer knows the slot by its key, should a fail-over to a standby that lagged have lost its run.
+        let key = format!("{database_id}-s{}-{}", template.schedule, to_moment(slot).micros());
+        let metadata = serde_json::json!({"schedule": template.name, "scheduled_for": to_moment(slot).to_string()});
+        calls.push((id, template.owner, call, key, Jsonb::parse(&metadata.to_string())));
+    }
+    if calls.is_empty() {
+        return Ok(());
+    }
+    queue::insert_all(calls.iter().map(|(id, owner, call, key, metadata)| {
+        let new = NewCall {
+            owner: *owner,
+            method: &call.method,
+            url: &call.url,
+            endpoint: call.endpoint.as_deref(),
+            headers: call.headers.as_deref(),
+            body: call.body.as_deref(),
+            timeout_ms: call.timeout_ms,
+            max_attempts: call.max_attempts,
+            run_at: None,
+            on_complete: None,
+            idempotency_key: Some(key),
+            metadata: *metadata,
+        };
+        (*id, new)
+    }))
+}
+
+impl NewRun<'_> {
+    fn state(&self) -> &'static str {
+        match (&self.beginning, &self.template.work) {
+            (Beginning::AtOnce, Work::Call(_)) => "running",
+            (Beginning::AtOnce, Work::Command) | (Beginning::Waiting, _) => "waiting",
+            (Beginning::Refused(_), _) => "failed",
+            (Beginning::Skipped { .. }, _) => "skipped",
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match &self.beginning {
+            Beginning::AtOnce | Beginning::Waiting => None,
+            Beginning::Refused(why) | Beginning::Skipped { why, .. } => Some(why),
+        }
+    }
+
+    fn slots(&self) -> i64 {
+        if let Beginning::Skipped { slots, .. } = self.beginning { slots } else { 1 }
+    }
+}
+
+impl Origin {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Due => "t",
+            Self::Missed => "m",
+            Self::Now => "n",
+            Self::Backfill => "b",
+        }
+    }
+}
+
+fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(value).collect()
 }

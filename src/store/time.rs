@@ -3,6 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+
+use crate::domain::moment::Moment;
 
 /// 2000-01-01 in microseconds since 1970-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -23,6 +26,26 @@ pub fn from_timestamp(at: TimestampWithTimeZone) -> SystemTime {
     let since_2000: i64 = at.into_inner();
     let since_1970 = since_2000.saturating_add(POSTGRES_EPOCH).clamp(0, i64::MAX / 2);
     UNIX_EPOCH + Duration::from_micros(since_1970.unsigned_abs())
+}
+
+/// A moment as the domain reckons with it. Infinity is the first or the last one.
+pub fn to_moment(at: TimestampWithTimeZone) -> Moment {
+    let since_2000: i64 = at.into_inner();
+    Moment::from_micros(since_2000.saturating_add(POSTGRES_EPOCH))
+}
+
+/// What the clock shows, which is not when the transaction began.
+#[allow(unsafe_code, reason = "pgrx' own goes through a call of an SQL function")]
+pub fn now() -> Moment {
+    // SAFETY: reads the clock.
+    let since_2000 = unsafe { pg_sys::GetCurrentTimestamp() };
+    Moment::from_micros(since_2000.saturating_add(POSTGRES_EPOCH))
+}
+
+/// A moment of the domain's as Postgres keeps it.
+pub fn of_moment(at: Moment) -> TimestampWithTimeZone {
+    let since_2000 = at.micros().saturating_sub(POSTGRES_EPOCH);
+    TimestampWithTimeZone::try_from(since_2000).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
 /// A duration in whole microseconds, as the tables keep timings.

@@ -62,6 +62,22 @@ pub fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, Aborted> {
     guarded_result(AssertUnwindSafe(|| Ok(body())))
 }
 
+/// Runs something that begins and ends transactions as it likes. What it leaves open, after an error too, is rolled back.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn session<R>(body: impl FnOnce() -> R) -> Result<R, Aborted> {
+    let listener = Listener::begin();
+    let run = AssertUnwindSafe(|| Ok(body()));
+    let result = PgTryBuilder::new(run).catch_others(|caught| Err(Aborted::from_caught(caught, &listener))).execute();
+    drop(listener);
+    // SAFETY: main thread. What Postgres does with a session after an error, and before it ends: a portal that was left
+    // active is given up, and no transaction, block or subtransaction stays. Without any of them, nothing happens.
+    unsafe {
+        pg_sys::PortalErrorCleanup();
+        pg_sys::AbortOutOfAnyTransaction();
+    }
+    result
+}
+
 #[allow(unsafe_code, reason = "pgrx' own wrapper leaves the transaction open on error")]
 fn guarded_result<R>(run: AssertUnwindSafe<impl FnOnce() -> Result<R, Aborted>>) -> Result<R, Aborted> {
     let listener = Listener::begin();

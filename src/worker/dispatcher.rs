@@ -96,6 +96,10 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
     };
     let mut dispatcher = Dispatcher::new(found, settings, budget, engine, entry);
     let end = run(&mut dispatcher, entry, signals);
+    // Commands go on without a dispatcher, as sessions do, where there will be another one to hear how they end.
+    if let End::SentAway | End::ExtensionGone = end {
+        dispatcher.commands.stop();
+    }
     match end {
         End::Stopped => dispatcher.finish(dispatcher.grace()),
         End::SentAway => dispatcher.finish(dispatcher.grace().min(LONGEST_GRACE_WHEN_SENT_AWAY)),

@@ -11,10 +11,18 @@ use super::turn::Dispatcher;
 use super::{latch, stats};
 use crate::store::owner;
 use crate::store::retention::{self, Advance};
+use crate::store::run_history;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// How soon a slot that somebody reads is tried again, at most.
 const PINNED_RETRY: Duration = Duration::from_secs(60);
+
+/// Runs of schedules that are gone through at once, and how soon the next of them are.
+const RUNS_FORGOTTEN: usize = 1000;
+const BETWEEN_HANDFULS: Duration = Duration::from_millis(20);
+
+/// However short runs are kept, they are not looked through more often.
+const SHORTEST_HISTORY_PAUSE: Duration = Duration::from_secs(5);
 
 impl Dispatcher {
     /// Does the chores that are due. One that fails waits for its next time; it never stops the turn.
@@ -28,6 +36,22 @@ impl Dispatcher {
             self.timers.next_key_sweep = now + (window / 24).clamp(Duration::from_secs(60), Duration::from_secs(3600));
             let horizon = now.checked_sub(window).unwrap_or(SystemTime::UNIX_EPOCH);
             in_place(|| retention::forget_keys(horizon))?;
+        }
+        if now >= self.timers.next_history {
+            self.forget_runs(now)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets runs of schedules that have been kept long enough, a handful at a time.
+    fn forget_runs(&mut self, now: SystemTime) -> Result<(), Aborted> {
+        let kept = self.settings.schedule_history;
+        self.timers.next_history = now + (kept / 24).clamp(SHORTEST_HISTORY_PAUSE, Duration::from_secs(3600));
+        let horizon = now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH);
+        let from = self.history_to.take();
+        self.history_to = in_place(|| run_history::forget(horizon, from, RUNS_FORGOTTEN))?.flatten();
+        if self.history_to.is_some() {
+            self.timers.next_history = now + BETWEEN_HANDFULS;
         }
         Ok(())
     }
@@ -108,7 +132,7 @@ impl Dispatcher {
 }
 
 /// Runs a chore in a transaction, if the extension is there and nobody changes it.
-fn in_place<R>(chore: impl FnOnce() -> Result<R, crate::error::Error>) -> Result<Option<R>, Aborted> {
+pub(super) fn in_place<R>(chore: impl FnOnce() -> Result<R, crate::error::Error>) -> Result<Option<R>, Aborted> {
     attempt(AssertUnwindSafe(|| match lock::hold_extension() {
         Hold::Held(_) => {
             owner::step_down()?;

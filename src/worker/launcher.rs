@@ -17,6 +17,7 @@ use super::activity::{Activity, show};
 use super::latch::{self, Woken};
 use super::library;
 use super::report;
+use super::server_zone;
 use super::shared::{self, Ask, Database, shared, wanted};
 use super::signals::{self, Signals};
 use crate::store::transaction::{Durability, attempt, under_snapshot};
@@ -51,6 +52,7 @@ pub extern "C-unwind" fn pg_edge_launcher_main(_argument: pg_sys::Datum) {
     let mut signals = Signals::attach();
     BackgroundWorker::connect_worker_to_spi(None, None);
     publish_pid();
+    server_zone::publish();
     show(Activity::Idle, "watching over dispatchers");
     let mut launcher = Launcher { runs: HashMap::new(), unvisited: databases() };
     loop {
@@ -60,7 +62,9 @@ pub extern "C-unwind" fn pg_edge_launcher_main(_argument: pg_sys::Datum) {
             Ok(Woken::Orphaned) => signals::exit(),
             Err(aborted) => report::log(&format!("launcher: {aborted}")),
         }
-        let _ = signals.reloaded();
+        if signals.reloaded() {
+            server_zone::publish();
+        }
         if signals.stop() {
             signals::exit();
         }

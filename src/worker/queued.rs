@@ -32,6 +32,11 @@ thread_local! {
 
 /// Refuses a call of a role that has as many as it may. What other sessions have not committed yet does not count.
 pub fn may_queue(role: pg_sys::Oid) -> Result<(), Error> {
+    may_queue_all(role, 1)
+}
+
+/// The same for several calls at once.
+pub fn may_queue_all(role: pg_sys::Oid, calls: u64) -> Result<(), Error> {
     let limit = Settings::max_queued_per_role();
     if limit == 0 {
         return Ok(());
@@ -40,7 +45,11 @@ pub fn may_queue(role: pg_sys::Oid) -> Result<(), Error> {
     let here: i64 = pending.iter().filter(|entry| entry.role == role).map(|entry| entry.calls).sum();
     PENDING.set(pending);
     let queued = quota::of_role(my_database(), role).saturating_add(here.unsigned_abs());
-    if queued >= limit { Err(Error::QueueFull { role: owner::name(role), queued, limit }) } else { Ok(()) }
+    if queued.saturating_add(calls) > limit {
+        Err(Error::QueueFull { role: owner::name(role), queued, limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// Notes that a call was queued.

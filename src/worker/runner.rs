@@ -2,15 +2,16 @@
 //!
 //! Runs on the main thread of its process; it has no other. User code never runs in a dispatcher.
 
-#![allow(unsafe_code, reason = "identity, signals and timeouts of a process that runs user code")]
+#![allow(unsafe_code, reason = "the symbol's name is how Postgres finds it, and its argument is a datum")]
 
-use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
 use super::activity::{Activity, flush_statistics, show};
+use super::identity::{Login, become_role, set};
+use super::interrupts::{limit_time, take_signals, unlimit_time};
 use super::report;
 use crate::domain::callback::{self, Next, Past};
 use crate::error::Error;
@@ -32,9 +33,11 @@ const GAVE_UP: &str = "08003";
 pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     // SAFETY: the dispatcher passes a role's oid.
     let role = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
-    let Some((database, can_login)) = read_extra(BackgroundWorker::get_extra()) else { return };
+    let Some((database, login)) = read_extra(BackgroundWorker::get_extra()) else { return };
     take_signals();
-    become_role(database, role, can_login);
+    if let Err(aborted) = become_role(database, role, login) {
+        return report::log(&format!("runner cannot become its role: {aborted}"));
+    }
     allow_writing();
     let settings = Settings::current();
     let started = Instant::now();
@@ -129,25 +132,6 @@ fn record(role: pg_sys::Oid, taken: &Taken, aborted: &Aborted) -> Ran {
     }
 }
 
-/// Connects as the role, so that RESET ROLE and RESET SESSION AUTHORIZATION lead nowhere else.
-fn become_role(database: pg_sys::Oid, role: pg_sys::Oid, can_login: bool) {
-    if can_login {
-        BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), Some(role));
-        // ALTER ROLE … SET role makes a session begin as another role; the callback is this one's.
-        set(c"role", c"none");
-        return;
-    }
-    // Postgres before 17 lets no background worker connect as a role without LOGIN. So the session becomes the role
-    // afterwards, for good: in a context of changed identity, as inside a SECURITY DEFINER function, Postgres
-    // refuses SET ROLE and SET SESSION AUTHORIZATION, and the context is never left, not even at commit.
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    // SAFETY: main thread, connected, outside a transaction.
-    unsafe {
-        pg_sys::SetSessionAuthorization(role, false);
-        pg_sys::SetUserIdAndSecContext(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-    }
-}
-
 /// Each callback's transaction also forgets it, so it must be one that writes and that sees what has just committed,
 /// whatever the role's own defaults are.
 fn allow_writing() {
@@ -155,59 +139,7 @@ fn allow_writing() {
     set(c"default_transaction_isolation", c"read committed");
 }
 
-fn set(name: &'static CStr, value: &'static CStr) {
-    // SAFETY: main thread, connected, outside a transaction; both are C strings that live for ever.
-    unsafe {
-        pg_sys::SetConfigOption(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-        );
-    }
-}
-
-/// A runner is interrupted like any session: at once, in the middle of a statement.
-fn take_signals() {
-    // SAFETY: main thread, before any statement runs; both handlers are Postgres' own.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        {
-            pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
-            pg_sys::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
-        }
-        #[cfg(feature = "pg18")]
-        {
-            pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
-            pg_sys::pqsignal_be(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
-        }
-        pg_sys::BackgroundWorkerUnblockSignals();
-    }
-}
-
-unsafe extern "C-unwind" {
-    // Signal handlers are given to Postgres as they are, so without pgrx' guards around them.
-    fn die(signal: i32);
-    fn SignalHandlerForConfigReload(signal: i32);
-    fn enable_timeout_after(id: i32, delay_ms: i32);
-    fn disable_timeout(id: i32, keep_indicator: bool);
-}
-
-/// `STATEMENT_TIMEOUT` of Postgres' enum TimeoutId, the same in all versions supported.
-const STATEMENT_TIMEOUT: i32 = 3;
-
-fn limit_time(timeout: Duration) {
-    let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: main thread; the timeout is registered in every process that is connected to a database.
-    unsafe { enable_timeout_after(STATEMENT_TIMEOUT, millis) };
-}
-
-fn unlimit_time() {
-    // SAFETY: as above; disabling a timeout that is not set does nothing.
-    unsafe { disable_timeout(STATEMENT_TIMEOUT, false) };
-}
-
-fn read_extra(extra: &str) -> Option<(pg_sys::Oid, bool)> {
+fn read_extra(extra: &str) -> Option<(pg_sys::Oid, Login)> {
     let (database, can_login) = extra.split_once(' ')?;
-    Some((pg_sys::Oid::from(database.parse::<u32>().ok()?), can_login == "1"))
+    Some((pg_sys::Oid::from(database.parse::<u32>().ok()?), Login::from(can_login == "1")))
 }

@@ -79,7 +79,7 @@ impl Dispatcher {
 
     /// Whether something changed while this turn was looking. A call that it has found may have been queued after that, by
     /// somebody who had paused, disabled or revoked before; it waits for the next turn, which begins at once.
-    fn has_been_told(&self) -> bool {
+    pub(super) fn has_been_told(&self) -> bool {
         let steering = reason::CONTROL | reason::ENDPOINTS | reason::SECRETS;
         self.entry.wake.load(Ordering::Acquire) & steering != 0
     }

@@ -11,6 +11,7 @@ use pgrx::lwlock::PgLwLock;
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgAtomic, pg_shmem_init};
 
+use super::living::Seat;
 use super::waiters::Waiter;
 
 /// Databases that can have a dispatcher at once.
@@ -19,11 +20,15 @@ pub const DATABASES: usize = 64;
 /// Sessions that can wait for a call by their latch at once; more than these look again from time to time.
 pub const WAITERS: usize = 1024;
 
+/// Commands of schedules that can be run at once, in all databases. Each is a background worker.
+pub const SEATS: usize = 1024;
+
 /// The shared memory.
 pub struct Shared {
     pub launcher_pid: AtomicI32,
     pub databases: [Database; DATABASES],
     pub waiters: [Waiter; WAITERS],
+    pub seats: [Seat; SEATS],
 }
 
 /// One database and its dispatcher.
@@ -170,6 +175,7 @@ impl Shared {
             launcher_pid: AtomicI32::new(0),
             databases: std::array::from_fn(|_| Database::free()),
             waiters: std::array::from_fn(|_| Waiter::free()),
+            seats: std::array::from_fn(|_| Seat::free()),
         }
     }
 }

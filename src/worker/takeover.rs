@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::commands::Commands;
 use super::counting::Counting;
 use super::endpoints::Endpoints;
 use super::latch;
@@ -15,6 +16,7 @@ use super::ledger::Ledger;
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
 use super::runners::Runners;
+use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::settle;
 use super::shared::Database;
@@ -62,15 +64,20 @@ impl Dispatcher {
         }
         Self {
             runners: Runners::new(settings.max_runners, settings.callback_timeout),
+            commands: Commands::default(),
             secrets: Secrets::default(),
+            schedules: Schedules::new(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,
                 next_spill: now,
                 next_advance: found.ring.due_at(settings.retention),
                 next_key_sweep: now + Duration::from_secs(60),
+                next_history: now
+                    + (settings.schedule_history / 24).clamp(Duration::from_secs(5), Duration::from_secs(300)),
             },
             counting: Counting::new(now),
+            history_to: None,
             settings,
             engine: Some(engine),
             entry,
@@ -96,6 +103,7 @@ impl Dispatcher {
                 cancellations: true,
                 extension: false,
                 callbacks: true,
+                commands: true,
             },
             endpoints: Endpoints::default(),
             paused: found.control.paused,

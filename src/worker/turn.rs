@@ -10,12 +10,14 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::commands::Commands;
 use super::counting::{self, Counting};
 use super::endpoints::Endpoints;
 use super::ledger::{Ledger, Source, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::{Outbox, without_answer};
 use super::runners::Runners;
+use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::send::Departure;
 use super::shared::Database;
@@ -33,6 +35,7 @@ use crate::store::fresh::Care;
 use crate::store::owner;
 use crate::store::progress::{Lease, Until};
 use crate::store::retention::Ring;
+use crate::store::run_history::Position;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// With nothing due and nothing told, the dispatcher looks around this often.
@@ -77,10 +80,14 @@ pub struct Dispatcher {
     /// Chosen to be sent, as soon as their lease has committed.
     pub(super) taking: Vec<Departure>,
     pub(super) runners: Runners,
+    pub(super) commands: Commands,
     pub(super) secrets: Secrets,
+    pub(super) schedules: Schedules,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
+    /// How far the runs of schedules have been gone through that may be forgotten.
+    pub(super) history_to: Option<Position>,
     pub(super) paused: bool,
     pub(super) stopping: bool,
 }
@@ -94,6 +101,8 @@ pub(super) struct Wants {
     pub cancellations: bool,
     pub extension: bool,
     pub callbacks: bool,
+    /// There may be a command to be begun or ended.
+    pub commands: bool,
 }
 
 /// What is due when.
@@ -104,6 +113,7 @@ pub(super) struct Timers {
     pub next_spill: SystemTime,
     pub next_advance: SystemTime,
     pub next_key_sweep: SystemTime,
+    pub next_history: SystemTime,
 }
 
 /// How a turn ended.
@@ -120,6 +130,8 @@ impl Dispatcher {
         self.note_reasons(now);
         self.settle_reports(now);
         if !self.has_work(now) {
+            self.keep_schedules();
+            self.look_after_commands(now);
             return Ok(Turn::Done);
         }
         let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
@@ -142,6 +154,8 @@ impl Dispatcher {
             }
         }
         self.keep_house(now)?;
+        self.keep_schedules();
+        self.look_after_commands(now);
         Ok(Turn::Done)
     }
 
@@ -163,10 +177,13 @@ impl Dispatcher {
             Some(self.timers.next_poll),
             Some(self.timers.next_advance),
             Some(self.timers.next_key_sweep),
+            Some(self.timers.next_history),
             self.runners.next_try(now),
+            self.commands.next_try(now),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
-        first.duration_since(now).unwrap_or_default()
+        let pause = first.duration_since(now).unwrap_or_default();
+        self.schedules.pause(self.may_run()).map_or(pause, |schedules| schedules.min(pause))
     }
 
     /// Takes the reasons that others left, and those that the clock gives.
@@ -180,8 +197,14 @@ impl Dispatcher {
         self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        // A run of a schedule may have been asked for, or may go on after a pause.
+        let of_commands = reason::COMMANDS | reason::SCHEDULES | reason::CONTROL;
+        self.wants.commands |= reasons & of_commands != 0;
         if reasons & reason::RECOUNT != 0 {
             self.counting.want();
+        }
+        if reasons & reason::SCHEDULES != 0 {
+            self.schedules.want();
         }
         if reasons & reason::SECRETS != 0 {
             self.secrets.forget();
@@ -190,6 +213,7 @@ impl Dispatcher {
             self.wants.scan = true;
             self.wants.cancellations = true;
             self.wants.extension = true;
+            self.schedules.want();
         }
         if now >= self.timers.next_spill {
             self.timers.next_spill = now + SPILL_TICK;
@@ -237,7 +261,8 @@ impl Dispatcher {
         let scan = self.wants.scan && self.can_scan();
         let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
         let wants = scan || config || self.wants.cancellations || self.wants.extension;
-        let house = now >= self.timers.next_advance || now >= self.timers.next_key_sweep;
+        let timers = &self.timers;
+        let house = [timers.next_advance, timers.next_key_sweep, timers.next_history].iter().any(|at| now >= *at);
         due || wants
             || self.can_send(now)
             || house
@@ -279,6 +304,7 @@ impl Dispatcher {
     fn committed(&mut self, now: SystemTime) {
         let outbox = std::mem::take(&mut self.outbox);
         counting::ended(&outbox.endings);
+        self.schedules.note_ends(&outbox.endings);
         if let Some(lease) = &outbox.lease {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
@@ -320,11 +346,13 @@ impl Dispatcher {
             match attempt(|| Ok((write()?, Durability::Full))) {
                 Ok(()) => {
                     counting::ended(&alone.endings);
+                    self.schedules.note_ends(&alone.endings);
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);
                 }
                 // It has an answer, and that is never written again.
                 Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                    self.schedules.ended_somehow(call.0);
                     self.outbox.callbacks.retain(|callback| callback.call != call);
                     stored.insert(call.0);
                 }
@@ -344,10 +372,13 @@ impl Dispatcher {
         self.backlog.set_limits(capacity(&settings, self.descriptor_budget), settings.breaker);
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
+        self.timers.next_history = self.timers.next_history.min(SystemTime::now() + settings.schedule_history / 24);
         self.settings = settings;
         // The key file and the directory may be other ones now.
         self.secrets.forget();
         self.wants.callbacks = true;
+        self.schedules.want();
+        self.wants.commands = true;
     }
 }
 

@@ -34,7 +34,7 @@ pub mod reason {
     pub const SECRETS: u32 = 64;
     /// Schedules were made, changed or dropped, or a run of one was asked for.
     pub const SCHEDULES: u32 = 256;
-    /// The command of a schedule has ended.
+    /// The process of a schedule's command has ended, or somebody wants it to.
     pub const COMMANDS: u32 = 512;
 }
 
@@ -68,7 +68,7 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
             let reasons = PENDING.replace(0);
             if reasons != 0 {
                 failpoint::hit("before_wake");
-                wake(reasons);
+                now(reasons);
             }
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
@@ -80,7 +80,8 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
     }
 }
 
-fn wake(reasons: u32) {
+/// Wakes this database's dispatcher at once.
+pub fn now(reasons: u32) {
     let Some(entry) = entry_to_wake(reasons) else { return };
     // Only who brings a new reason has to set the latch: the dispatcher takes all that it can act on at once.
     if reasons & !entry.wake.fetch_or(reasons, Ordering::AcqRel) != 0 {
@@ -96,7 +97,7 @@ fn entry_to_wake(reasons: u32) -> Option<&'static Database> {
     if !created && known.is_some_and(|entry| entry.wanted.load(Ordering::Acquire) != wanted::NO) {
         return known;
     }
-    if !created && reasons & reason::CALLS == 0 {
+    if !created && reasons & (reason::CALLS | reason::SCHEDULES) == 0 {
         return known;
     }
     // Taking the lock cannot fail here: it is short, and nothing else is locked after the commit.

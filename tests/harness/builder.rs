@@ -6,12 +6,16 @@ use std::path::Path;
 use super::cluster::Cluster;
 use super::{extension, run_dir, template};
 
+const PRELOADED: &str = "shared_preload_libraries";
+
 /// What a cluster is to be like before it starts.
 #[derive(Default)]
 pub struct ClusterBuilder {
     settings: Vec<(String, String)>,
+    libraries: Vec<String>,
     bare: bool,
     open_files: Option<u32>,
+    own_clock: bool,
 }
 
 impl ClusterBuilder {
@@ -19,6 +23,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another extension's library that the server loads when it starts, beside ours.
+    #[must_use]
+    pub fn preload(mut self, library: &str) -> Self {
+        self.libraries.push(library.to_owned());
         self
     }
 
@@ -43,6 +54,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// The server's clock can be set, without anybody else's being touched.
+    #[must_use]
+    pub fn own_clock(mut self) -> Self {
+        self.own_clock = true;
+        self
+    }
+
     /// Makes the cluster and starts it.
     pub fn start(self) -> Cluster {
         let mut settings: Vec<(String, String)> = Vec::new();
@@ -51,12 +69,20 @@ impl ClusterBuilder {
             // The peers of tests listen on loopback addresses, which are refused by default.
             settings.push(("pg_edge.allowed_networks".to_owned(), "127.0.0.0/8, ::1/128".to_owned()));
         }
+        if !self.libraries.is_empty() {
+            let ours = settings.iter().filter(|(name, _)| name == PRELOADED).map(|(_, value)| value.clone());
+            let all: Vec<String> = ours.chain(self.libraries).collect();
+            settings.push((PRELOADED.to_owned(), all.join(",")));
+        }
         settings.extend(self.settings);
         let dir = run_dir::next_cluster();
         run_dir::make_dir(&dir);
         template::copy_to(&dir.join("data"));
         let mut cluster = Cluster::at(dir, settings);
         cluster.limit_open_files(self.open_files);
+        if self.own_clock {
+            cluster.have_own_clock();
+        }
         cluster.start_again();
         cluster
     }

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::builder::ClusterBuilder;
+use super::clock::Clock;
 use super::process::{self, Signal};
 use super::wait::eventually_blocking;
 use super::{builder, programs, run_dir};
@@ -33,6 +34,7 @@ pub struct Cluster {
     /// The postmaster, while it is one this process started.
     child: Option<Child>,
     open_files: Option<u32>,
+    clock: Option<Clock>,
 }
 
 impl Cluster {
@@ -54,7 +56,7 @@ impl Cluster {
     /// A cluster over a directory whose `data` holds a data directory already.
     pub(super) fn at(dir: PathBuf, settings: Vec<(String, String)>) -> Self {
         builder::write_settings(&dir, &settings);
-        let cluster = Self { dir, settings, child: None, open_files: None };
+        let cluster = Self { dir, settings, child: None, open_files: None, clock: None };
         cluster.open_log();
         run_dir::give_to_server(&cluster.log_file());
         cluster
@@ -75,6 +77,9 @@ impl Cluster {
             None => programs::server_program("postgres"),
             Some(most) => programs::server_program_with_open_files("postgres", most),
         };
+        if let Some(clock) = &self.clock {
+            postgres.envs(clock.environment());
+        }
         postgres.arg("-D").arg(self.data_dir()).stdin(Stdio::null());
         postgres.stdout(self.open_log()).stderr(self.open_log());
         let mut child = postgres.spawn().expect("postgres can be run");
@@ -198,6 +203,15 @@ impl Cluster {
 
     pub(super) fn limit_open_files(&mut self, most: Option<u32>) {
         self.open_files = most;
+    }
+
+    pub(super) fn have_own_clock(&mut self) {
+        self.clock = Some(Clock::of(&self.dir));
+    }
+
+    /// The server's own clock; panics where it was not built with one.
+    pub fn clock(&self) -> &Clock {
+        self.clock.as_ref().expect("the cluster was built with a clock of its own")
     }
 
     pub(super) fn settings(&self) -> &[(String, String)] {

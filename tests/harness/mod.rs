@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod builder;
+pub mod clock;
 pub mod cluster;
 pub mod extension;
 pub mod fast_peer;
@@ -18,6 +19,7 @@ pub mod tls_peer;
 pub mod wait;
 
 pub use builder::ClusterBuilder;
+pub use clock::Clock;
 pub use cluster::{Cluster, Stop};
 pub use fast_peer::FastPeer;
 pub use peer::{Gate, Peer, Reply, Request};

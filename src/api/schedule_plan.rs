@@ -1,0 +1,145 @@
+//! Writing a schedule with its plan: which slot comes next, and when it is due.
+
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+
+use super::schedule_arguments::{Clock, Options, bounds, spread};
+use crate::domain::moment::Moment;
+use crate::domain::planning::{self, Begin, Bounds, Spread, Times};
+use crate::domain::schedule::{Dst, Kind, Schedule, Timing};
+use crate::error::Error;
+use crate::store::owner;
+use crate::store::schedules::{self, Known, Of, Plan, Said, Target};
+use crate::store::time::{now, of_moment, to_moment};
+use crate::store::zone::PgZone;
+use crate::worker::wake::{self, reason};
+
+/// A schedule that has been checked.
+pub struct Written<'a> {
+    pub name: &'a str,
+    pub clock: &'a Clock,
+    pub options: &'a Options,
+    pub note: Option<&'a str>,
+    pub runs: Target<'a>,
+    pub max_attempts: Option<i16>,
+    pub timeout_ms: Option<i32>,
+}
+
+/// Writes a schedule of an owner, over one of the same name. What runs at the same times as before goes on where it stood,
+/// so that running a migration again moves nothing, repeats nothing and loses nothing.
+pub fn put(owner: pg_sys::Oid, written: &Written<'_>) -> Result<i64, Error> {
+    let by = owner::name(owner::current_role());
+    let id = owner::acting(|| {
+        let known = schedules::lock(written.name, owner, Of::Role)?.pop();
+        let id = known.as_ref().map_or_else(schedules::next_id, |known| Ok(known.id))?;
+        let plan = plan(id, known.as_ref(), written)?;
+        schedules::put(id, owner, &said(written), &plan, &by)
+    })?;
+    wake::at_commit(reason::SCHEDULES);
+    Ok(id)
+}
+
+fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, Error> {
+    let (clock, options) = (written.clock, written.options);
+    let begin = known.map_or(Begin::Now, |known| planning::begins(times_of(known), times(clock, options)));
+    let after = match (begin, known) {
+        // When it runs next is not said by its text, and may have been decided just now.
+        (Begin::WhereItStood, Some(known)) if clock.schedule.kind() == Kind::Reboot && options.active => {
+            return Ok(known.plan);
+        }
+        (Begin::WhereItStood, Some(known)) => to_moment(known.plan.passed),
+        _ => now(),
+    };
+    let course = Course { schedule: &clock.schedule, zone: &clock.zone, dst: clock.dst, bounds: options.bounds() };
+    let next = course.next(after, options.jitter, id);
+    if next.is_none() && begin == Begin::Now {
+        course.waits_for_the_server(written.name, &clock.text)?;
+    }
+    Ok(made(next.filter(|_| options.active), after))
+}
+
+/// When a schedule runs, and between which moments.
+pub struct Course<'a> {
+    pub schedule: &'a Schedule,
+    pub zone: &'a PgZone,
+    pub dst: Dst,
+    pub bounds: Bounds,
+}
+
+impl Course<'_> {
+    /// The first slot after a moment. `id` is the schedule's, which tells it from others that are spread.
+    pub fn next(&self, after: Moment, jitter: Option<Interval>, id: i64) -> Option<planning::Next> {
+        let spread = spread(jitter).map(|most| Spread { most, seed: id });
+        planning::next(&self.timing(), self.bounds, spread, after)
+    }
+
+    /// The first slot after a moment, however it may be spread.
+    pub fn next_slot(&self, after: Moment) -> Option<Moment> {
+        planning::next_slot(&self.timing(), self.bounds, after)
+    }
+
+    /// What has no slot ahead runs when the server starts, or never.
+    pub fn waits_for_the_server(&self, name: &str, text: &str) -> Result<(), Error> {
+        let why = match self.schedule.kind() {
+            Kind::Reboot => return Ok(()),
+            _ if self.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+            Kind::At => "lies in the past",
+            Kind::Cron | Kind::Every => "has no time left",
+        };
+        Err(Error::NeverRuns { name: name.to_owned(), schedule: text.to_owned(), why })
+    }
+
+    fn timing(&self) -> Timing<'_> {
+        Timing { schedule: self.schedule, zone: self.zone, dst: self.dst, anchor: planning::anchor(self.bounds) }
+    }
+}
+
+/// The plan of a schedule that goes on from a moment.
+pub fn made(next: Option<planning::Next>, after: Moment) -> Plan {
+    Plan {
+        next_run_at: next.map(|next| of_moment(next.slot)),
+        due_at: next.map(|next| of_moment(next.due)),
+        passed: of_moment(after),
+    }
+}
+
+fn times<'a>(clock: &'a Clock, options: &Options) -> Times<'a> {
+    Times {
+        schedule: &clock.text,
+        timezone: &clock.timezone,
+        dst: clock.dst.as_str(),
+        starts_at: options.bounds().starts_at,
+        active: options.active,
+    }
+}
+
+fn times_of(known: &Known) -> Times<'_> {
+    Times {
+        schedule: &known.schedule,
+        timezone: &known.timezone,
+        dst: &known.dst,
+        starts_at: bounds(known.starts_at, None).starts_at,
+        active: known.active,
+    }
+}
+
+fn said<'a>(written: &Written<'a>) -> Said<'a> {
+    let (clock, options) = (written.clock, written.options);
+    Said {
+        name: written.name,
+        schedule: &clock.text,
+        timezone: &clock.timezone,
+        dst: clock.dst.as_str(),
+        overlap: options.overlap,
+        catchup: options.catchup,
+        catchup_window: options.catchup_window,
+        jitter: options.jitter,
+        starts_at: options.starts_at,
+        ends_at: options.ends_at,
+        active: options.active,
+        note: written.note,
+        target: written.runs,
+        max_attempts: written.max_attempts,
+        timeout_ms: written.timeout_ms,
+    }
+}

@@ -1,0 +1,198 @@
+//! Runs of schedules that have not ended, as the dispatcher sees them: those whose calls have ended meanwhile, those that wait
+//! for others, and those that stand in a new one's way.
+
+use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
+
+use super::runs::{Call, Slot, Template, Work};
+use super::statement::statements;
+use crate::error::Error;
+
+/// A run that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenRun {
+    pub slot: Slot,
+    /// Its call, if one is queued.
+    pub call_id: Option<i64>,
+}
+
+/// A run whose call is queued.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    pub slot: Slot,
+    pub call_id: i64,
+    /// How the call ended, if it has.
+    pub ended: Option<CallEnd>,
+}
+
+/// How a run's call ended.
+#[derive(Clone, Debug)]
+pub struct CallEnd {
+    /// As `edge.status` names it.
+    pub state: &'static str,
+    pub error: Option<String>,
+}
+
+statements! {
+    OPEN_OF(INT8ARRAYOID) = "
+        select schedule_id, scheduled_for, call_id
+        from edge_store.schedule_run
+        where schedule_id = any ($1) and finished_at is null
+        order by schedule_id, run_id";
+
+    CALLING(INT8ARRAYOID) = "
+        select run.schedule_id, run.scheduled_for, run.call_id, response.state::text, response.error,
+               exists (select from edge_store.request where request.id = run.call_id)
+        from edge_store.schedule_run as run left join edge_store.response on response.call_id = run.call_id
+        where run.finished_at is null and run.call_id is not null and run.call_id <> all ($1)";
+
+    WITH_WAITING() = "
+        select distinct run.schedule_id
+        from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
+        where run.finished_at is null and run.call_id is null and schedule.kind <> 's'";
+
+    // One at a time, in their order.
+    READY(INT8ARRAYOID) = "
+        select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
+               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for
+        from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
+        where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
+          and schedule.kind <> 's' and not run.cancel_asked
+          and not exists (
+                  select from edge_store.schedule_run as other
+                  where other.schedule_id = run.schedule_id and other.finished_at is null
+                    and (other.call_id is not null or other.run_id < run.run_id))
+        for no key update of schedule skip locked";
+
+    ASK_TO_END(INT8OID) = "
+        update edge_store.schedule_run set cancel_asked = true
+        where schedule_id = $1 and finished_at is null and call_id is null and not cancel_asked";
+
+    // The schedules' rows are locked first, as by whoever makes runs. What belongs to a row that somebody else has locked is
+    // left for later.
+    FINISH(INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID) = "
+        with its as materialized (
+            select id from edge_store.schedule where id = any ($1) for no key update skip locked
+        ),
+        over as materialized (
+            select over.schedule_id, over.scheduled_for, over.state, over.error,
+                   over.schedule_id in (select id from its)
+                   or not exists (select from edge_store.schedule where id = over.schedule_id) as free
+            from unnest($1, $2, $3, $4) as over (schedule_id, scheduled_for, state, error)
+        ),
+        ended as (
+            update edge_store.schedule_run as run
+            set state = over.state, error = over.error, finished_at = pg_catalog.clock_timestamp()
+            from over
+            where over.free and run.schedule_id = over.schedule_id and run.scheduled_for = over.scheduled_for
+              and run.finished_at is null
+            returning run.schedule_id, run.run_id, run.state
+        ),
+        told as (
+            update edge_store.schedule set last_state = latest.state
+            from (select distinct on (schedule_id) schedule_id, state from ended
+                  order by schedule_id, run_id desc) as latest
+            where id = latest.schedule_id
+        )
+        select schedule_id, scheduled_for from over where not free";
+}
+
+/// The runs of these schedules that have not ended, each schedule's in their order.
+pub fn of(schedules: &[i64]) -> Result<Vec<OpenRun>, Error> {
+    Spi::connect_mut(|client| {
+        let rows = OPEN_OF.with(|statement| statement.write(client, &[schedules.to_vec().into()]))?;
+        rows.map(|row| Ok(OpenRun { slot: slot(&row)?, call_id: row.get(3)? })).collect()
+    })
+}
+
+/// The runs whose calls are queued or have ended, but for those of some calls.
+pub fn calling(but: Vec<i64>) -> Result<Vec<Calling>, Error> {
+    Spi::connect_mut(|client| {
+        let rows = CALLING.with(|statement| statement.write(client, &[but.into()]))?;
+        rows.map(|row| {
+            let state = row.get::<String>(4)?;
+            let ended = match (state.as_deref().map(name_of), row.get::<bool>(6)?) {
+                (Some(state), _) => Some(CallEnd { state, error: row.get(5)? }),
+                (None, Some(true)) => None,
+                (None, _) => Some(CallEnd { state: "failed", error: Some("its call is no longer kept".to_owned()) }),
+            };
+            Ok(Calling { slot: slot(&row)?, call_id: row.get(3)?.ok_or(Error::Malformed)?, ended })
+        })
+        .collect()
+    })
+}
+
+/// The schedules of which a call waits for others.
+pub fn with_waiting() -> Result<Vec<i64>, Error> {
+    Spi::connect_mut(|client| {
+        let rows = WITH_WAITING.with(|statement| statement.write(client, &[]))?;
+        rows.map(|row| row.get(1)?.ok_or(Error::Malformed)).collect()
+    })
+}
+
+/// The runs of these schedules that are waiting and need not do so any longer. Their schedules are locked.
+pub fn ready(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
+    Spi::connect_mut(|client| {
+        let rows = READY.with(|statement| statement.write(client, &[schedules.into()]))?;
+        rows.map(|row| {
+            let call = Call {
+                method: row.get(4)?.ok_or(Error::Malformed)?,
+                url: row.get(5)?.ok_or(Error::Malformed)?,
+                endpoint: row.get(6)?,
+                headers: row.get(7)?,
+                body: row.get(8)?,
+                max_attempts: row.get(9)?,
+                timeout_ms: row.get(10)?,
+            };
+            let template = Template {
+                schedule: row.get(1)?.ok_or(Error::Malformed)?,
+                owner: row.get(2)?.ok_or(Error::Malformed)?,
+                name: row.get(3)?.ok_or(Error::Malformed)?,
+                work: Work::Call(call),
+            };
+            let slot = Slot { schedule: template.schedule, scheduled_for: row.get(11)?.ok_or(Error::Malformed)? };
+            Ok((template, slot))
+        })
+        .collect()
+    })
+}
+
+/// Writes the ends of runs; gives those that have to be written later, because somebody has locked their schedules.
+pub fn finish(ends: &[(Slot, CallEnd)]) -> Result<Vec<Slot>, Error> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    Spi::connect_mut(|client| {
+        let args = [
+            ends.iter().map(|(slot, _)| slot.schedule).collect::<Vec<_>>().into(),
+            ends.iter().map(|(slot, _)| slot.scheduled_for).collect::<Vec<_>>().into(),
+            ends.iter().map(|(_, end)| end.state).collect::<Vec<_>>().into(),
+            ends.iter().map(|(_, end)| end.error.as_deref()).collect::<Vec<_>>().into(),
+        ];
+        let rows = FINISH.with(|statement| statement.write(client, &args))?;
+        rows.map(|row| slot(&row)).collect()
+    })
+}
+
+/// Asks for the end of a schedule's commands, those that wait and the one that is being run.
+pub fn ask_to_end(schedule: i64) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        ASK_TO_END.with(|statement| statement.write(client, &[schedule.into()]))?;
+        Ok(())
+    })
+}
+
+fn slot(row: &SpiHeapTupleData<'_>) -> Result<Slot, Error> {
+    Ok(Slot { schedule: row.get(1)?.ok_or(Error::Malformed)?, scheduled_for: row.get(2)?.ok_or(Error::Malformed)? })
+}
+
+/// The name of a state that `edge_store.response` has as a letter.
+fn name_of(letter: &str) -> &'static str {
+    match letter {
+        "s" => "succeeded",
+        "c" => "cancelled",
+        "e" => "expired",
+        "t" => "truncated",
+        _ => "failed",
+    }
+}

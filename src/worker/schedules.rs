@@ -1,0 +1,338 @@
+//! The schedules of a dispatcher: when there is something to do about them, and what its memory holds of them.
+//!
+//! Runs on the main thread of a dispatcher. What is on disk decides; memory knows when to look, and which run each call
+//! belongs to. While nothing is due, no statement is run, however many schedules there are.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::house::in_place;
+use super::report;
+use super::schedule_begin;
+use super::schedule_turn::Done;
+use super::turn::Dispatcher;
+use crate::domain::moment::Moment;
+use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
+use crate::store::due;
+use crate::store::open_runs::CallEnd;
+use crate::store::progress::Ending;
+use crate::store::runs::Slot;
+use crate::store::transaction::Aborted;
+
+/// While there are schedules, the clock is looked at this often: somebody may set it forward.
+const CLOCK_LOOK: Duration = Duration::from_secs(60);
+
+/// How soon something is tried again that failed, or that somebody had locked.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The same error is logged again after this long.
+const SAME_COMPLAINT: Duration = Duration::from_secs(30);
+
+/// What a dispatcher knows of its schedules.
+pub(super) struct Schedules {
+    clock: SteadyClock,
+    /// When the next one is due, by the steady clock.
+    next_due: Option<Moment>,
+    /// Those with a fixed time that are due by the steady clock, but not yet by the one on the wall.
+    pub(super) held: HashMap<i64, Moment>,
+    /// How far the table has been looked at.
+    pub(super) stage: Stage,
+    /// The runs of calls that have not ended.
+    pub(super) calls: HashMap<i64, Slot>,
+    /// Runs whose calls have ended, still to be written.
+    pub(super) ended: Vec<(Slot, CallEnd)>,
+    /// The same, whose schedules somebody had locked.
+    pub(super) postponed: Vec<(Slot, CallEnd)>,
+    /// Schedules that may have a call waiting for another.
+    pub(super) waiting: HashSet<i64>,
+    /// How many schedules are taken on in one transaction.
+    pub(super) care: Care,
+    /// The schedule that is taken on by itself.
+    pub(super) in_hand: Cell<Option<i64>>,
+    was_paused: bool,
+    /// Before this, nothing is done.
+    resting_until: Option<Instant>,
+    /// Then what somebody had locked is tried again.
+    again_at: Option<Instant>,
+    /// What was wrong last, and when that was said.
+    complaint: Option<(String, Instant)>,
+}
+
+/// How far the table of schedules has been looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not yet since this dispatcher began.
+    Beginning,
+    /// The clock was set back so far that what had been planned must be planned anew.
+    ClockReset,
+    /// Somebody has changed something.
+    Changed,
+    /// All that matters is known.
+    Known,
+}
+
+/// How many schedules are taken on in one transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// As many as there are.
+    Batch,
+    /// One of them has failed a transaction, so each gets one of its own until that one is found.
+    OneByOne,
+}
+
+/// What the clocks show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    pub wall: Moment,
+    /// For what follows real time.
+    pub steady: Moment,
+}
+
+impl Schedules {
+    /// Nothing is known yet.
+    pub fn new() -> Self {
+        Self {
+            clock: SteadyClock::showing(wall(), Instant::now()),
+            next_due: None,
+            held: HashMap::new(),
+            stage: Stage::Beginning,
+            calls: HashMap::new(),
+            ended: Vec::new(),
+            postponed: Vec::new(),
+            waiting: HashSet::new(),
+            care: Care::Batch,
+            in_hand: Cell::new(None),
+            was_paused: false,
+            resting_until: None,
+            again_at: None,
+            complaint: None,
+        }
+    }
+
+    /// Somebody has changed something, or may have.
+    pub fn want(&mut self) {
+        if self.stage == Stage::Known {
+            self.stage = Stage::Changed;
+        }
+    }
+
+    /// These calls have ended, and that is committed.
+    pub fn note_ends(&mut self, endings: &[Ending]) {
+        for ending in endings {
+            if let Some(slot) = self.calls.remove(&ending.call.0) {
+                self.ended.push((slot, CallEnd { state: ending.state.name(), error: ending.trace.error.clone() }));
+            }
+        }
+    }
+
+    /// This call has ended, in a way that is to be read from the table.
+    pub fn ended_somehow(&mut self, call: i64) {
+        if self.calls.remove(&call).is_some() {
+            self.want();
+        }
+    }
+
+    fn read_clocks(&mut self) -> Clocks {
+        let wall = wall();
+        let steady = match self.clock.read(wall, Instant::now()) {
+            Reading::Steady(steady) => steady,
+            Reading::Reset(now) => {
+                report::warn(
+                    "the clock was set back by more than a day; schedules are planned anew from what it shows now",
+                );
+                self.stage = if self.stage == Stage::Beginning { Stage::Beginning } else { Stage::ClockReset };
+                now
+            }
+        };
+        Clocks { wall, steady }
+    }
+
+    fn is_due(&self, clocks: Clocks) -> bool {
+        self.next_due.is_some_and(|due| due <= clocks.steady) || self.held.values().any(|due| *due <= clocks.wall)
+    }
+
+    /// What waits for the clock on the wall no longer does so if that shows its time.
+    fn release_held(&mut self, clocks: Clocks) {
+        self.held.retain(|_, due| *due > clocks.wall);
+    }
+
+    /// Says what is wrong, but what is wrong all the time only now and then.
+    fn complain(&mut self, text: &str) {
+        let now = Instant::now();
+        if !self.complaint.as_ref().is_some_and(|(last, at)| last == text && now < *at + SAME_COMPLAINT) {
+            report::log(&format!("dispatcher, about schedules: {text}"));
+            self.complaint = Some((text.to_owned(), now));
+        }
+    }
+
+    fn rest(&mut self) {
+        self.resting_until = Some(Instant::now() + PAUSE);
+    }
+
+    /// How long there is nothing to do about schedules, unless somebody says so. `None` if there will never be.
+    pub fn pause(&self, may_run: MayRun) -> Option<Duration> {
+        let now = Instant::now();
+        if let Some(until) = self.resting_until.filter(|until| *until > now) {
+            return Some(until - now);
+        }
+        if self.stage != Stage::Known || !self.ended.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let again = self.again_at.map(|at| at.saturating_duration_since(now));
+        if may_run == MayRun::No {
+            return again;
+        }
+        let wall = wall();
+        let next = self.next_due.map(|due| self.clock.wait_until(due, wall).min(CLOCK_LOOK));
+        let held = self.held.values().min().map(|due| between(wall, *due).min(CLOCK_LOOK));
+        [again, next, held].into_iter().flatten().min()
+    }
+}
+
+/// Whether runs may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayRun {
+    Yes,
+    /// Sending is paused, or the dispatcher stops. Only ends are written.
+    No,
+}
+
+impl Dispatcher {
+    /// Whether runs may begin now.
+    pub(super) fn may_run(&self) -> MayRun {
+        if self.paused || self.stopping { MayRun::No } else { MayRun::Yes }
+    }
+
+    /// Does what there is to do about schedules. A failure costs the calls nothing: it is logged, and tried again.
+    pub(super) fn keep_schedules(&mut self) {
+        if self.schedules.resting_until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
+        // Somebody may just have paused. What has been told is read in the next turn, which begins at once.
+        if self.has_been_told() {
+            return;
+        }
+        self.schedules.resting_until = None;
+        // What had to wait for the end of the pause may begin.
+        if std::mem::replace(&mut self.schedules.was_paused, self.paused) && !self.paused {
+            self.schedules.want();
+        }
+        let clocks = self.schedules.read_clocks();
+        if !self.begin_schedules(clocks) {
+            return;
+        }
+        self.schedules.release_held(clocks);
+        let again = self.schedules.again_at.take_if(|at| *at <= Instant::now()).is_some();
+        let may_run = self.may_run();
+        let due = may_run == MayRun::Yes && self.schedules.is_due(clocks);
+        let changed = self.schedules.stage == Stage::Changed;
+        if !(again || due || changed || !self.schedules.ended.is_empty()) {
+            return;
+        }
+        if changed {
+            // One of them may be another now.
+            self.schedules.held.clear();
+        }
+        match in_place(|| self.schedules_in_transaction(clocks, may_run)) {
+            Ok(Some(done)) => self.schedules_committed(done),
+            Ok(None) => self.schedules.rest(),
+            Err(aborted) => self.schedules_failed(&aborted),
+        }
+    }
+
+    /// Finds out where things stand, once. Whether that is known.
+    fn begin_schedules(&mut self, clocks: Clocks) -> bool {
+        match self.schedules.stage {
+            Stage::Beginning | Stage::ClockReset => {}
+            Stage::Changed | Stage::Known => return true,
+        }
+        match in_place(|| schedule_begin::begin(self.schedules.stage, clocks)) {
+            Ok(Some(steady)) => {
+                self.schedules.clock = SteadyClock::showing(steady, Instant::now());
+                self.schedules.held.clear();
+                self.schedules.stage = Stage::Changed;
+                true
+            }
+            Ok(None) => {
+                self.schedules.rest();
+                false
+            }
+            Err(aborted) => {
+                self.schedules.complain(&aborted.to_string());
+                self.schedules.rest();
+                false
+            }
+        }
+    }
+
+    /// What was done is committed.
+    fn schedules_committed(&mut self, done: Done) {
+        super::failpoint::hit("after_run_commit");
+        let schedules = &mut self.schedules;
+        schedules.in_hand.set(None);
+        if done.left == Left::Nothing {
+            schedules.care = Care::Batch;
+        }
+        let mut known: Vec<(Slot, CallEnd)> = std::mem::take(&mut schedules.ended);
+        known.append(&mut schedules.postponed);
+        let is_postponed = |slot: &Slot| done.postponed.iter().any(|other| other == slot);
+        schedules.postponed = known.into_iter().chain(done.ended).filter(|(slot, _)| is_postponed(slot)).collect();
+        if let Some(waiting) = done.waiting_found {
+            schedules.waiting = waiting;
+        }
+        schedules.waiting.extend(done.waiting);
+        self.wants.scan |= !done.made.is_empty();
+        self.wants.commands |= done.commands;
+        self.wants.cancellations |= done.cancelled;
+        schedules.calls.extend(done.calling);
+        schedules.calls.extend(done.made);
+        schedules.held.extend(done.held);
+        if let Some(next_due) = done.next_due {
+            schedules.next_due = next_due;
+            schedules.stage = Stage::Known;
+        }
+        if done.left == Left::Locked || !schedules.postponed.is_empty() {
+            schedules.again_at = Some(Instant::now() + PAUSE);
+        }
+    }
+
+    /// The transaction failed. If the server is not at fault, a row is; it is looked for, and taken out of service.
+    fn schedules_failed(&mut self, aborted: &Aborted) {
+        self.schedules.complain(&aborted.to_string());
+        let in_hand = self.schedules.in_hand.take();
+        if aborted.is_transient() {
+            self.schedules.rest();
+        } else if let (Care::OneByOne, Some(schedule)) = (self.schedules.care, in_hand) {
+            let note = format!("it could not be run: {}; edge.resume_schedule has it tried again", aborted.message);
+            if in_place(|| due::disable(&[(schedule, note)])).is_err() {
+                self.schedules.rest();
+            }
+        } else if self.schedules.care == Care::Batch {
+            self.schedules.care = Care::OneByOne;
+        } else {
+            self.schedules.rest();
+        }
+    }
+}
+
+/// What of that which is due was left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Left {
+    #[default]
+    Nothing,
+    /// There was more than is done at once.
+    More,
+    /// Somebody has locked it.
+    Locked,
+}
+
+/// What the clock on the wall shows.
+fn wall() -> Moment {
+    let now = SystemTime::now();
+    let micros = |of: Duration| i64::try_from(of.as_micros()).unwrap_or(i64::MAX);
+    Moment::from_micros(match now.duration_since(UNIX_EPOCH) {
+        Ok(after) => micros(after),
+        Err(before) => -micros(before.duration()),
+    })
+}

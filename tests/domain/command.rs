@@ -1,0 +1,65 @@
+//! What follows when the command of a schedule has failed, and how one that is to end is made to.
+
+use std::time::{Duration, SystemTime};
+
+use pg_edge::domain::command::{Push, Pushing, Verdict, after_failure};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+#[test]
+fn a_command_is_tried_as_often_as_its_schedule_says_and_later_each_time() {
+    for (attempts, most, waits) in [
+        (1, 1, None),
+        (1, 0, None),
+        (1, 3, Some(1)),
+        (2, 3, Some(2)),
+        (3, 3, None),
+        (4, 9, Some(8)),
+        (20, 30, Some(3600)),
+    ] {
+        let verdict = waits.map_or(Verdict::Ended, |waits| Verdict::Again(now() + waits * SECOND));
+        assert_eq!(after_failure(attempts, most, now(), 0.0), verdict, "attempt {attempts} of {most}");
+    }
+    assert_eq!(after_failure(1, 2, now(), 1.0), Verdict::Again(now() + 2 * SECOND), "with all of the jitter");
+}
+
+#[test]
+fn a_command_that_nobody_wants_to_end_is_let_alone_until_it_is_overdue() {
+    let mut pushing = Pushing::default();
+    assert_eq!((pushing.push(now()), pushing.next(now())), (Push::Nothing, None));
+    // Its own process keeps the limit; the dispatcher only ends one that does not.
+    pushing.limit_at = Some(now());
+    assert_eq!((pushing.push(now() + 4 * SECOND), pushing.next(now())), (Push::Nothing, Some(now() + 5 * SECOND)));
+    assert_eq!(pushing.push(now() + 5 * SECOND), Push::Terminate);
+}
+
+#[test]
+fn a_command_that_is_to_end_is_cancelled_every_second_and_ended_after_five() {
+    let mut pushing = Pushing { asked_at: Some(now()), ..Pushing::default() };
+    let mut pushes = Vec::new();
+    for tenths in 0..=70 {
+        let at = now() + Duration::from_millis(100) * tenths;
+        match pushing.push(at) {
+            Push::Nothing => assert!(pushing.next(at).is_some_and(|next| next > at)),
+            push => {
+                pushes.push((tenths, push));
+                pushing.pushed_at = Some(at);
+            }
+        }
+    }
+    let cancels = (0..5).map(|second| (second * 10, Push::Cancel));
+    let expected: Vec<_> =
+        cancels.chain([(50, Push::Terminate), (60, Push::Terminate), (70, Push::Terminate)]).collect();
+    assert_eq!(pushes, expected);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_put_off_a_push_for_long() {
+    let pushing =
+        Pushing { asked_at: Some(now() - 3600 * SECOND), limit_at: None, pushed_at: Some(now() + 3600 * SECOND) };
+    assert_eq!(pushing.next(now()), Some(now() + SECOND));
+}

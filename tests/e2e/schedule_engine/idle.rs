@@ -1,0 +1,38 @@
+//! Schedules that are not due cost nothing.
+
+use std::time::{Duration, Instant};
+
+use super::job::{Job, comes_true, reaches, tell};
+use crate::faults::SOON;
+use crate::harness::eventually;
+use crate::scene::Scene;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_that_are_not_due_cost_no_transaction() {
+    let scene = Scene::start().await;
+    for n in 0..200 {
+        Job::new(&format!("rare {n}"), "0 0 1 1 *", &scene.peer.url("/")).write(&scene.db).await;
+    }
+    let id = Job::new("once", "every 1 hour", &scene.peer.url("/"))
+        .with("passed", "clock_timestamp() - interval '70 minutes'")
+        .write(&scene.db)
+        .await;
+    tell(&scene.db).await;
+    reaches(&scene.db, id, "succeeded", 1).await;
+    comes_true(&scene.db, "all are planned", "select min(due_at) > clock_timestamp() from edge_store.schedule").await;
+    let spent = "select (pg_stat_get_db_xact_commit(oid) + pg_stat_get_db_xact_rollback(oid))::bigint
+                 from pg_database where datname = 'postgres'";
+    // Asking takes one.
+    let xid = "select pg_current_xact_id()::text::bigint";
+    // Looked at from another database, whose transactions do not count.
+    let other = scene.cluster.connect_as("postgres", "template1").await;
+    drop(scene.db);
+    let still = || async {
+        let before = (other.one::<i64>(spent).await, other.one::<i64>(xid).await);
+        let since = Instant::now();
+        eventually("a while passes", SOON, || async { since.elapsed() > Duration::from_secs(8) }).await;
+        let after: i64 = other.one(spent).await;
+        before.0 == after && before.1 + 1 == other.one::<i64>(xid).await
+    };
+    eventually("it rests for a while", SOON, still).await;
+}

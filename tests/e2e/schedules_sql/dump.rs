@@ -1,0 +1,39 @@
+//! Schedules are part of a dump.
+
+use crate::harness::{Cluster, programs};
+use crate::scene::Scene;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_carries_the_schedules_with_their_owners_by_name() {
+    let scene = Scene::start().await;
+    let ada = scene.role("ada").await;
+    ada.exec("select edge.schedule('clean', '0 3 * * *', 'vacuum', timezone => 'Asia/Tokyo', jitter => '90 s')").await;
+    ada.exec("select edge.schedule_http('ping', 'every 10 hours', 'https://x.y/', '{\"n\": 1}', headers => '{\"a\": \"b\"}')").await;
+    scene
+        .db
+        .exec("select edge.schedule('rests', '@daily', 'select 1'); select edge.pause_schedule('rests', 'why')")
+        .await;
+    let dump = scene.cluster.socket_dir().join("dump.sql");
+    let mut pg_dump = programs::server_program("pg_dump");
+    pg_dump.args(["--username=postgres", "--dbname=postgres", "--host"]).arg(scene.cluster.socket_dir());
+    programs::run(pg_dump.arg("--file").arg(&dump));
+    // Another server, in which the roles have other numbers.
+    let other = Cluster::start();
+    other.connect().await.exec("create role first; create role second; create role ada login").await;
+    let mut psql = other.psql_command();
+    programs::run(psql.args(["--quiet", "--file"]).arg(&dump));
+    let copy = other.connect().await;
+    let shown = "select name || ' ' || owner || ' ' || schedule || ' ' || timezone || ' ' || active || ' ' || target
+                        || coalesce(' ' || jitter, '') || coalesce(' ' || note, '') || coalesce(' ' || next_run_at, '')
+                 from edge.schedules order by name";
+    let (before, after) = (scene.db.column::<String>(shown).await, copy.column::<String>(shown).await);
+    assert_eq!(before.len(), 3);
+    assert_eq!(before, after);
+    let number: i64 = copy.one("select edge.schedule('new', '@daily', 'select 1')").await;
+    assert!(number > 3, "numbers go on where they were: {number}");
+    copy.exec("select edge.grant_access('ada')").await;
+    let ada = other.connect_as("ada", "postgres").await;
+    assert_eq!(ada.column::<String>("select name from edge.schedules order by name").await, ["clean", "ping"]);
+    let body: Vec<u8> = copy.one("select body from edge_store.schedule where name = 'ping'").await;
+    assert_eq!(body, br#"{"n": 1}"#);
+}
