@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use pg_edge::domain::attempt::Attempt;
 use pg_edge::domain::call::CallId;
-use pg_edge::domain::outcome::{FailureClass, Retryability};
+use pg_edge::domain::outcome::{FailureClass, Outcome, Retryability};
 use pg_edge::domain::stream::follower::Ended;
-use pg_edge::domain::stream::rules::StreamRules;
+use pg_edge::domain::stream::rules::{Format, StreamRules};
 
 use super::listener::{Listener, Told, rules, streaming};
 use super::peer::{Conn, Peer};
 use super::sender::{Sender, eventually, numbered};
-use pg_edge::domain::stream::rules::Format;
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\ndata: a\n\n";
 
 /// How a peer goes away.
 #[derive(Clone, Copy, Debug)]
@@ -194,6 +195,30 @@ fn a_cancelled_stream_is_reported_once_and_its_connection_closed() {
     let failure = listener.told[&CallId(7)].failure();
     assert_eq!((failure.class, failure.retryability()), (FailureClass::Cancelled, Retryability::Final));
     eventually("the connection is closed", || peer.noted("closed") == 1);
+    assert_eq!(sender.engine.in_flight(), 0);
+}
+
+#[test]
+fn streams_cancelled_at_any_moment_are_each_reported_once_and_after_their_last_piece() {
+    let (short, endless, sender) = (Peer::answering(ANSWER), endless(), Sender::new());
+    let mut listener = Listener::new(&sender);
+    for call in 0..150 {
+        let url = if call % 2 == 0 { short.url() } else { endless.url() };
+        sender.engine.send(numbered(call, streaming(&url)));
+        // Those before it are at every stage by now.
+        sender.engine.cancel(CallId(call - call % 7));
+        if call % 10 == 0 {
+            listener.until("whatever has come", |_| true);
+        }
+    }
+    (0..150).for_each(|call| sender.engine.cancel(CallId(call)));
+    listener.until("all reports", |listener| listener.ended() == 150);
+    for (call, told) in &listener.told {
+        match told.report.as_ref().map(|report| &report.outcome) {
+            Some(Outcome::Streamed(_)) => assert_eq!((call.0 % 2, told.streamed().events), (0, 1)),
+            _ => assert_eq!(told.failure().class, FailureClass::Cancelled),
+        }
+    }
     assert_eq!(sender.engine.in_flight(), 0);
 }
 

@@ -152,6 +152,16 @@ fn the_head_is_told_before_there_is_an_event_and_each_event_before_the_next() {
 }
 
 #[test]
+fn a_redirect_leads_to_the_stream() {
+    let there = sending(SSE, b"data: a\n\n", 9);
+    let here = Peer::answering(format!("HTTP/1.1 307 X\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", there.url()));
+    let mut attempt = Attempt { stream: Some(rules(Format::Sse)), ..get(&here.url()) };
+    attempt.route.redirects = 1;
+    assert_eq!(Listener::hear(&Sender::new(), attempt).data(), ["a"]);
+    assert!(there.notes()[0].contains("accept: text/event-stream"));
+}
+
+#[test]
 fn the_answer_of_a_language_model_tells_whose_it_is_and_what_it_cost() {
     let body = concat!(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25}}}\n\n",
