@@ -31,5 +31,18 @@ select state as repair from edge.wait(:repair);
 select edge.replay(:id) as replay \gset
 select id, state, status_code from edge.wait(:replay);
 
+\echo '5. A function that is called by a schedule. What became of each run is its real outcome.'
+select edge.schedule_http('hello', 'every second', :'base_url' || '/hello', '{"name": "every second"}') as schedule \gset
+do $$
+begin
+    for look in 1..300 loop
+        exit when (select count(*) >= 2 from edge.schedule_runs where state = 'succeeded');
+        commit;
+        perform pg_sleep(0.1);
+    end loop;
+end $$;
+select schedule, scheduled_for, state, lateness from edge.schedule_runs where state = 'succeeded' order by scheduled_for limit 2;
+select edge.unschedule('hello') as unscheduled;
+
 \echo 'How the worker is doing:'
 select state, in_flight, queue_depth, last_error from edge.worker_status();

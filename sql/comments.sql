@@ -58,6 +58,9 @@ comment on view edge.all_schedules is 'Your schedules, and the jobs of pg_cron t
 
 comment on function edge_store.schedule_description is 'A schedule in English, or null.';
 comment on function edge_store.pg_cron_jobs is 'The jobs of pg_cron that the caller may see; none where it is not in this database.';
+comment on function edge_store.wake_for_schedules is 'Tells the dispatcher that there are schedules which it may not know, at the commit.';
+comment on function edge_store.schedules_came is 'Tells the dispatcher of schedules that a dump brought.';
+comment on trigger wake on edge_store.schedule is 'Tells the dispatcher of schedules that a dump brought.';
 comment on sequence edge_store.schedule_id is 'Numbers of schedules. Part of a dump.';
 comment on sequence edge_store.run_id is 'Numbers of runs of schedules.';
 comment on table edge_store.schedule is 'Schedules. Part of a dump.';

@@ -26,16 +26,16 @@ pgrx::extension_sql_file!(
 );
 pgrx::extension_sql_file!("../sql/pg_cron.sql", name = "pg_cron", requires = ["schema"]);
 pgrx::extension_sql_file!(
-    "../sql/schedule_views.sql",
-    name = "schedule_views",
-    requires = ["views", "pg_cron", api::views::schedule_description]
+    "../sql/schedules.sql",
+    name = "schedules",
+    requires = ["views", "pg_cron", api::schedules::wake_for_schedules, api::views::schedule_description]
 );
 pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
-        "schedule_views",
+        "schedules",
         api::control::pause,
         api::control::resume,
         api::control::register_database,

@@ -24,6 +24,7 @@ mod quiet;
 mod report;
 mod retention;
 mod scale;
+mod schedules;
 mod storage;
 mod world;
 
@@ -65,6 +66,13 @@ async fn run() -> ExitCode {
     }
     if wants(&memory::ROWS) {
         memory::measure(&mut report).await;
+    }
+    if wants(&[schedules::DUE, schedules::IDLE]) {
+        schedules::many(&mut report, &wants).await;
+    }
+    // Minutes cannot be made shorter.
+    if wants(&[schedules::MINUTE]) && !scale::quick() {
+        schedules::minute(&mut report).await;
     }
     if wants(&[quiet::IDLE]) {
         quiet::idle(&mut report).await;

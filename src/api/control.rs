@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::store::time::to_timestamp;
 use crate::store::{control, owner};
 use crate::worker::latch::{is_alive, my_database};
+use crate::worker::queued::quota;
+use crate::worker::shared;
 use crate::worker::wake::{self, reason};
-use crate::worker::{quota, shared};
 
 /// Sends nothing more in this database until `edge.resume()`.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use super::arguments;
-use crate::domain::planning::Bounds;
-use crate::domain::schedule::{Dst, Schedule};
+use crate::domain::planning::{self, Bounds, Spread};
+use crate::domain::schedule::{Course, Dst, Schedule, Timing};
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::time::to_moment;
@@ -70,6 +70,13 @@ impl Clock {
         let (timezone, zone) = zone(timezone)?;
         Ok(Self { text, schedule, timezone, zone, dst: Dst::parse(dst)? })
     }
+
+    /// The slots that it shows, within bounds and spread.
+    pub fn course(&self, bounds: Bounds, spread: Option<Spread>) -> Course<'_> {
+        let anchor = planning::anchor(bounds);
+        let timing = Timing { schedule: &self.schedule, zone: &self.zone, dst: self.dst, anchor };
+        Course { timing, bounds, spread }
+    }
 }
 
 impl Given {
@@ -109,10 +116,10 @@ pub fn bounds(starts_at: Option<TimestampWithTimeZone>, ends_at: Option<Timestam
     Bounds { starts_at: starts_at.map(to_moment), ends_at: ends_at.map(to_moment) }
 }
 
-/// By how much a schedule is spread.
-pub fn spread(jitter: Option<Interval>) -> Option<Duration> {
+/// By how much the slots of a schedule are spread.
+pub fn spread(jitter: Option<Interval>, schedule: i64) -> Option<Spread> {
     let micros = u64::try_from(jitter?.as_micros()).ok()?;
-    (micros > 0).then(|| Duration::from_micros(micros))
+    (micros > 0).then(|| Spread { most: Duration::from_micros(micros), seed: schedule })
 }
 
 /// The name of a schedule.

@@ -4,8 +4,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments::viewer;
-use super::schedule_arguments::{self as given, Clock, bounds};
-use super::schedule_plan::{self, Course};
+use super::schedule_arguments::{self as given, Clock, bounds, spread};
+use super::schedule_plan;
+use crate::domain::schedule::Course;
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::schedules::{self, Known, Of};
@@ -61,9 +62,9 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
     let clock = clock_of(&known)?;
     let course = course_of(&known, &clock);
     let now = now();
-    let next = course.next(now, known.jitter, known.id);
+    let next = schedule_plan::next(&course, now);
     if next.is_none() {
-        course.waits_for_the_server(&known.name, &known.schedule)?;
+        schedule_plan::waits_for_the_server(&course, &known.name, &known.schedule)?;
     }
     owner::acting(|| schedules::resume(known.id, &schedule_plan::made(next, now)))?;
     wake::at_commit(reason::SCHEDULES);
@@ -77,12 +78,7 @@ pub fn clock_of(known: &Known) -> Result<Clock, Error> {
 
 /// The same, between which moments.
 pub fn course_of<'a>(known: &Known, clock: &'a Clock) -> Course<'a> {
-    Course {
-        schedule: &clock.schedule,
-        zone: &clock.zone,
-        dst: clock.dst,
-        bounds: bounds(known.starts_at, known.ends_at),
-    }
+    clock.course(bounds(known.starts_at, known.ends_at), spread(known.jitter, known.id))
 }
 
 /// The schedule of a name: the caller's own, or for a superuser who has none the only one that there is.

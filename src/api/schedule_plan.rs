@@ -1,17 +1,16 @@
 //! Writing a schedule with its plan: which slot comes next, and when it is due.
 
-use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::schedule_arguments::{Clock, Options, bounds, spread};
 use crate::domain::moment::Moment;
-use crate::domain::planning::{self, Begin, Bounds, Spread, Times};
-use crate::domain::schedule::{Dst, Kind, Schedule, Timing};
+use crate::domain::planning::{self, Begin, Bounds, Next, Times};
+use crate::domain::schedule::catch_up::Slots;
+use crate::domain::schedule::{Course, Kind};
 use crate::error::Error;
 use crate::store::owner;
 use crate::store::schedules::{self, Known, Of, Plan, Said, Target};
 use crate::store::time::{now, of_moment, to_moment};
-use crate::store::zone::PgZone;
 use crate::worker::wake::{self, reason};
 
 /// A schedule that has been checked.
@@ -50,52 +49,33 @@ fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, E
         (Begin::WhereItStood, Some(known)) => to_moment(known.plan.passed),
         _ => now(),
     };
-    let course = Course { schedule: &clock.schedule, zone: &clock.zone, dst: clock.dst, bounds: options.bounds() };
-    let next = course.next(after, options.jitter, id);
+    let course = clock.course(options.bounds(), spread(options.jitter, id));
+    let next = next(&course, after);
     if next.is_none() && begin == Begin::Now {
-        course.waits_for_the_server(written.name, &clock.text)?;
+        waits_for_the_server(&course, written.name, &clock.text)?;
     }
     Ok(made(next.filter(|_| options.active), after))
 }
 
-/// When a schedule runs, and between which moments.
-pub struct Course<'a> {
-    pub schedule: &'a Schedule,
-    pub zone: &'a PgZone,
-    pub dst: Dst,
-    pub bounds: Bounds,
+/// The first slot of a course after a moment, and when it is due.
+pub fn next(course: &Course<'_>, after: Moment) -> Option<Next> {
+    let slot = course.next_after(after)?;
+    Some(Next { slot, due: course.due_at(slot) })
 }
 
-impl Course<'_> {
-    /// The first slot after a moment. `id` is the schedule's, which tells it from others that are spread.
-    pub fn next(&self, after: Moment, jitter: Option<Interval>, id: i64) -> Option<planning::Next> {
-        let spread = spread(jitter).map(|most| Spread { most, seed: id });
-        planning::next(&self.timing(), self.bounds, spread, after)
-    }
-
-    /// The first slot after a moment, however it may be spread.
-    pub fn next_slot(&self, after: Moment) -> Option<Moment> {
-        planning::next_slot(&self.timing(), self.bounds, after)
-    }
-
-    /// What has no slot ahead runs when the server starts, or never.
-    pub fn waits_for_the_server(&self, name: &str, text: &str) -> Result<(), Error> {
-        let why = match self.schedule.kind() {
-            Kind::Reboot => return Ok(()),
-            _ if self.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
-            Kind::At => "lies in the past",
-            Kind::Cron | Kind::Every => "has no time left",
-        };
-        Err(Error::NeverRuns { name: name.to_owned(), schedule: text.to_owned(), why })
-    }
-
-    fn timing(&self) -> Timing<'_> {
-        Timing { schedule: self.schedule, zone: self.zone, dst: self.dst, anchor: planning::anchor(self.bounds) }
-    }
+/// What has no slot ahead runs when the server starts, or never.
+pub fn waits_for_the_server(course: &Course<'_>, name: &str, text: &str) -> Result<(), Error> {
+    let why = match course.timing.schedule.kind() {
+        Kind::Reboot => return Ok(()),
+        _ if course.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+        Kind::At => "lies in the past",
+        Kind::Cron | Kind::Every => "has no time left",
+    };
+    Err(Error::NeverRuns { name: name.to_owned(), schedule: text.to_owned(), why })
 }
 
 /// The plan of a schedule that goes on from a moment.
-pub fn made(next: Option<planning::Next>, after: Moment) -> Plan {
+pub fn made(next: Option<Next>, after: Moment) -> Plan {
     Plan {
         next_run_at: next.map(|next| of_moment(next.slot)),
         due_at: next.map(|next| of_moment(next.due)),

@@ -7,10 +7,10 @@ use pgrx::prelude::*;
 
 use super::arguments;
 use super::schedule_arguments::Clock;
-use super::schedule_plan::Course;
 use crate::domain::moment::Moment;
 use crate::domain::planning::Bounds;
 use crate::domain::schedule::Schedule;
+use crate::domain::schedule::catch_up::Slots;
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::time::{now, of_moment, to_moment};
@@ -38,8 +38,8 @@ fn next_runs(
 }
 
 fn slots(clock: &Clock, after: Moment, most: usize) -> Vec<TimestampWithTimeZone> {
-    let course = Course { schedule: &clock.schedule, zone: &clock.zone, dst: clock.dst, bounds: Bounds::default() };
-    let slots = std::iter::successors(course.next_slot(after), |slot| course.next_slot(*slot));
+    let course = clock.course(Bounds::default(), None);
+    let slots = std::iter::successors(course.next_after(after), |slot| course.next_after(*slot));
     slots.take(most).map(of_moment).collect()
 }
 

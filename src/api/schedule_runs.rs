@@ -10,6 +10,7 @@ use super::arguments;
 use super::schedule_arguments::finite;
 use super::schedule_control::{clock_of, course_of, existing};
 use crate::domain::moment::Moment;
+use crate::domain::schedule::catch_up::Slots;
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::runs::{self, Beginning, Made, NewRun, Origin, Template, Work};
@@ -46,9 +47,13 @@ fn backfill(
 ) -> Result<i64, ErrorReport> {
     let from = to_moment(arguments::required(finite("from_at", from_at)?, "from_at")?);
     let to = to_moment(arguments::required(finite("to_at", to_at)?, "to_at")?);
-    if to < from || to > now() {
-        let (wanted, given) = ("no earlier than from_at, and not in the future", of_moment(to).to_string());
-        return Err(Error::OutOfRange { argument: "to_at", wanted, given }.into());
+    let wanted = match to {
+        _ if to < from => Some("no earlier than from_at"),
+        _ if to > now() => Some("a time that has passed"),
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
+        return Err(Error::OutOfRange { argument: "to_at", wanted, given: of_moment(to).to_string() }.into());
     }
     let known = existing(name)?;
     let slots = slots(&known, from, to)?;
@@ -63,8 +68,8 @@ fn backfill(
 fn slots(known: &Known, from: Moment, to: Moment) -> Result<Vec<Moment>, Error> {
     let clock = clock_of(known)?;
     let course = course_of(known, &clock);
-    let first = course.next_slot(from.saturating_sub(Duration::from_micros(1)));
-    let slots = std::iter::successors(first, |slot| course.next_slot(*slot)).take_while(|slot| *slot <= to);
+    let first = course.next_after(from.saturating_sub(Duration::from_micros(1)));
+    let slots = std::iter::successors(first, |slot| course.next_after(*slot)).take_while(|slot| *slot <= to);
     let slots: Vec<Moment> = slots.take(MOST + 1).collect();
     if slots.len() > MOST {
         return Err(Error::TooManySlots(MOST));

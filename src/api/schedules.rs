@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
 use crate::store::schedules::{Call, CallKind, Target as Runs};
 use crate::store::{owner, syntax};
+use crate::worker::wake::{self, reason};
 
 /// Runs SQL by a schedule.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -126,6 +127,12 @@ fn schedule_http(
         endpoint: None,
     };
     Ok(call(name, Clock::read(schedule, timezone, dst)?, &given, CallKind::Url, wanted)?)
+}
+
+/// Tells the dispatcher that schedules were written, at the commit.
+#[pg_extern(schema = "edge_store", volatile, parallel_unsafe)]
+fn wake_for_schedules() {
+    wake::at_commit(reason::SCHEDULES);
 }
 
 fn call(name: Option<Text>, clock: Clock, given: &Given, kind: CallKind, wanted: Wanted<'_>) -> Result<i64, Error> {

@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub const MOST_STARTS: u32 = 3;
 
 /// The pause between them.
-pub const BETWEEN_STARTS: Duration = Duration::from_secs(5);
+const BETWEEN_STARTS: Duration = Duration::from_secs(5);
 
 /// What follows from a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,29 @@ pub fn after_failure(attempts: u32, most: u32, now: SystemTime, random: f64) -> 
         return Verdict::Ended;
     }
     Verdict::Again(now + RetryPolicy::default().wait(attempts, random))
+}
+
+/// What is to be done about a run of which processes were started that ended before they could begin it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Another one is started.
+    Now,
+    /// Another one is started then.
+    At(SystemTime),
+    /// No other one is.
+    Never,
+}
+
+/// Decides whether another process is started after `times`, the last of them at `last`.
+pub fn next_start(times: u32, last: SystemTime, now: SystemTime) -> Start {
+    // A clock that was set back must not put it off for longer.
+    let again = last.min(now) + BETWEEN_STARTS;
+    match times {
+        0 => Start::Now,
+        _ if again > now => Start::At(again),
+        _ if times < MOST_STARTS => Start::Now,
+        _ => Start::Never,
+    }
 }
 
 /// What is done to a command's process now.

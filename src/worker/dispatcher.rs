@@ -12,13 +12,14 @@ use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
 use super::activity::{Activity, flush_statistics, show};
+use super::failpoint;
 use super::latch::{self, Waker, Woken};
 use super::report;
+use super::session;
 use super::shared::{self, Database, wanted};
 use super::signals::{self, Signals};
 use super::takeover::{self, Found, Takeover};
 use super::turn::{Dispatcher, Turn};
-use super::{failpoint, session};
 use crate::engine::{self, Engine};
 use crate::guc::Settings;
 

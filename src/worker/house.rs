@@ -6,9 +6,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use super::latch;
 use super::lock::{self, Hold};
+use super::stats;
 use super::turn::Dispatcher;
-use super::{latch, stats};
 use crate::store::owner;
 use crate::store::retention::{self, Advance};
 use crate::store::run_history;

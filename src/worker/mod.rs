@@ -6,15 +6,11 @@
 
 mod activity;
 mod cancel;
-mod command;
-mod command_process;
 mod commands;
-mod counting;
 mod credentials;
 mod dispatcher;
 mod endpoints;
 mod engine_log;
-mod execute;
 mod failpoint;
 mod house;
 mod identity;
@@ -23,19 +19,12 @@ pub mod latch;
 mod launcher;
 mod ledger;
 mod library;
-mod living;
 mod lock;
 mod look;
 mod outbox;
-mod parsed;
 pub mod queued;
-pub mod quota;
 mod report;
-mod runner;
 mod runners;
-mod schedule_begin;
-mod schedule_turn;
-mod schedule_verdict;
 mod schedules;
 mod secrets;
 mod send;
@@ -56,7 +45,7 @@ pub fn register() {
     shared::register();
     server_zone::register();
     stats::register();
-    quota::register();
+    queued::quota::register();
     step_aside::register();
     launcher::register();
 }

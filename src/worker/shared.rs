@@ -11,7 +11,7 @@ use pgrx::lwlock::PgLwLock;
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgAtomic, pg_shmem_init};
 
-use super::living::Seat;
+use super::commands::living::Seat;
 use super::waiters::Waiter;
 
 /// Databases that can have a dispatcher at once.

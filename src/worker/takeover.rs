@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use pgrx::pg_sys;
 
 use super::commands::Commands;
-use super::counting::Counting;
 use super::endpoints::Endpoints;
 use super::latch;
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
+use super::queued::counting::Counting;
 use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;

@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering;
 
 use pgrx::prelude::*;
 
+use super::failpoint;
 use super::latch::{my_database, set_latch_of};
+use super::queued;
 use super::shared::{self, Ask, Database, wanted};
-use super::{failpoint, queued, step_aside};
+use super::step_aside;
 
 /// Reasons to wake a dispatcher, as bits.
 pub mod reason {
@@ -34,7 +36,7 @@ pub mod reason {
     pub const SECRETS: u32 = 64;
     /// Schedules were made, changed or dropped, or a run of one was asked for.
     pub const SCHEDULES: u32 = 256;
-    /// The process of a schedule's command has ended, or somebody wants it to.
+    /// Commands of schedules are to end.
     pub const COMMANDS: u32 = 512;
 }
 
@@ -68,7 +70,7 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
             let reasons = PENDING.replace(0);
             if reasons != 0 {
                 failpoint::hit("before_wake");
-                now(reasons);
+                wake(reasons);
             }
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
@@ -80,8 +82,7 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
     }
 }
 
-/// Wakes this database's dispatcher at once.
-pub fn now(reasons: u32) {
+fn wake(reasons: u32) {
     let Some(entry) = entry_to_wake(reasons) else { return };
     // Only who brings a new reason has to set the latch: the dispatcher takes all that it can act on at once.
     if reasons & !entry.wake.fetch_or(reasons, Ordering::AcqRel) != 0 {

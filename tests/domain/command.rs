@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use pg_edge::domain::command::{Push, Pushing, Verdict, after_failure};
+use pg_edge::domain::command::{Push, Pushing, Start, Verdict, after_failure, next_start};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,4 +62,22 @@ fn a_clock_that_is_set_back_does_not_put_off_a_push_for_long() {
     let pushing =
         Pushing { asked_at: Some(now() - 3600 * SECOND), limit_at: None, pushed_at: Some(now() + 3600 * SECOND) };
     assert_eq!(pushing.next(now()), Some(now() + SECOND));
+}
+
+#[test]
+fn a_process_that_ends_before_it_could_begin_is_followed_by_two_more_with_pauses() {
+    let ago = |seconds| now() - seconds * SECOND;
+    assert_eq!(next_start(0, ago(0), now()), Start::Now);
+    for (times, last, expected) in [
+        (1, ago(0), Start::At(now() + 5 * SECOND)),
+        (1, ago(4), Start::At(now() + SECOND)),
+        (1, ago(5), Start::Now),
+        (2, ago(5), Start::Now),
+        // It may still be about to begin.
+        (3, ago(4), Start::At(now() + SECOND)),
+        (3, ago(5), Start::Never),
+        (1, now() + 3600 * SECOND, Start::At(now() + 5 * SECOND)),
+    ] {
+        assert_eq!(next_start(times, last, now()), expected, "{times} {last:?}");
+    }
 }

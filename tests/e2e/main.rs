@@ -33,6 +33,7 @@ mod retention;
 mod retrying;
 mod scene;
 mod schedule_engine;
+mod schedule_zones;
 mod schedules_sql;
 mod secrets;
 mod secrets_leak;

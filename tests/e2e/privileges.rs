@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 24] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -19,6 +19,17 @@ const FUNCTIONS: [&str; 13] = [
     "edge.replay(1)",
     "edge.replay_dead()",
     "edge.worker_status()",
+    "edge.schedule('s', '@daily', 'select 1')",
+    "edge.schedule_invoke('s', '@daily', 'f')",
+    "edge.schedule_http('s', '@daily', 'http://x/')",
+    "edge.unschedule('s')",
+    "edge.pause_schedule('s')",
+    "edge.resume_schedule('s')",
+    "edge.run_now('s')",
+    "edge.backfill('s', now(), now())",
+    "edge.next_runs('@daily')",
+    "edge.describe_schedule('@daily')",
+    "edge.import_pg_cron()",
 ];
 
 /// Those that are the superuser's.
@@ -32,13 +43,16 @@ const SUPERUSER_S: [&str; 7] = [
     "edge.rotate_secret_key()",
 ];
 
-const VIEWS: [&str; 6] = [
+const VIEWS: [&str; 9] = [
     "edge.calls",
     "edge.attempts",
     "edge.dead_letters",
     "edge.callbacks",
     "edge.callback_errors",
     "edge.queued_per_role",
+    "edge.schedules",
+    "edge.schedule_runs",
+    "edge.all_schedules",
 ];
 
 const DENIED: &str = "42501";

@@ -53,3 +53,8 @@ async fn calls_are_queued_read_and_steered_from_psql() {
 async fn bad_input_is_refused_with_a_sentence_and_an_sqlstate() {
     prints_what_is_expected("errors").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_are_made_read_and_steered_from_psql() {
+    prints_what_is_expected("schedules").await;
+}

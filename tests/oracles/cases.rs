@@ -54,7 +54,9 @@ pub fn any(seed: u64) -> impl Iterator<Item = Case> {
     std::iter::repeat_with(move || {
         let random = &mut random;
         let zone = ZONES[random.usize(..ZONES.len())];
-        let [minute, hour] = [field(random, 0, 59, 3), field(random, 0, 23, 3)];
+        let minute = field(random, 0, 59, 3);
+        // Half of the hours are those in which clocks are changed.
+        let hour = if random.bool() { field(random, 0, 3, 0) } else { field(random, 0, 23, 3) };
         let [day, month, weekday] = [field(random, 1, 31, 8), field(random, 1, 12, 9), weekday(random)];
         Case { expression: format!("{minute} {hour} {day} {month} {weekday}"), zone, start: start(random, zone) }
     })
@@ -105,7 +107,7 @@ fn field(random: &mut Rng, low: u8, high: u8, stars: u8) -> String {
     match random.u8(0..8) {
         0..4 => random.u8(low..=high).to_string(),
         4 => list((0..=n).map(|_| random.u8(low..=high).to_string())),
-        5 => format!("*/{}", random.u8(1..=high)),
+        5 => format!("*/{}", random.u8(1..=high.max(4))),
         6 => range(random, low, high),
         _ => list((0..n).map(|_| range(random, low, high))),
     }

@@ -203,3 +203,46 @@ async fn what_watches_over_the_sessions_of_a_role_watches_over_its_commands() {
         assert!(!world.scene.cluster.log().contains("statement: select 54321"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_sets_a_secret_leaves_no_trace_of_it_in_the_log() {
+    let world = World::start().await;
+    world.db().exec("alter role postgres set log_statement = 'all'").await;
+    for (name, last) in [("well", "select 1"), ("badly", "select 1/0")] {
+        world.run(name, &format!("select edge.set_secret('token', 'sesame-open'); commit; {last}")).await;
+    }
+    let log = world.scene.cluster.log();
+    assert!(log.contains("was hidden by pg_edge"), "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("sesame-open")).collect();
+    assert_eq!(lines, Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_cannot_log_in_can_do_in_a_command_what_others_can() {
+    let world = world_of(&[("bob", "nologin")]).await;
+    world.db().exec("grant temporary, create on database postgres to bob").await;
+    for (name, command) in [
+        (
+            "makes",
+            "create schema mine; create table mine.t (n int primary key); create table mine.u (n int references mine.t)",
+        ),
+        ("fills", "insert into mine.t values (1), (2); insert into mine.u values (1)"),
+        ("vacuums", "vacuum analyze mine.t"),
+        ("indexes", "create index concurrently on mine.t (n)"),
+        ("loops", "do $$ begin for i in 11..13 loop insert into mine.t values (i); commit; end loop; end $$"),
+        ("blocks", "begin; insert into mine.t values (21); commit; begin; insert into mine.t values (22); rollback"),
+        ("keeps", "create temp table kept as select 1 as n; prepare p as select 2; commit; execute p; drop table kept"),
+        ("refreshes", "create materialized view mine.m as select * from mine.t; refresh materialized view mine.m"),
+        ("defines", "create function mine.f() returns name language sql security definer as 'select current_user'"),
+        ("calls", "select 1 / (case when mine.f() = 'bob' then 1 else 0 end)"),
+        ("discards", "discard plans"),
+    ] {
+        let end = run_as(&world, "bob", name, command).await;
+        assert!(end.starts_with("succeeded|"), "{command}: {end}");
+    }
+    assert_eq!(world.db().column::<i32>("select n from mine.t order by n").await, [1, 2, 11, 12, 13, 21]);
+    let owners = "select distinct relowner::regrole::text from pg_class where relnamespace = 'mine'::regnamespace";
+    assert_eq!(world.db().column::<String>(owners).await, ["bob"]);
+    let stranger = run_as(&world, "bob", "strays", "create table public.who2 as select * from pg_authid").await;
+    assert!(stranger.starts_with("failed||42501"), "{stranger}");
+}

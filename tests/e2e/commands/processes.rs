@@ -45,6 +45,37 @@ async fn a_terminated_command_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_can_end_its_own_process_and_nobody_elses() {
+    let world = World::start().await;
+    assert_eq!(world.run("terminates", "select pg_terminate_backend(pg_backend_pid())").await, ENDED);
+    assert_eq!(world.run("quits", "set exit_on_error = on; select 1/0").await, ENDED);
+    let end = world.run("cancels", "select pg_cancel_backend(pg_backend_pid()), pg_sleep(1)").await;
+    assert_eq!(end, "failed||57014|canceling statement due to user request");
+    // Whatever it does to locks, the dispatcher knows that it lives.
+    let schedule = world.schedule("postgres", "unlocks", "select pg_advisory_unlock_all(); select pg_sleep(2)").await;
+    let run = world.due(schedule).await;
+    world.reaches(run, "running").await;
+    world.wake().await;
+    assert_eq!(world.end(run).await, "succeeded|1||");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_brings_the_server_down_does_so_no_more_often_than_it_has_attempts() {
+    let mut world = World::start().await;
+    world.db().exec("alter role postgres set synchronous_commit = off").await;
+    let kills = "do $$ begin execute format('copy (select 1) to program %L', 'kill -9 ' || pg_backend_pid()); end $$";
+    let schedule = world.schedule("postgres", "kills", kills).await;
+    world.alter(schedule, "max_attempts = 2").await;
+    let run = world.due(schedule).await;
+    let crashes = || world.scene.cluster.log().matches("was terminated by signal 9").count();
+    eventually("the server has crashed twice", SERVER_DEADLINE, || async { crashes() == 2 }).await;
+    reconnect(&mut world).await;
+    assert_eq!(world.end(run).await, INTERRUPTED);
+    assert_eq!(world.run("next", "select 1").await, "succeeded|1||");
+    assert_eq!(world.scene.cluster.log().matches("was terminated by signal 9").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_command_with_an_attempt_left_is_run_again() {
     let world = World::start().await;
     world.db().exec("create table t (pid int); select pg_advisory_lock(7)").await;
@@ -130,8 +161,7 @@ async fn a_command_that_dies_under_a_new_dispatcher_has_failed() {
     // Once this has ended, the new one has seen what there is.
     assert_eq!(world.run("next", "select 1").await, "succeeded|1||");
     world.db().one_with::<bool>("select pg_terminate_backend($1)", &[&pid]).await;
-    let end = world.end(run).await;
-    assert!(end == INTERRUPTED || end == ENDED, "{end}");
+    assert_eq!(world.end(run).await, ENDED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! Schedules are part of a dump.
 
-use crate::harness::{Cluster, programs};
-use crate::scene::Scene;
+use crate::faults::SOON;
+use crate::harness::{Cluster, eventually, programs};
+use crate::scene::{Scene, ended, get};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_carries_the_schedules_with_their_owners_by_name() {
@@ -36,4 +37,25 @@ async fn a_dump_carries_the_schedules_with_their_owners_by_name() {
     assert_eq!(ada.column::<String>("select name from edge.schedules order by name").await, ["clean", "ping"]);
     let body: Vec<u8> = copy.one("select body from edge_store.schedule where name = 'ping'").await;
     assert_eq!(body, br#"{"n": 1}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_out_of_a_dump_run_although_the_dispatcher_was_there_before_them() {
+    let scene = Scene::start().await;
+    scene.db.exec(&format!("select edge.schedule_http('tick', 'every second', '{}')", scene.peer.url("/tick"))).await;
+    eventually("it runs here", SOON, || async { scene.peer.count("/tick") > 0 }).await;
+    scene.db.exec("create database copy").await;
+    let dump = scene.cluster.socket_dir().join("dump.sql");
+    let mut pg_dump = programs::server_program("pg_dump");
+    pg_dump.args(["--username=postgres", "--dbname=postgres", "--host"]).arg(scene.cluster.socket_dir());
+    programs::run(pg_dump.arg("--file").arg(&dump));
+    scene.db.exec("select edge.unschedule('tick')").await;
+    // The extension first, and its dispatcher; then the rest, in another session.
+    let copy = scene.cluster.create_extension("copy").await;
+    let up = get(&copy, &scene.peer.url("/up")).await;
+    ended(&copy, up).await;
+    let mut psql = scene.cluster.psql_command();
+    programs::run(psql.args(["--quiet", "--dbname=copy", "--file"]).arg(&dump));
+    let runs = "select count(*) from edge.schedule_runs where state = 'succeeded'";
+    eventually("it runs there", SOON, || async { copy.one::<i64>(runs).await > 0 }).await;
 }

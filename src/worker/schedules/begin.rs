@@ -2,15 +2,15 @@
 //!
 //! Runs on the main thread of a dispatcher, in a transaction of its own.
 
-use super::schedules::{Clocks, Stage};
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::MOST_AHEAD;
 use crate::domain::schedule::{Kind, Schedule};
 use crate::error::Error;
 use crate::store::beginning::{self, Far};
+use crate::worker::schedules::{Clocks, Stage};
 
 /// Finds out what the steady clock is to show. When a dispatcher begins, what is to run once the server has started is due.
-pub(super) fn begin(stage: Stage, clocks: Clocks) -> Result<Moment, Error> {
+pub(in crate::worker) fn begin(stage: Stage, clocks: Clocks) -> Result<Moment, Error> {
     if stage == Stage::Beginning {
         note_start(clocks.wall)?;
     }

@@ -11,11 +11,6 @@ use std::time::{Duration, SystemTime};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
-use super::activity::{Activity, flush_statistics, show};
-use super::execute::{Quoted, execute};
-use super::identity::{Login, become_role, load_session_libraries, reset, set};
-use super::interrupts::{Limit, forget_cancel, take_signals};
-use super::{failpoint, living, report};
 use crate::domain::command::{Verdict, after_failure};
 use crate::error::Error;
 use crate::guc::Settings;
@@ -23,6 +18,13 @@ use crate::store::commands::{self, Begun};
 use crate::store::runs::{self, End, Slot};
 use crate::store::transaction::{self, Aborted, Durability, attempt, under_snapshot};
 use crate::store::{due, owner};
+use crate::worker::activity::{Activity, flush_statistics, show};
+use crate::worker::commands::execute::{Quoted, execute};
+use crate::worker::commands::living;
+use crate::worker::failpoint;
+use crate::worker::identity::{Login, become_role, load_session_libraries, reset, set};
+use crate::worker::interrupts::{Limit, forget_cancel, take_signals};
+use crate::worker::report;
 
 /// A cancelled statement.
 const CANCELLED: &str = "57014";

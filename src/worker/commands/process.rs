@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
-use super::command::Order;
-use super::latch::my_pid;
-use super::{library, living};
 use crate::domain::command::{Push, Pushing};
+use crate::worker::commands::command::Order;
+use crate::worker::commands::living;
+use crate::worker::latch::my_pid;
+use crate::worker::library;
 
 /// A process that runs, or is about to run, the command of a run.
 pub struct Process {

@@ -2,8 +2,6 @@
 //!
 //! Runs on the main thread of a dispatcher: the time zones are Postgres' own. The decisions are the domain's.
 
-use super::queued;
-use super::schedules::Clocks;
 use crate::domain::moment::Moment;
 use crate::domain::planning::{self, Bounds, Spread};
 use crate::domain::schedule::catch_up::{self, CatchUp, Plan, Rules, Run, Slots, Timeliness};
@@ -17,16 +15,18 @@ use crate::store::owner;
 use crate::store::runs::{Beginning, NewRun, Origin, Template, Work};
 use crate::store::time::of_moment;
 use crate::store::zone::PgZone;
+use crate::worker::queued;
+use crate::worker::schedules::Clocks;
 
 /// Why a schedule is taken out of service of whose row nothing can be made.
-pub(super) const UNREADABLE: &str =
+pub(in crate::worker) const UNREADABLE: &str =
     "its row cannot be understood; say it anew with edge.schedule, edge.schedule_invoke or edge.schedule_http";
 
 /// Why a run does not take place that a later one would cancel at once.
 const OVERTAKEN: &str = "with overlap 'cancel' a later run took its place";
 
 /// What a verdict rests on besides the row.
-pub(super) struct Context {
+pub(in crate::worker) struct Context {
     pub clocks: Clocks,
     /// The most runs that are made up for.
     pub most: usize,
@@ -37,7 +37,7 @@ pub(super) struct Context {
 }
 
 /// What becomes of a schedule that is due.
-pub(super) enum Verdict {
+pub(in crate::worker) enum Verdict {
     /// It is taken out of service, for this reason.
     Disable(String),
     /// It has a fixed time, and the clock on the wall does not show it yet.
@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 }
 
 /// A schedule that is due, and what it gets.
-pub(super) struct Planned {
+pub(in crate::worker) struct Planned {
     pub row: Due,
     /// Its runs, in the order of their slots.
     pub runs: Vec<(Moment, Origin, Beginning)>,
@@ -57,7 +57,7 @@ pub(super) struct Planned {
 }
 
 /// Decides about a schedule.
-pub(super) fn verdict(row: Due, context: &Context) -> Result<Verdict, Error> {
+pub(in crate::worker) fn verdict(row: Due, context: &Context) -> Result<Verdict, Error> {
     let read = match Read::of(&row) {
         Ok(read) => read,
         Err(note) => return Ok(Verdict::Disable(note)),
@@ -226,14 +226,14 @@ impl Planned {
 
 impl Template {
     /// Whether it runs a command, which waits for a process of its own.
-    pub(super) fn is_command(&self) -> bool {
+    pub(in crate::worker) fn is_command(&self) -> bool {
         matches!(self.work, Work::Command)
     }
 }
 
 impl NewRun<'_> {
     /// Whether it has not ended when it is written.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::worker) fn is_open(&self) -> bool {
         matches!(self.beginning, Beginning::AtOnce | Beginning::Waiting)
     }
 }

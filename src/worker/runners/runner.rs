@@ -9,10 +9,6 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
-use super::activity::{Activity, flush_statistics, show};
-use super::identity::{Login, become_role, set};
-use super::interrupts::{limit_time, take_signals, unlimit_time};
-use super::report;
 use crate::domain::callback::{self, Next, Past};
 use crate::error::Error;
 use crate::guc::Settings;
@@ -20,6 +16,10 @@ use crate::store::callbacks::{self, Taken};
 use crate::store::calls::{self, Viewer};
 use crate::store::owner;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+use crate::worker::activity::{Activity, flush_statistics, show};
+use crate::worker::identity::{Login, become_role, set};
+use crate::worker::interrupts::{limit_time, take_signals, unlimit_time};
+use crate::worker::report;
 
 /// After this long a runner ends even if there is more, so that other roles get their turn.
 pub const SHIFT: Duration = Duration::from_secs(10);

@@ -2,17 +2,19 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
+mod runner;
+
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
-use super::latch::{my_database, my_pid};
-use super::library;
-use super::report;
 use crate::error::Error;
 use crate::store::callbacks::{self, Owner};
+use crate::worker::latch::{my_database, my_pid};
+use crate::worker::library;
+use crate::worker::report;
 
 /// The runners that this dispatcher has started.
 pub struct Runners {
@@ -95,7 +97,7 @@ impl Runners {
             }
             match start(owner) {
                 Some(worker) => {
-                    let overdue_at = now + super::runner::SHIFT + self.timeout + PAUSE;
+                    let overdue_at = now + runner::SHIFT + self.timeout + PAUSE;
                     self.running.push(Running { role: owner.role, worker, overdue_at });
                     self.started.insert(owner.role, (owner.first, now + PAUSE));
                 }

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
-use super::latch::my_database;
-use super::quota::{self, Queued};
-use super::turn::Dispatcher;
 use crate::error::Error;
 use crate::store::progress::Ending;
 use crate::store::queue;
 use crate::store::transaction::under_snapshot;
+use crate::worker::latch::my_database;
+use crate::worker::queued::quota::{self, Queued};
+use crate::worker::turn::Dispatcher;
 
 /// A short queue is counted anew this often while calls are made, in case the count is off.
 const RECOUNT: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ pub fn ended(endings: &[Ending]) {
 
 impl Dispatcher {
     /// Counts the calls of each role in the tables, if there is a limit and a reason.
-    pub(super) fn recount(&mut self, now: SystemTime) -> Result<(), Error> {
+    pub(in crate::worker) fn recount(&mut self, now: SystemTime) -> Result<(), Error> {
         if self.settings.max_queued_per_role == 0 {
             // What is not kept right meanwhile is counted when somebody sets a limit.
             self.counting.want();
@@ -72,7 +72,7 @@ impl Dispatcher {
     }
 
     /// Whether there is a reason to count before anything else happens.
-    pub(super) fn wants_recount(&self) -> bool {
+    pub(in crate::worker) fn wants_recount(&self) -> bool {
         self.settings.max_queued_per_role > 0 && self.counting.wanted
     }
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use pgrx::prelude::*;
 
-use super::interrupts::{limit_time, unlimit_time};
-use super::parsed::{Statement, Statements};
-use super::report;
+use crate::worker::commands::parsed::{Statement, Statements};
+use crate::worker::interrupts::{limit_time, unlimit_time};
+use crate::worker::report;
 
 /// Where a statement stands in its string.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
 
 use pgrx::prelude::*;
 
-use super::latch::{my_database, my_pid};
-use super::shared::shared;
-use super::wake::{self, reason};
+use crate::worker::latch::{my_database, my_pid, set_latch_of};
+use crate::worker::shared::{database, shared};
 
 /// A process that runs a command.
 pub struct Seat {
@@ -85,7 +84,7 @@ fn seat_of(run: i64) -> Option<&'static Seat> {
         .find(|seat| seat.run.load(Ordering::Acquire) == run && seat.database.load(Ordering::Relaxed) == database)
 }
 
-/// Whoever watches this run, though he has not started it, is told that it is over.
+/// The dispatcher may be one that has not started this process, and is not told by Postgres that it is gone.
 unsafe extern "C-unwind" fn leave(_code: i32, _argument: pg_sys::Datum) {
     for seat in &shared().seats {
         if seat.pid.load(Ordering::Acquire) == my_pid() {
@@ -93,5 +92,7 @@ unsafe extern "C-unwind" fn leave(_code: i32, _argument: pg_sys::Datum) {
             seat.pid.store(0, Ordering::Release);
         }
     }
-    wake::now(reason::COMMANDS);
+    if let Some(entry) = database(my_database()) {
+        set_latch_of(entry.pid.load(Ordering::Acquire));
+    }
 }

@@ -6,15 +6,18 @@
 
 #![allow(unsafe_code, reason = "a subtransaction callback is a C function")]
 
+pub(in crate::worker) mod counting;
+pub mod quota;
+
 use std::cell::Cell;
 
 use pgrx::prelude::*;
 
-use super::latch::my_database;
-use super::{quota, wake};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::owner;
+use crate::worker::latch::my_database;
+use crate::worker::wake;
 
 /// Calls of one role that one (sub)transaction has queued.
 #[derive(Clone, Copy)]

@@ -3,15 +3,14 @@
 //! Runs on the main thread of a dispatcher. What is on disk decides; memory knows when to look, and which run each call
 //! belongs to. While nothing is due, no statement is run, however many schedules there are.
 
+mod begin;
+mod turn;
+mod verdict;
+
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::house::in_place;
-use super::report;
-use super::schedule_begin;
-use super::schedule_turn::Done;
-use super::turn::Dispatcher;
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
 use crate::store::due;
@@ -19,6 +18,10 @@ use crate::store::open_runs::CallEnd;
 use crate::store::progress::Ending;
 use crate::store::runs::Slot;
 use crate::store::transaction::Aborted;
+use crate::worker::house::in_place;
+use crate::worker::report;
+use crate::worker::schedules::turn::Done;
+use crate::worker::turn::Dispatcher;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
@@ -30,26 +33,26 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SAME_COMPLAINT: Duration = Duration::from_secs(30);
 
 /// What a dispatcher knows of its schedules.
-pub(super) struct Schedules {
+pub(in crate::worker) struct Schedules {
     clock: SteadyClock,
     /// When the next one is due, by the steady clock.
     next_due: Option<Moment>,
     /// Those with a fixed time that are due by the steady clock, but not yet by the one on the wall.
-    pub(super) held: HashMap<i64, Moment>,
+    pub(in crate::worker) held: HashMap<i64, Moment>,
     /// How far the table has been looked at.
-    pub(super) stage: Stage,
+    pub(in crate::worker) stage: Stage,
     /// The runs of calls that have not ended.
-    pub(super) calls: HashMap<i64, Slot>,
+    pub(in crate::worker) calls: HashMap<i64, Slot>,
     /// Runs whose calls have ended, still to be written.
-    pub(super) ended: Vec<(Slot, CallEnd)>,
+    pub(in crate::worker) ended: Vec<(Slot, CallEnd)>,
     /// The same, whose schedules somebody had locked.
-    pub(super) postponed: Vec<(Slot, CallEnd)>,
+    pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
-    pub(super) waiting: HashSet<i64>,
+    pub(in crate::worker) waiting: HashSet<i64>,
     /// How many schedules are taken on in one transaction.
-    pub(super) care: Care,
+    pub(in crate::worker) care: Care,
     /// The schedule that is taken on by itself.
-    pub(super) in_hand: Cell<Option<i64>>,
+    pub(in crate::worker) in_hand: Cell<Option<i64>>,
     was_paused: bool,
     /// Before this, nothing is done.
     resting_until: Option<Instant>,
@@ -61,7 +64,7 @@ pub(super) struct Schedules {
 
 /// How far the table of schedules has been looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::worker) enum Stage {
     /// Not yet since this dispatcher began.
     Beginning,
     /// The clock was set back so far that what had been planned must be planned anew.
@@ -74,7 +77,7 @@ pub(super) enum Stage {
 
 /// How many schedules are taken on in one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Care {
+pub(in crate::worker) enum Care {
     /// As many as there are.
     Batch,
     /// One of them has failed a transaction, so each gets one of its own until that one is found.
@@ -83,7 +86,7 @@ pub(super) enum Care {
 
 /// What the clocks show.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clocks {
+pub(in crate::worker) struct Clocks {
     pub wall: Moment,
     /// For what follows real time.
     pub steady: Moment,
@@ -192,7 +195,7 @@ impl Schedules {
 
 /// Whether runs may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MayRun {
+pub(in crate::worker) enum MayRun {
     Yes,
     /// Sending is paused, or the dispatcher stops. Only ends are written.
     No,
@@ -200,12 +203,12 @@ pub(super) enum MayRun {
 
 impl Dispatcher {
     /// Whether runs may begin now.
-    pub(super) fn may_run(&self) -> MayRun {
+    pub(in crate::worker) fn may_run(&self) -> MayRun {
         if self.paused || self.stopping { MayRun::No } else { MayRun::Yes }
     }
 
     /// Does what there is to do about schedules. A failure costs the calls nothing: it is logged, and tried again.
-    pub(super) fn keep_schedules(&mut self) {
+    pub(in crate::worker) fn keep_schedules(&mut self) {
         if self.schedules.resting_until.is_some_and(|until| until > Instant::now()) {
             return;
         }
@@ -247,7 +250,7 @@ impl Dispatcher {
             Stage::Beginning | Stage::ClockReset => {}
             Stage::Changed | Stage::Known => return true,
         }
-        match in_place(|| schedule_begin::begin(self.schedules.stage, clocks)) {
+        match in_place(|| begin::begin(self.schedules.stage, clocks)) {
             Ok(Some(steady)) => {
                 self.schedules.clock = SteadyClock::showing(steady, Instant::now());
                 self.schedules.held.clear();
@@ -268,7 +271,7 @@ impl Dispatcher {
 
     /// What was done is committed.
     fn schedules_committed(&mut self, done: Done) {
-        super::failpoint::hit("after_run_commit");
+        crate::worker::failpoint::hit("after_run_commit");
         let schedules = &mut self.schedules;
         schedules.in_hand.set(None);
         if done.left == Left::Nothing {
@@ -318,7 +321,7 @@ impl Dispatcher {
 
 /// What of that which is due was left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Left {
+pub(in crate::worker) enum Left {
     #[default]
     Nothing,
     /// There was more than is done at once.

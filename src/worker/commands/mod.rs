@@ -3,75 +3,88 @@
 //! Runs on the main thread of a dispatcher. What is read and written is one short transaction of its own, and only when
 //! there is a reason for one.
 
-use std::collections::HashMap;
+mod command;
+mod execute;
+pub(in crate::worker) mod living;
+mod parsed;
+mod process;
+mod starts;
+
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use super::command::{Order, limit_of};
-use super::command_process::Process;
-use super::identity::Login;
-use super::latch::my_database;
-use super::turn::Dispatcher;
-use super::{house, report};
-use crate::domain::command::{BETWEEN_STARTS, MOST_STARTS, Verdict, after_failure};
+use crate::domain::command::{MOST_STARTS, Start, Verdict, after_failure};
 use crate::error::Error;
 use crate::store::commands::{self, Candidate, Open, Stage, Whose};
 use crate::store::due;
 use crate::store::runs::{self, End, Slot};
+use crate::worker::commands::command::{Order, limit_of};
+use crate::worker::commands::process::Process;
+use crate::worker::commands::starts::Starts;
+use crate::worker::house;
+use crate::worker::identity::Login;
+use crate::worker::latch::my_database;
+use crate::worker::report;
+use crate::worker::turn::Dispatcher;
 
 /// How soon it is tried again to start a process, or to read the tables.
 const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FOR_LOCK: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
+/// So many runs that may begin are read at once: a process that ends is to be followed by the next one without a search.
+const READ_AHEAD: usize = 64;
+
 /// The commands of this database that are being run.
 #[derive(Default)]
 pub struct Commands {
     running: Vec<Process>,
-    /// Runs for which processes were started.
-    started: HashMap<i64, Started>,
+    started: Starts,
+    /// Runs that may begin as soon as there is room. What has become of them since is found out by their process.
+    ready: VecDeque<Candidate>,
     /// When to look again, if nobody wakes us.
     next_try: Option<SystemTime>,
 }
 
-/// Processes that were started for one attempt of a run.
-#[derive(Clone, Copy)]
-struct Started {
-    /// The attempts that had been made before.
-    made: u32,
-    times: u32,
-    /// If it has ended without having begun the attempt, when to start another one.
-    again_at: SystemTime,
+/// Whether processes have ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    None,
+    Some,
 }
 
 impl Dispatcher {
     /// Looks after the commands: forgets those that are over, ends those that are to end, and starts those that are due.
-    pub(super) fn look_after_commands(&mut self, now: SystemTime) {
+    pub(in crate::worker) fn look_after_commands(&mut self, now: SystemTime) {
         if self.stopping {
             return;
         }
-        self.wants.commands |= self.commands.take_look_again(now);
-        if self.wants.commands {
-            self.wants.commands = false;
+        let ended = self.commands.forget_ended();
+        if std::mem::take(&mut self.wants.commands) || self.commands.next_try.take_if(|at| *at <= now).is_some() {
+            self.commands.ready.clear();
+            self.tend_commands(now);
+        } else if ended == Ended::Some {
             self.tend_commands(now);
         }
         self.commands.running.iter_mut().for_each(|process| process.push(now));
     }
 
     fn tend_commands(&mut self, now: SystemTime) {
-        let room = if self.paused { 0 } else { self.settings.max_sql_jobs };
+        let most = if self.paused { 0 } else { self.settings.max_sql_jobs };
         let limit = self.settings.sql_job_timeout;
         let commands = AssertUnwindSafe(&mut self.commands);
-        let due = house::in_place(|| {
+        let tended = house::in_place(|| {
             let AssertUnwindSafe(commands) = commands;
             commands.clear_up(limit, now)?;
-            commands.find_due(room, now)
+            commands.find_due(most, now)
         });
-        match due {
-            Ok(Some(due)) => self.commands.start_all(due, limit, now),
+        match tended {
+            Ok(Some(())) => self.commands.start_due(most, limit, now),
             Ok(None) => self.commands.look_at(now + PAUSE_AFTER_ERROR),
             Err(aborted) => {
                 report::log(&format!("dispatcher, looking after commands: {aborted}"));
+                self.commands.ready.clear();
                 self.commands.look_at(now + PAUSE);
             }
         }
@@ -94,11 +107,11 @@ impl Commands {
         self.next_try = Some(self.next_try.map_or(at, |next| next.min(at)));
     }
 
-    /// Forgets processes that are gone; tells whether the tables are to be looked at.
-    fn take_look_again(&mut self, now: SystemTime) -> bool {
+    /// Forgets the processes that are gone.
+    fn forget_ended(&mut self) -> Ended {
         let before = self.running.len();
         self.running.retain(Process::lives);
-        self.next_try.take_if(|at| *at <= now).is_some() || self.running.len() < before
+        if self.running.len() < before { Ended::Some } else { Ended::None }
     }
 
     /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
@@ -111,15 +124,11 @@ impl Commands {
                 }
                 continue;
             }
-            if !self.can_change(open.slot, now)? {
-                continue;
-            }
             match (open.stage, open.cancel_asked, open.retry_at) {
-                (Stage::Waiting, true, _) => end(open.slot, "cancelled", "it was cancelled before it began")?,
-                (Stage::Running, true, _) => end(open.slot, "cancelled", "it was cancelled, and its process ended")?,
-                (Stage::Running, false, _) => self.after_interruption(&open, now)?,
                 (Stage::Waiting, false, Some(at)) if at > now => self.look_at(at),
                 (Stage::Waiting, false, _) => {}
+                _ if self.can_change(open.slot, now)? => self.close(&open, now)?,
+                _ => {}
             }
         }
         Ok(())
@@ -136,18 +145,22 @@ impl Commands {
 
     /// The living process of a run. One that an earlier dispatcher has started is watched from now on.
     fn find(&mut self, open: &Open, limit: Option<Duration>, now: SystemTime) -> Option<&mut Process> {
-        if self.running.iter().all(|process| process.run != open.run) {
-            self.running.extend(Process::of_a_predecessor(open.run, limit_of(open.timeout_ms, limit), now));
+        if self.running.iter().all(|process| process.run != open.run)
+            && let Some(process) = Process::of_a_predecessor(open.run, limit_of(open.timeout_ms, limit), now)
+        {
+            self.running.push(process);
+            self.started.adopt(open.run, open.tries.made, now);
         }
         self.running.iter_mut().find(|process| process.run == open.run)
     }
 
-    fn after_interruption(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
-        let seen_here = self.started.contains_key(&open.run);
-        let why = if seen_here {
-            "its process ended before it did"
-        } else {
-            "interrupted: the server restarted, or the database was wanted without sessions"
+    /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
+    fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
+        let why = match (open.stage, open.cancel_asked) {
+            (Stage::Waiting, _) => return end(open.slot, "cancelled", "it was cancelled before it began"),
+            (Stage::Running, true) => return end(open.slot, "cancelled", "it was cancelled, and its process ended"),
+            (Stage::Running, false) if self.started.know(open.run) => "its process ended before it did",
+            (Stage::Running, false) => "interrupted: the server restarted, or the database was wanted without sessions",
         };
         match after_failure(open.tries.made, open.tries.most, now, fastrand::f64()) {
             Verdict::Ended => end(open.slot, "failed", why),
@@ -158,40 +171,38 @@ impl Commands {
         }
     }
 
-    /// The runs that may begin, as far as there is room.
-    fn find_due(&mut self, room: usize, now: SystemTime) -> Result<Vec<Candidate>, Error> {
-        let room = room.saturating_sub(self.running.len());
-        if room == 0 {
-            return Ok(Vec::new());
+    /// Reads which runs may begin, if there is room for any and none is known.
+    fn find_due(&mut self, most: usize, now: SystemTime) -> Result<(), Error> {
+        if self.running.len() >= most || !self.ready.is_empty() {
+            return Ok(());
         }
         let in_hand: Vec<i64> = self.running.iter().map(|process| process.run).collect();
         // Those whose process has just ended before it could begin take nobody's place.
-        let found = commands::candidates(in_hand, now, room + self.started.len())?;
+        let found = commands::candidates(in_hand, now, READ_AHEAD + self.started.len())?;
         let running = &self.running;
-        self.started.retain(|run, _| {
-            let is_running = running.iter().any(|process| process.run == *run);
-            is_running || found.iter().any(|candidate| candidate.run == *run)
+        self.started.keep(|run| {
+            let is_running = running.iter().any(|process| process.run == run);
+            is_running || found.iter().any(|candidate| candidate.run == run)
         });
-        let mut due = Vec::with_capacity(room);
         for candidate in found {
-            if due.len() < room && self.is_to_begin(&candidate, now)? {
-                due.push(candidate);
+            if self.is_to_begin(&candidate, now)? {
+                self.ready.push_back(candidate);
             }
         }
-        Ok(due)
+        Ok(())
     }
 
     /// Whether a run can begin; ends it if it never will.
     fn is_to_begin(&mut self, candidate: &Candidate, now: SystemTime) -> Result<bool, Error> {
-        let before = self.started_before(candidate);
-        match (&candidate.whose, before) {
-            (Whose::Role { .. }, None) => return Ok(true),
-            (Whose::Role { .. }, Some(Started { again_at, .. })) if again_at > now => {
-                self.look_at(again_at);
-                return Ok(false);
+        if let Whose::Role { .. } = candidate.whose {
+            match self.started.next(candidate, now) {
+                Start::Now => return Ok(true),
+                Start::At(at) => {
+                    self.look_at(at);
+                    return Ok(false);
+                }
+                Start::Never => {}
             }
-            (Whose::Role { .. }, Some(Started { times, .. })) if times < MOST_STARTS => return Ok(true),
-            _ => {}
         }
         if self.can_change(candidate.slot, now)? {
             never_begins(candidate)?;
@@ -201,13 +212,11 @@ impl Commands {
         Ok(false)
     }
 
-    /// The processes that were started for this very attempt. They have ended before they could begin it.
-    fn started_before(&self, candidate: &Candidate) -> Option<Started> {
-        self.started.get(&candidate.run).copied().filter(|started| started.made == candidate.made)
-    }
-
-    fn start_all(&mut self, due: Vec<Candidate>, limit: Option<Duration>, now: SystemTime) {
-        for candidate in due {
+    /// Starts processes for the runs that may begin, as many as there is room for.
+    fn start_due(&mut self, most: usize, limit: Option<Duration>, now: SystemTime) {
+        while self.running.len() < most
+            && let Some(candidate) = self.ready.pop_front()
+        {
             let Whose::Role { oid, can_login, .. } = candidate.whose else { continue };
             let (slot, run, login) = (candidate.slot, candidate.run, Login::from(can_login));
             let order = Order { database: my_database(), login, slot, run };
@@ -216,9 +225,7 @@ impl Commands {
                 return self.look_at(now + PAUSE);
             };
             self.running.push(process);
-            let times = self.started_before(&candidate).map_or(1, |started| started.times + 1);
-            let again_at = now + BETWEEN_STARTS;
-            self.started.insert(run, Started { made: candidate.made, times, again_at });
+            self.started.note(&candidate, now);
         }
     }
 }

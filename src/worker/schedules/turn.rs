@@ -6,16 +6,17 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::schedule_verdict::{Context, Planned, Verdict, verdict};
-use super::schedules::{Care, Clocks, Left, MayRun, Stage};
-use super::turn::Dispatcher;
-use super::{failpoint, queued};
 use crate::domain::moment::Moment;
 use crate::error::Error;
 use crate::store::calls;
 use crate::store::due::{self, Due, Progress};
 use crate::store::open_runs::{self, CallEnd, OpenRun};
 use crate::store::runs::{self, NewRun, Slot};
+use crate::worker::failpoint;
+use crate::worker::queued;
+use crate::worker::schedules::verdict::{Context, Planned, Verdict, verdict};
+use crate::worker::schedules::{Care, Clocks, Left, MayRun, Stage};
+use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
 const BATCH: usize = 500;
@@ -27,7 +28,7 @@ const LISTED_IN_ALL: usize = 1_000;
 
 /// What a transaction has done.
 #[derive(Default)]
-pub(super) struct Done {
+pub(in crate::worker) struct Done {
     /// Runs that were found, with calls that have not ended.
     pub calling: Vec<(i64, Slot)>,
     /// Runs that were found, with calls that have.
@@ -53,7 +54,7 @@ pub(super) struct Done {
 
 impl Dispatcher {
     /// Does all there is to do.
-    pub(super) fn schedules_in_transaction(&self, clocks: Clocks, may_run: MayRun) -> Result<Done, Error> {
+    pub(in crate::worker) fn schedules_in_transaction(&self, clocks: Clocks, may_run: MayRun) -> Result<Done, Error> {
         let mut done = Done::default();
         self.end_runs(&mut done)?;
         if may_run == MayRun::Yes {
@@ -132,7 +133,7 @@ impl Dispatcher {
             let row = match row {
                 Ok(row) => row,
                 Err(unreadable) => {
-                    disabled.push((unreadable.schedule, super::schedule_verdict::UNREADABLE.to_owned()));
+                    disabled.push((unreadable.schedule, crate::worker::schedules::verdict::UNREADABLE.to_owned()));
                     continue;
                 }
             };

@@ -12,7 +12,7 @@ use pgrx::lwlock::PgLwLock;
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, pg_shmem_init};
 
-use super::shared;
+use crate::worker::shared;
 
 /// Pairs of a database and a role that can have calls at once. A role beyond them is not held back.
 const ENTRIES: usize = 1024;

@@ -57,7 +57,7 @@ select
         when 'n' then 'run_now'
         when 'b' then 'backfill'
     end as origin,
-    coalesce(run.attempts, call.attempts)::integer as attempts,
+    run.attempts::integer as attempts,
     run.rows,
     run.sqlstate,
     run.slots,
@@ -86,3 +86,15 @@ from edge.schedules
 union all
 select 'pg_cron', job.id, job.name, job.schedule, job.timezone, job.active, job.command, job.database, job.owner, null, null, null
 from edge_store.pg_cron_jobs() as job;
+
+-- Whoever makes schedules tells the dispatcher, but for those who restore a dump.
+create function edge_store.schedules_came() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform edge_store.wake_for_schedules();
+    return null;
+end
+$$;
+create trigger wake after insert on edge_store.schedule for each statement execute function edge_store.schedules_came();
