@@ -3,28 +3,20 @@
 //!
 //! Runs on the main thread of a backend or a worker. Nothing here decides anything.
 
-pub mod beginning;
 mod by_key;
 pub mod callbacks;
 pub mod calls;
-pub mod commands;
 pub mod control;
 pub mod datum;
-pub mod default_zone;
-pub mod due;
 pub mod endpoints;
 mod error_code;
 pub mod fresh;
 pub mod key_file;
-pub mod open_runs;
 pub mod owner;
-pub mod pg_cron;
 pub mod progress;
 pub mod queue;
 pub mod recovery;
 pub mod retention;
-pub mod run_history;
-pub mod runs;
 pub mod scan;
 pub mod schedules;
 pub mod secret_file;

@@ -12,7 +12,7 @@ use super::stats;
 use super::turn::Dispatcher;
 use crate::store::owner;
 use crate::store::retention::{self, Advance};
-use crate::store::run_history;
+use crate::store::schedules::history;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// How soon a slot that somebody reads is tried again, at most.
@@ -50,7 +50,7 @@ impl Dispatcher {
         self.timers.next_history = now + (kept / 24).clamp(SHORTEST_HISTORY_PAUSE, Duration::from_secs(3600));
         let horizon = now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH);
         let from = self.history_to.take();
-        self.history_to = in_place(|| run_history::forget(horizon, from, RUNS_FORGOTTEN))?.flatten();
+        self.history_to = in_place(|| history::forget(horizon, from, RUNS_FORGOTTEN))?.flatten();
         if self.history_to.is_some() {
             self.timers.next_history = now + BETWEEN_HANDFULS;
         }

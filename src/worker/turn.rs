@@ -36,7 +36,7 @@ use crate::store::fresh::Care;
 use crate::store::owner;
 use crate::store::progress::{Lease, Until};
 use crate::store::retention::Ring;
-use crate::store::run_history::Position;
+use crate::store::schedules::history::Position;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// With nothing due and nothing told, the dispatcher looks around this often.

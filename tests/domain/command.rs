@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use pg_edge::domain::command::{Push, Pushing, Start, Verdict, after_failure, next_start};
+use pg_edge::domain::schedule::command::{Push, Pushing, Start, Verdict, after_failure, next_start};
 
 const SECOND: Duration = Duration::from_secs(1);
 

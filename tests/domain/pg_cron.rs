@@ -1,6 +1,6 @@
 //! What is taken over from pg_cron: its schedules, and commands that only send a request.
 
-use pg_edge::domain::pg_cron::{NetCall, net_call, schedule};
+use pg_edge::domain::schedule::pg_cron::{NetCall, net_call, schedule};
 
 fn taken(text: &str) -> (String, Option<String>) {
     let taken = schedule(text);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pg_edge::domain::moment::Moment;
-use pg_edge::domain::planning::{Begin, Bounds, Spread, Times, anchor, begins, next, next_slot};
+use pg_edge::domain::schedule::planning::{Begin, Bounds, Spread, Times, anchor, begins, next, next_slot};
 use pg_edge::domain::schedule::zone::Utc;
 use pg_edge::domain::schedule::{Dst, Schedule, Timing};
 

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use pg_edge::domain::moment::Moment;
-use pg_edge::domain::planning::{Bounds, Spread};
 use pg_edge::domain::schedule::catch_up::{CatchUp, GRACE, Plan, Rules, Slots, Timeliness, Why, plan};
 use pg_edge::domain::schedule::missed::Count;
+use pg_edge::domain::schedule::planning::{Bounds, Spread};
 use pg_edge::domain::schedule::zone::Utc;
 use pg_edge::domain::schedule::{Course, Dst, Schedule, Timing};
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use super::catch_up::Slots;
 use super::{Schedule, Timing};
 use crate::domain::moment::Moment;
-use crate::domain::planning::{self, Bounds, Spread};
+use crate::domain::schedule::planning::{self, Bounds, Spread};
 
 /// All that says when a schedule is due.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Schedules: how they are written, and when they are due.
 
 pub mod catch_up;
+pub mod command;
 mod course;
 mod cron;
 mod days;
@@ -13,6 +14,8 @@ pub mod jitter;
 pub mod missed;
 mod once;
 pub mod overlap;
+pub mod pg_cron;
+pub mod planning;
 pub mod steady_clock;
 mod timing;
 pub mod zone;

@@ -11,13 +11,14 @@ use std::time::{Duration, SystemTime};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
-use crate::domain::command::{Verdict, after_failure};
+use crate::domain::schedule::command::{Verdict, after_failure};
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::commands::{self, Begun};
-use crate::store::runs::{self, End, Slot};
+use crate::store::owner;
+use crate::store::schedules::commands::{self, Begun};
+use crate::store::schedules::due;
+use crate::store::schedules::runs::{self, End, Slot};
 use crate::store::transaction::{self, Aborted, Durability, attempt, under_snapshot};
-use crate::store::{due, owner};
 use crate::worker::activity::{Activity, flush_statistics, show};
 use crate::worker::commands::execute::{Quoted, execute};
 use crate::worker::commands::living;

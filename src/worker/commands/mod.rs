@@ -14,11 +14,11 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::command::{MOST_STARTS, Start, Verdict, after_failure};
+use crate::domain::schedule::command::{MOST_STARTS, Start, Verdict, after_failure};
 use crate::error::Error;
-use crate::store::commands::{self, Candidate, Open, Stage, Whose};
-use crate::store::due;
-use crate::store::runs::{self, End, Slot};
+use crate::store::schedules::commands::{self, Candidate, Open, Stage, Whose};
+use crate::store::schedules::due;
+use crate::store::schedules::runs::{self, End, Slot};
 use crate::worker::commands::command::{Order, limit_of};
 use crate::worker::commands::process::Process;
 use crate::worker::commands::starts::Starts;

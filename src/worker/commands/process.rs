@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
-use crate::domain::command::{Push, Pushing};
+use crate::domain::schedule::command::{Push, Pushing};
 use crate::worker::commands::command::Order;
 use crate::worker::commands::living;
 use crate::worker::latch::my_pid;

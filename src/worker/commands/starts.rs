@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use crate::domain::command::{Start, next_start};
-use crate::store::commands::Candidate;
+use crate::domain::schedule::command::{Start, next_start};
+use crate::store::schedules::commands::Candidate;
 
 /// What was started, by run.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::MOST_AHEAD;
 use crate::domain::schedule::{Kind, Schedule};
 use crate::error::Error;
-use crate::store::beginning::{self, Far};
+use crate::store::schedules::beginning::{self, Far};
 use crate::worker::schedules::{Clocks, Stage};
 
 /// Finds out what the steady clock is to show. When a dispatcher begins, what is to run once the server has started is due.

@@ -3,16 +3,16 @@
 //! Runs on the main thread of a dispatcher: the time zones are Postgres' own. The decisions are the domain's.
 
 use crate::domain::moment::Moment;
-use crate::domain::planning::{self, Bounds, Spread};
 use crate::domain::schedule::catch_up::{self, CatchUp, Plan, Rules, Run, Slots, Timeliness};
 use crate::domain::schedule::missed::Count;
 use crate::domain::schedule::overlap::{Decision, Open, Overlap};
+use crate::domain::schedule::planning::{self, Bounds, Spread};
 use crate::domain::schedule::{Course, Dst, Kind, Schedule, Timing};
 use crate::error::Error;
-use crate::store::due::{Due, Progress, Ran, Rights};
-use crate::store::open_runs::{CallEnd, OpenRun};
 use crate::store::owner;
-use crate::store::runs::{Beginning, NewRun, Origin, Template, Work};
+use crate::store::schedules::due::{Due, Progress, Ran, Rights};
+use crate::store::schedules::open_runs::{CallEnd, OpenRun};
+use crate::store::schedules::runs::{Beginning, NewRun, Origin, Template, Work};
 use crate::store::time::of_moment;
 use crate::store::zone::PgZone;
 use crate::worker::queued;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::moment::Moment;
-use super::schedule::Timing;
-use super::schedule::jitter::jitter;
+use crate::domain::moment::Moment;
+use crate::domain::schedule::Timing;
+use crate::domain::schedule::jitter::jitter;
 
 /// From when to when a schedule runs, both included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments::viewer;
-use super::schedule_arguments::{self as given, Clock, bounds, spread};
-use super::schedule_plan;
+use crate::api::arguments::viewer;
+use crate::api::schedules::options::{self as given, Clock, bounds, spread};
+use crate::api::schedules::plan;
 use crate::domain::schedule::Course;
 use crate::error::Error;
 use crate::store::datum::Text;
@@ -62,11 +62,11 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
     let clock = clock_of(&known)?;
     let course = course_of(&known, &clock);
     let now = now();
-    let next = schedule_plan::next(&course, now);
+    let next = plan::next(&course, now);
     if next.is_none() {
-        schedule_plan::waits_for_the_server(&course, &known.name, &known.schedule)?;
+        plan::waits_for_the_server(&course, &known.name, &known.schedule)?;
     }
-    owner::acting(|| schedules::resume(known.id, &schedule_plan::made(next, now)))?;
+    owner::acting(|| schedules::resume(known.id, &plan::made(next, now)))?;
     wake::at_commit(reason::SCHEDULES);
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use pgrx::prelude::*;
 
-use super::statement::statements;
 use crate::error::Error;
+use crate::store::statement::statements;
 
 statements! {
     // As Postgres applies them when a session begins: what is said of the database goes before what is said of all.

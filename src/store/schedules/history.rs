@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::statement::statements;
-use super::time::to_timestamp;
 use crate::error::Error;
+use crate::store::statement::statements;
+use crate::store::time::to_timestamp;
 
 /// How far the runs have been gone through: the end of the last one that was looked at.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,8 @@
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
-use super::statement::statements;
 use crate::error::Error;
+use crate::store::statement::statements;
 
 /// A job of pg_cron.
 pub struct Job {

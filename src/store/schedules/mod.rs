@@ -1,13 +1,23 @@
 //! Schedules: written by their owners, moved on by the dispatcher.
 
+pub mod beginning;
+pub mod commands;
+pub mod default_zone;
+pub mod due;
+pub mod history;
+pub mod open_runs;
+pub mod pg_cron;
+mod run;
+pub mod runs;
+
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
-use super::runs::{self, Template, Work};
-use super::statement::statements;
-use super::table;
 use crate::error::Error;
+use crate::store::schedules::runs::{Template, Work};
+use crate::store::statement::statements;
+use crate::store::table;
 
 /// What a schedule runs.
 #[derive(Clone, Copy, Debug)]

@@ -5,12 +5,12 @@ use pgrx::iter::SetOfIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments;
-use super::schedule_arguments::Clock;
+use crate::api::arguments;
+use crate::api::schedules::options::Clock;
 use crate::domain::moment::Moment;
-use crate::domain::planning::Bounds;
 use crate::domain::schedule::Schedule;
 use crate::domain::schedule::catch_up::Slots;
+use crate::domain::schedule::planning::Bounds;
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::time::{now, of_moment, to_moment};

@@ -4,9 +4,9 @@
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
-use super::runs::{Call, Slot, Template, Work};
-use super::statement::statements;
 use crate::error::Error;
+use crate::store::schedules::runs::{Call, Slot, Template, Work};
+use crate::store::statement::statements;
 
 /// A run that has not ended.
 #[derive(Clone, Copy, Debug)]

@@ -3,15 +3,22 @@
 //! All that can be known to be wrong is an error here, in the caller's transaction. What a schedule runs is kept as it was
 //! checked, so that a slot which comes due finds nothing to be asked any more.
 
+mod control;
+mod import;
+mod options;
+mod plan;
+mod preview;
+mod runs;
+
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments;
-use super::invoke;
-use super::request::{self, Body, Checked, Target, Wanted};
-use super::schedule_arguments::{self as given, Clock, Given};
-use super::schedule_plan::{self, Written};
+use crate::api::arguments;
+use crate::api::invoke;
+use crate::api::request::{self, Body, Checked, Target, Wanted};
+use crate::api::schedules::options::{self as given, Clock, Given};
+use crate::api::schedules::plan::Written;
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
 use crate::store::schedules::{Call, CallKind, Target as Runs};
@@ -51,7 +58,7 @@ fn schedule(
         max_attempts: arguments::max_attempts(max_attempts)?,
         timeout_ms: given::command_timeout(timeout)?,
     };
-    Ok(schedule_plan::put(owner::current_role(), &written)?)
+    Ok(plan::put(owner::current_role(), &written)?)
 }
 
 /// Calls a function of an endpoint by a schedule.
@@ -147,7 +154,7 @@ fn call(name: Option<Text>, clock: Clock, given: &Given, kind: CallKind, wanted:
         max_attempts: request.max_attempts,
         timeout_ms: request.timeout_ms,
     };
-    schedule_plan::put(owner, &written)
+    plan::put(owner, &written)
 }
 
 /// A request, as a schedule keeps it.

@@ -6,14 +6,14 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments;
-use super::schedule_arguments::finite;
-use super::schedule_control::{clock_of, course_of, existing};
+use crate::api::arguments;
+use crate::api::schedules::control::{clock_of, course_of, existing};
+use crate::api::schedules::options::finite;
 use crate::domain::moment::Moment;
 use crate::domain::schedule::catch_up::Slots;
 use crate::error::Error;
 use crate::store::datum::Text;
-use crate::store::runs::{self, Beginning, Made, NewRun, Origin, Template, Work};
+use crate::store::schedules::runs::{self, Beginning, Made, NewRun, Origin, Template, Work};
 use crate::store::schedules::{self, Known};
 use crate::store::time::{now, of_moment, to_moment};
 use crate::store::{control, owner};

@@ -3,10 +3,10 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::statement::statements;
-use super::time::{of_moment, to_moment};
 use crate::domain::moment::Moment;
 use crate::error::Error;
+use crate::store::statement::statements;
+use crate::store::time::{of_moment, to_moment};
 
 /// When and how the server began.
 #[derive(Clone, Copy, Debug)]

@@ -8,17 +8,17 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments::{self, viewer};
-use super::request::{self, Body, Checked, Target, Wanted};
-use super::schedule_arguments::{Clock, Options};
-use super::schedule_plan::{self, Written};
-use super::schedules::runs;
-use crate::domain::pg_cron::{self as cron, NetCall};
+use crate::api::arguments::{self, viewer};
+use crate::api::request::{self, Body, Checked, Target, Wanted};
+use crate::api::schedules::options::{Clock, Options};
+use crate::api::schedules::plan::{self, Written};
+use crate::api::schedules::runs;
 use crate::domain::redact;
 use crate::domain::schedule::Dst;
+use crate::domain::schedule::pg_cron::{self as cron, NetCall};
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
-use crate::store::pg_cron::{self, Job, Place};
+use crate::store::schedules::pg_cron::{self, Job, Place};
 use crate::store::schedules::{self, CallKind, Of, Target as Runs};
 use crate::store::{owner, syntax};
 
@@ -181,7 +181,7 @@ fn import(job: &Job, role: pg_sys::Oid, wish: Wish, told: &mut Told) -> Result<(
     };
     told.action = "would import";
     if wish != Wish::DryRun {
-        schedule_plan::put(role, &written)?;
+        plan::put(role, &written)?;
         told.action = "imported";
     }
     hand_over(job, wish, told)

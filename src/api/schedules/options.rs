@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
-use super::arguments;
-use crate::domain::planning::{self, Bounds, Spread};
+use crate::api::arguments;
+use crate::domain::schedule::planning::{self, Bounds, Spread};
 use crate::domain::schedule::{Course, Dst, Schedule, Timing};
 use crate::error::Error;
 use crate::store::datum::Text;
+use crate::store::owner;
+use crate::store::schedules::default_zone;
 use crate::store::time::to_moment;
+use crate::store::zone;
 use crate::store::zone::PgZone;
-use crate::store::{default_zone, owner, zone};
 use crate::worker::server_zone;
 
 /// The longest name in bytes.

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::runs::Slot;
-use super::statement::statements;
-use super::time::{from_timestamp, to_timestamp};
 use crate::error::Error;
+use crate::store::schedules::runs::Slot;
+use crate::store::statement::statements;
+use crate::store::time::{from_timestamp, to_timestamp};
 
 /// A command that has begun.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::retry_policy::RetryPolicy;
+use crate::domain::retry_policy::RetryPolicy;
 
 /// A command that goes on after a cancel, because it catches it, is cancelled again this often.
 const BETWEEN_CANCELS: Duration = Duration::from_secs(1);

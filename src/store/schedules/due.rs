@@ -8,11 +8,11 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
-use super::runs::{Call, Template, Work};
-use super::statement::statements;
-use super::time::{of_moment, to_moment};
 use crate::domain::moment::Moment;
 use crate::error::Error;
+use crate::store::schedules::runs::{Call, Template, Work};
+use crate::store::statement::statements;
+use crate::store::time::{of_moment, to_moment};
 
 /// A schedule that is due, locked until the transaction ends.
 #[derive(Clone, Debug)]

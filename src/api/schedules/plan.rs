@@ -2,10 +2,10 @@
 
 use pgrx::prelude::*;
 
-use super::schedule_arguments::{Clock, Options, bounds, spread};
+use crate::api::schedules::options::{Clock, Options, bounds, spread};
 use crate::domain::moment::Moment;
-use crate::domain::planning::{self, Begin, Bounds, Next, Times};
 use crate::domain::schedule::catch_up::Slots;
+use crate::domain::schedule::planning::{self, Begin, Bounds, Next, Times};
 use crate::domain::schedule::{Course, Kind};
 use crate::error::Error;
 use crate::store::owner;
