@@ -10,6 +10,7 @@ pub mod call;
 pub mod callback;
 pub mod cursor;
 pub mod endpoint;
+mod failure_class;
 pub mod guard;
 pub mod header;
 mod lane;

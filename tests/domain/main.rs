@@ -31,6 +31,7 @@ mod schedule_steady_clock;
 mod seal;
 mod signature;
 mod stream;
+mod stream_cutting;
 mod stream_dialects;
 mod text;
 mod zones;

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::StreamExt;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pg_edge::domain::attempt::Identity;
@@ -20,7 +23,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use url::Url;
 
-use super::peer::{Conn, Peer};
+use super::peer::{Conn, Notes, Peer};
 
 /// Someone who signs certificates.
 pub struct Authority {
@@ -42,6 +45,8 @@ pub struct TlsOptions<'a> {
     pub clients_of: Option<&'a Authority>,
     /// Redirects every request there.
     pub redirect: Option<&'a Url>,
+    /// How many requests a connection may carry at once.
+    pub at_once: u32,
 }
 
 /// A server that answers with the HTTP version it was asked in, and whether it saw a client certificate.
@@ -108,6 +113,7 @@ impl Default for TlsOptions<'_> {
             versions: ALL_VERSIONS,
             clients_of: None,
             redirect: None,
+            at_once: 2,
         }
     }
 }
@@ -116,11 +122,17 @@ impl TlsPeer {
     pub fn start(authority: &Authority, options: &TlsOptions<'_>) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config(authority, options)));
         let redirect = options.redirect.map(Url::to_string);
-        let peer = Peer::scripted(move |conn| serve(acceptor.clone(), redirect.clone(), conn));
+        let at_once = options.at_once;
+        let peer = Peer::scripted(move |conn| serve(acceptor.clone(), redirect.clone(), at_once, conn));
         let mut url = peer.url();
         url.set_scheme("https").unwrap();
         url.set_host(Some("localhost")).unwrap();
         Self { url, peer }
+    }
+
+    /// What happened at the peer, in order.
+    pub fn noted(&self, note: &str) -> usize {
+        self.peer.noted(note)
     }
 
     /// The handshakes that were completed.
@@ -149,7 +161,7 @@ fn config(authority: &Authority, options: &TlsOptions<'_>) -> ServerConfig {
     config
 }
 
-async fn serve(acceptor: TlsAcceptor, redirect: Option<String>, conn: Conn) {
+async fn serve(acceptor: TlsAcceptor, redirect: Option<String>, at_once: u32, conn: Conn) {
     let notes = conn.notes();
     let stream = match acceptor.accept(conn.stream).into_fallible().await {
         Ok(stream) => stream,
@@ -158,11 +170,16 @@ async fn serve(acceptor: TlsAcceptor, redirect: Option<String>, conn: Conn) {
     notes.lock().unwrap().push("handshake".to_owned());
     let known = stream.get_ref().1.peer_certificates().is_some();
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let redirect = redirect.clone();
+        let (redirect, notes) = (redirect.clone(), Arc::clone(&notes));
         async move {
             tokio::task::yield_now().await;
             let client = if known { " from a known client" } else { "" };
-            let body = Full::new(Bytes::from(format!("over {:?}{client}", request.version())));
+            let whole = Full::new(Bytes::from(format!("over {:?}{client}", request.version())));
+            let body = match request.uri().path() {
+                "/events" => return Ok(events(3, notes)),
+                "/flood" => return Ok(events(1_000_000, notes)),
+                _ => whole.boxed(),
+            };
             let response = hyper::Response::builder();
             let response = match redirect {
                 Some(location) => response.status(307).header("location", location),
@@ -172,8 +189,18 @@ async fn serve(acceptor: TlsAcceptor, redirect: Option<String>, conn: Conn) {
         }
     });
     let mut server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-    server.http2().max_concurrent_streams(2);
+    server.http2().max_concurrent_streams(at_once);
     let _ended = server.serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// An event stream, over HTTP/2 as fast as it is read. Each kilobyte that the server could get rid of is noted.
+fn events(count: usize, notes: Notes) -> hyper::Response<BoxBody<Bytes, Infallible>> {
+    let frames = futures_util::stream::iter(0..count).map(move |number| {
+        notes.lock().unwrap().push("event".to_owned());
+        Ok(Frame::data(Bytes::from(format!("data: {number} {}\n\n", "x".repeat(1_000)))))
+    });
+    let response = hyper::Response::builder().header("content-type", "text/event-stream");
+    response.body(BodyExt::boxed(StreamBody::new(frames))).unwrap()
 }
 
 /// An alert has been written. Closing with something unread would lose it on the way.

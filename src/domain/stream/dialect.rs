@@ -43,7 +43,7 @@ pub enum End {
 }
 
 /// What chat completions end with, which is no JSON.
-const DONE: &str = "[DONE]";
+pub(super) const DONE: &str = "[DONE]";
 
 impl Dialect {
     /// Whose event this is, where it is one that tells.
@@ -65,6 +65,31 @@ impl Dialect {
                 Some(Self::Ollama)
             }
             _ => None,
+        }
+    }
+
+    /// The dialect's name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// Words of which an event holds one if it says more than a piece of text. It may hold one and not say more, as a text
+    /// about these words does.
+    pub(super) fn telling_words(self) -> &'static [&'static str] {
+        match self {
+            Self::Anthropic => &["\"usage\"", "message_stop", "\"error\""],
+            Self::OpenAiChat => &["\"usage\"", "\"error\"", DONE],
+            Self::OpenAiResponses => {
+                &["response.completed", "response.incomplete", "response.failed", "\"error\"", "\"usage\""]
+            }
+            Self::Gemini => &["finishReason", "usageMetadata", "\"error\""],
+            Self::Ollama => &["eval_count", "\"error\"", "true"],
         }
     }
 

@@ -3,9 +3,13 @@
 //! rate stands the processor time of the one thread that sends: on a machine with few cores the peer and the main thread
 //! take their share of the rate, but not of that.
 //!
-//! `cargo bench --no-default-features --bench engine [-- ATTEMPTS IN_FLIGHT ROUNDS]`
+//! `cargo bench --no-default-features --bench engine [-- ATTEMPTS IN_FLIGHT ROUNDS]`, and with `stream` or `streams` in place
+//! of the numbers what `stream` and `streams` measure.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
+
+mod stream;
+mod streams;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +34,11 @@ const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"answer\":\"ok\"}";
 
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("stream") => return stream::measure(),
+        Some("streams") => return streams::measure(),
+        _ => {}
+    }
     let number = |index, default| {
         std::env::args()
             .filter(|arg| !arg.starts_with('-'))
@@ -95,15 +104,19 @@ fn request(url: &Url) -> Request {
     Request { method: Method::POST, url: url.clone(), headers, body: Some(body) }
 }
 
-fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
-    let settings = Settings {
+fn settings(in_flight: usize) -> Settings {
+    Settings {
         idle_connection_timeout: Duration::from_secs(30),
         max_idle_per_host: in_flight,
         user_agent: "pg_edge-bench".to_owned(),
         max_in_flight: in_flight,
         guard: Guard { allowed_networks: network::parse("127.0.0.0/8").unwrap(), ..Guard::default() },
         tls: TlsSettings::default(),
-    };
+    }
+}
+
+fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
+    let settings = settings(in_flight);
     let main = std::thread::current();
     let engine = Engine::start(settings, move || main.unpark()).unwrap();
     let limits = Limits {
@@ -114,7 +127,7 @@ fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
     };
     let send = |id: usize| {
         let call = CallId(i64::try_from(id).unwrap());
-        engine.send(Attempt { call, number: 1, request: request(url), limits, route: Route::default() });
+        engine.send(Attempt { call, number: 1, request: request(url), limits, route: Route::default(), stream: None });
     };
     let began = Instant::now();
     let (mut sent, mut done, mut reports) = (0, 0, Vec::new());
@@ -123,7 +136,7 @@ fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
             send(sent);
             sent += 1;
         }
-        engine.drain(&mut reports);
+        engine.drain(&mut Vec::new(), &mut reports);
         if reports.is_empty() {
             std::thread::park();
         }
@@ -167,6 +180,14 @@ fn through_reqwest(url: &Url, attempts: usize, in_flight: usize) -> Measured {
 
 /// A peer on a thread of its own that answers every request with the same bytes.
 fn peer() -> SocketAddr {
+    serve(answer)
+}
+
+/// Runs a script on every connection, on a thread of its own.
+fn serve<F>(script: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = std::io::Result<()>> + Send + 'static,
+{
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -175,7 +196,7 @@ fn peer() -> SocketAddr {
             tell.send(listener.local_addr().unwrap()).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(answer(stream));
+                tokio::spawn(script(stream));
             }
         });
     });
