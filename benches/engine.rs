@@ -114,7 +114,7 @@ fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
     };
     let send = |id: usize| {
         let call = CallId(i64::try_from(id).unwrap());
-        engine.send(Attempt { call, number: 1, request: request(url), limits, route: Route::default() });
+        engine.send(Attempt { call, number: 1, request: request(url), limits, route: Route::default(), stream: None });
     };
     let began = Instant::now();
     let (mut sent, mut done, mut reports) = (0, 0, Vec::new());
@@ -123,7 +123,7 @@ fn through_engine(url: &Url, attempts: usize, in_flight: usize) -> Measured {
             send(sent);
             sent += 1;
         }
-        engine.drain(&mut reports);
+        engine.drain(&mut Vec::new(), &mut reports);
         if reports.is_empty() {
             std::thread::park();
         }

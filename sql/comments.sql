@@ -19,7 +19,7 @@ comment on function edge.alter_endpoint is 'Changes an endpoint; what is null st
 comment on function edge.drop_endpoint is 'Removes an endpoint. Where it has calls that have not ended this is an error (55006), unless it is forced: they then fail, and can be replayed once there is an endpoint of that name again.';
 comment on function edge.enable_endpoint is 'Sends the calls of an endpoint again.';
 comment on function edge.disable_endpoint is 'Lets the calls of an endpoint wait until it is enabled. The note is shown in edge.endpoints.';
-comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoint; durations in seconds. The wait before retry i (from 0) is base * factor^i, at most cap, plus up to jitter at random. retry_on replaces what is tried again: statuses (503), classes of statuses (5xx), and dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout. A call older than max_age is given up.';
+comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoint; durations in seconds. The wait before retry i (from 0) is base * factor^i, at most cap, plus up to jitter at random. retry_on replaces what is tried again: statuses (503), classes of statuses (5xx), and dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout, idle_timeout. A call older than max_age is given up.';
 
 comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
 comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::call::CallId;
 use super::outcome::Outcome;
 use super::request::Request;
+use super::stream::rules::StreamRules;
 
 /// Everything needed to try a call once.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Attempt {
     pub limits: Limits,
     /// How it may travel.
     pub route: Route,
+    /// How its answer is streamed, where it is to be.
+    pub stream: Option<StreamRules>,
 }
 
 /// How an attempt may travel. The default follows no redirect and shows no certificate.

@@ -3,13 +3,21 @@
 //! Whether a failure may be retried, and whether it costs one of the call's attempts, is a property
 //! of its class. It is decided here, where the knowledge is, and nowhere else.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::stream::dialect::Dialect;
+use super::stream::follower::Ended;
 
 /// How one attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The peer answered, with whatever status.
     Response(Response),
+    /// The peer answered with a stream of events, all of which have been handed on.
+    Streamed(Box<Streamed>),
     /// There is no whole answer.
     Failure(Failure),
 }
@@ -21,6 +29,25 @@ pub struct Response {
     pub head: Head,
     /// The decoded body, never larger than the attempt's limit.
     pub body: Bytes,
+}
+
+/// An answer that came event by event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streamed {
+    /// Status line and headers. The status is a 2xx one.
+    pub head: Head,
+    /// How many events it had.
+    pub events: u64,
+    /// How many bytes it had, after decompression.
+    pub bytes: u64,
+    /// How it ended. It can only be truncated after an event; a failure is one that the stream itself told of.
+    pub ended: Ended,
+    /// Whose events they were, where that is known.
+    pub dialect: Option<Dialect>,
+    /// The tokens used, as the vendor counts them.
+    pub usage: Option<Map<String, Value>>,
+    /// From the start of the attempt to the first event.
+    pub first_event: Option<Duration>,
 }
 
 /// The part of an answer that comes before its body.
@@ -41,6 +68,8 @@ pub struct Failure {
     pub message: String,
     /// The head, where the answer broke off or was refused after it.
     pub head: Option<Head>,
+    /// How many events of the answer had been handed on before.
+    pub events: u64,
 }
 
 /// The kinds of failure, as SQL names them in `error_class`.
@@ -62,10 +91,14 @@ pub enum FailureClass {
     Timeout,
     /// The peer broke the HTTP protocol or closed the connection before the answer was whole.
     Protocol,
+    /// The peer had begun to stream its answer, and then sent nothing for too long.
+    IdleTimeout,
     /// The peer redirected the call to where it may not follow, or too often.
     Redirect,
     /// The response body is larger than allowed.
     ResponseTooLarge,
+    /// One event of a streamed answer is larger than allowed.
+    EventTooLarge,
     /// The stored call cannot be turned into a request.
     InvalidRequest,
     /// A placeholder for a secret has no value that can be sent.
@@ -97,7 +130,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -106,8 +139,10 @@ impl FailureClass {
         Self::FirstByteTimeout,
         Self::Timeout,
         Self::Protocol,
+        Self::IdleTimeout,
         Self::Redirect,
         Self::ResponseTooLarge,
+        Self::EventTooLarge,
         Self::InvalidRequest,
         Self::Secret,
         Self::Cancelled,
@@ -129,8 +164,10 @@ impl FailureClass {
             Self::FirstByteTimeout => "first_byte_timeout",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
+            Self::IdleTimeout => "idle_timeout",
             Self::Redirect => "redirect",
             Self::ResponseTooLarge => "response_too_large",
+            Self::EventTooLarge => "event_too_large",
             Self::InvalidRequest => "invalid_request",
             Self::Secret => "secret",
             Self::Cancelled => "cancelled",
@@ -154,10 +191,12 @@ impl FailureClass {
             | Self::FirstByteTimeout
             | Self::Timeout
             | Self::Protocol
+            | Self::IdleTimeout
             | Self::Internal => Retryability::Retry,
             Self::Blocked
             | Self::Redirect
             | Self::ResponseTooLarge
+            | Self::EventTooLarge
             | Self::InvalidRequest
             | Self::Secret
             | Self::Cancelled
@@ -171,7 +210,20 @@ impl FailureClass {
 impl Failure {
     /// A failure before any part of an answer came.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), head: None }
+        Self { class, message: message.into(), head: None, events: 0 }
+    }
+
+    /// The same failure, after so many events of the answer.
+    #[must_use]
+    pub fn after_events(mut self, events: u64) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Whether the call may be tried again, and at whose cost. Once an event has been handed on it may not, whatever
+    /// happened then: somebody has read it, and a second answer would not go on where the first one ended.
+    pub fn retryability(&self) -> Retryability {
+        if self.events > 0 { Retryability::Final } else { self.class.retryability() }
     }
 
     /// The same failure, with the head that had come before it.
@@ -186,12 +238,18 @@ impl Outcome {
     pub fn head(&self) -> Option<&Head> {
         match self {
             Self::Response(response) => Some(&response.head),
+            Self::Streamed(streamed) => Some(&streamed.head),
             Self::Failure(failure) => failure.head.as_ref(),
         }
     }
 }
 
 impl Head {
+    /// The memory that the names and values of the headers take.
+    pub fn held_bytes(&self) -> usize {
+        self.headers.iter().map(|(name, value)| name.capacity() + value.len()).sum()
+    }
+
     /// The first value of a header, where it is text. Names compare without case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;

@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::breaker::Health;
-use super::outcome::{FailureClass, Head, Outcome, Retryability};
+use super::outcome::{Failure, FailureClass, Head, Outcome, Retryability};
 use super::retry_policy::RetryPolicy;
+use super::stream::follower::Ended;
 
 /// A peer may ask us to stay away for a day and no longer.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -94,6 +95,12 @@ pub fn health(outcome: &Outcome) -> Health {
             500..=599 => Health::Ill,
             _ => Health::Well,
         },
+        Outcome::Streamed(streamed) => match streamed.ended {
+            Ended::Complete => Health::Well,
+            Ended::Truncated(_) => Health::Ill,
+            // The endpoint did its work, and then could not say whose fault it is: its own, or that of whom it asked.
+            Ended::Failed(_) => Health::Unknown,
+        },
         Outcome::Failure(failure) => match failure.class {
             Class::Dns
             | Class::Connect
@@ -101,8 +108,9 @@ pub fn health(outcome: &Outcome) -> Health {
             | Class::Tls
             | Class::FirstByteTimeout
             | Class::Timeout
-            | Class::Protocol => Health::Ill,
-            Class::ResponseTooLarge | Class::Redirect => Health::Well,
+            | Class::Protocol
+            | Class::IdleTimeout => Health::Ill,
+            Class::ResponseTooLarge | Class::EventTooLarge | Class::Redirect => Health::Well,
             _ => Health::Unknown,
         },
     }
@@ -116,15 +124,27 @@ enum After {
 }
 
 fn after(policy: &RetryPolicy, outcome: &Outcome) -> After {
-    let again = match outcome {
-        Outcome::Response(response) if matches!(response.head.status, 200..=299) => return After::Success,
-        Outcome::Response(response) => policy.retry_on.hold_for_status(response.head.status),
-        Outcome::Failure(failure) if failure.class.retryability() == Retryability::Uncharged => {
-            return After::Retry(Charge::Nothing);
+    match outcome {
+        Outcome::Response(response) if matches!(response.head.status, 200..=299) => After::Success,
+        Outcome::Response(response) if policy.retry_on.hold_for_status(response.head.status) => {
+            After::Retry(Charge::Attempt)
         }
-        Outcome::Failure(failure) => policy.retry_on.hold_for_class(failure.class),
-    };
-    if again { After::Retry(Charge::Attempt) } else { After::Final }
+        Outcome::Response(_) => After::Final,
+        Outcome::Streamed(streamed) => match streamed.ended {
+            Ended::Complete => After::Success,
+            // Both come after an event.
+            Ended::Truncated(_) | Ended::Failed(_) => After::Final,
+        },
+        Outcome::Failure(failure) => after_failure(policy, failure),
+    }
+}
+
+fn after_failure(policy: &RetryPolicy, failure: &Failure) -> After {
+    match failure.retryability() {
+        Retryability::Uncharged => After::Retry(Charge::Nothing),
+        Retryability::Retry if policy.retry_on.hold_for_class(failure.class) => After::Retry(Charge::Attempt),
+        Retryability::Retry | Retryability::Final => After::Final,
+    }
 }
 
 /// When the peer wants to be asked again (RFC 9110, section 10.2.3): seconds, or any of the three HTTP dates.

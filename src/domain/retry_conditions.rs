@@ -15,7 +15,7 @@ pub struct Conditions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "retry_on item \"{0}\" is not a status such as 503, a class of statuses such as 5xx (but not 2xx, a success), or \
-     one of dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout"
+     one of dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout, idle_timeout"
 )]
 pub struct UnknownCondition(String);
 
@@ -94,7 +94,7 @@ fn classes(text: &str) -> Option<Vec<FailureClass>> {
     use FailureClass as Class;
     match text {
         "connect" => Some(vec![Class::Connect, Class::ConnectTimeout]),
-        "timeout" => Some(vec![Class::Timeout, Class::FirstByteTimeout, Class::ConnectTimeout]),
+        "timeout" => Some(vec![Class::Timeout, Class::FirstByteTimeout, Class::ConnectTimeout, Class::IdleTimeout]),
         _ => {
             let class = FailureClass::ALL.into_iter().find(|class| class.name() == text)?;
             (class.retryability() == Retryability::Retry).then(|| vec![class])

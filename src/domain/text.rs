@@ -19,7 +19,7 @@ pub fn decode<'a>(content_type: Option<&str>, body: &'a [u8]) -> Option<Cow<'a, 
 }
 
 /// The charset parameter of a content type (RFC 9110, section 8.3.2).
-fn charset(content_type: &str) -> Option<&str> {
+pub(super) fn charset(content_type: &str) -> Option<&str> {
     content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))

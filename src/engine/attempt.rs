@@ -8,18 +8,22 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::attempt::{Attempt, Limits, Report};
 use crate::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
 use crate::domain::request::Request;
+use crate::domain::stream::rules::{Format, Framing, StreamRules};
 
 use super::body;
 use super::client::Wire;
 use super::clock::{self, Clock};
 use super::error::{self, Phase};
+use super::lane::Errand;
+use super::spout::Spout;
+use super::stream::{self, Terms};
 use super::trail::Trail;
 
 /// Tells the peer which try of the call it sees.
@@ -40,14 +44,18 @@ struct Seen {
 ///
 /// What is awaited here is built where it is awaited and the attempt stays in its box: every wrapper written as an
 /// `async fn` around another future would hold that future twice, and copying it showed as 8 % of the engine's time.
-pub(super) async fn run(wire: Wire, attempt: Box<Attempt>) -> Report {
+pub(super) async fn run(errand: Errand) -> Report {
+    let Errand { wire, attempt, mut spout } = errand;
     let (call, number) = (attempt.call, attempt.number);
     let (started_at, began) = (SystemTime::now(), Instant::now());
     let (clock, mut seen) = (Arc::new(Clock::new(attempt.limits.connect)), Seen::default());
-    let outcome = match contain(clock::time(&clock, exchange(&wire, attempt, began, &clock, &mut seen))).await {
-        Ok(response) => Outcome::Response(response),
-        Err(failure) if seen.redirected => Outcome::Failure(error::after_redirect(failure)),
-        Err(failure) => Outcome::Failure(failure),
+    let exchange = exchange(&wire, attempt, spout.as_deref_mut(), began, &clock, &mut seen);
+    let outcome = match contain(clock::time(&clock, exchange)).await {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            let failure = if seen.redirected { error::after_redirect(failure) } else { failure };
+            Outcome::Failure(failure.after_events(spout.map_or(0, |spout| spout.events())))
+        }
     };
     let timings = clock.timings(seen.first_byte, began.elapsed());
     Report { call, number, outcome, started_at, timings, remote: seen.remote }
@@ -67,11 +75,12 @@ fn contain<T>(attempt: impl Future<Output = Result<T, Failure>>) -> impl Future<
 async fn exchange(
     wire: &Wire,
     mut attempt: Box<Attempt>,
+    spout: Option<&mut Spout>,
     began: Instant,
     clock: &Clock,
     seen: &mut Seen,
-) -> Result<Response, Failure> {
-    let (limits, mut trail) = (attempt.limits, Trail::begin(&attempt));
+) -> Result<Outcome, Failure> {
+    let (limits, rules, mut trail) = (attempt.limits, attempt.stream, Trail::begin(&attempt));
     let bodiless = attempt.request.method == Method::HEAD;
     let mut response = loop {
         let response = match timeout_at(after(began, first_limit(&limits)), begin(wire, attempt)?).await {
@@ -90,10 +99,16 @@ async fn exchange(
     };
     let head = head(&response);
     if bodiless || has_no_body(response.status()) {
-        return Ok(Response { head, body: Bytes::new() });
+        return Ok(Outcome::Response(Response { head, body: Bytes::new() }));
     }
-    match timeout_at(after(began, limits.total), body::read(&mut response, limits.max_response_bytes)).await {
-        Ok(Ok(body)) => Ok(Response { head, body }),
+    let end = after(began, limits.total);
+    if let (Some(spout), Some((rules, framing))) = (spout, framing(rules, &head)) {
+        let terms = Terms { rules, framing, limits, began, end, stage: clock.stage() };
+        // On the heap, for the same reason: few answers are streamed.
+        return Box::pin(stream::read(response, head, spout, terms)).await;
+    }
+    match timeout_at(end, body::read(&mut response, limits.max_response_bytes)).await {
+        Ok(Ok(body)) => Ok(Outcome::Response(Response { head, body })),
         Ok(Err(body::ReadError::TooLarge)) => Err(error::too_large(&limits).with_head(head)),
         Ok(Err(body::ReadError::Broken(cause))) => {
             Err(error::failure(&cause, Phase::Body, clock.stage()).with_head(head))
@@ -102,13 +117,19 @@ async fn exchange(
     }
 }
 
+/// How an answer is streamed, where it was asked for as a stream and is one.
+fn framing(rules: Option<StreamRules>, head: &Head) -> Option<(StreamRules, Framing)> {
+    let rules = rules?;
+    Some((rules, rules.format.framing(head.status, head.header("content-type"))?))
+}
+
 /// Hands the request to the library, where the guard lets it through. Nothing of it is copied here.
 fn begin(
     wire: &Wire,
     attempt: Box<Attempt>,
 ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
     wire.check(&attempt.request.url)?;
-    let Attempt { number, request: Request { method, url, headers, body }, route, .. } = *attempt;
+    let Attempt { number, request: Request { method, url, headers, body }, route, stream, .. } = *attempt;
     if method == Method::CONNECT {
         return Err(Failure::new(FailureClass::InvalidRequest, "a CONNECT request opens a tunnel and cannot be sent"));
     }
@@ -118,6 +139,11 @@ fn begin(
     if body.as_ref().is_none_or(Bytes::is_empty) && expects_body(prepared.method()) {
         // RFC 9110, section 8.6: the library says no length for an empty body, and some servers answer 411 to that.
         prepared.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    if stream.is_some_and(|rules| rules.format == Format::Sse) {
+        // What the standard has every reader of event streams send.
+        prepared.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("text/event-stream"));
+        prepared.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     *prepared.body_mut() = body.map(Into::into);
     wire.execute(prepared, route.identity.as_ref())

@@ -21,6 +21,14 @@ use super::message::{Settings, StartError};
 use super::resolver::{Lookups, Resolver};
 use super::trust::{self, Trust};
 
+/// What an HTTP/2 peer may send of one answer that is not read. It is kept in our memory, unlike what a peer sends over a
+/// connection of its own, so it is less than the library's default.
+const UNREAD_OF_ONE: u32 = 512 << 10;
+
+/// What an HTTP/2 peer may send of all answers on one connection that are not read. Streams that stand still must not
+/// take all of it, or the calls beside them would stand still too.
+const UNREAD_OF_ALL: u32 = 32 << 20;
+
 /// What an attempt needs to reach the wire. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Kit>);
@@ -121,6 +129,8 @@ fn client(
         .connector_layer(TimedLayer)
         .pool_idle_timeout(settings.idle_connection_timeout)
         .pool_max_idle_per_host(settings.max_idle_per_host)
+        .http2_initial_stream_window_size(UNREAD_OF_ONE)
+        .http2_initial_connection_window_size(UNREAD_OF_ALL)
         .user_agent(settings.user_agent.as_str())
         .redirect(Policy::none())
         .referer(false)

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::stream::TooLarge;
+use crate::domain::stream::rules::StreamRules;
 
 use super::clock::Stage;
 use super::connector::TooSlow;
@@ -82,6 +84,17 @@ pub(super) fn too_large(limits: &Limits) -> Failure {
     Failure::new(FailureClass::ResponseTooLarge, format!("the response body is larger than the limit of {limit} bytes"))
 }
 
+/// The peer streams its answer, and nothing more came for too long.
+pub(super) fn idle(limit: Duration) -> Failure {
+    Failure::new(FailureClass::IdleTimeout, format!("no byte of the stream came for {}", Span(limit)))
+}
+
+/// The stream as a whole is larger than allowed.
+pub(super) fn stream_too_large(rules: &StreamRules) -> Failure {
+    let limit = rules.max_total_bytes;
+    Failure::new(FailureClass::ResponseTooLarge, format!("the stream is larger than the limit of {limit} bytes"))
+}
+
 /// The same failure, where it is not the call's own URL that failed.
 pub(super) fn after_redirect(mut failure: Failure) -> Failure {
     failure.message.insert_str(0, "after a redirect: ");
@@ -102,6 +115,14 @@ fn awaited(stage: Stage, otherwise: &'static str) -> &'static str {
         Stage::Connecting => "the peer did not accept it",
         Stage::Handshaking => "the TLS handshake did not end",
         Stage::None | Stage::Connected => otherwise,
+    }
+}
+
+// === impl TooLarge ===
+
+impl From<TooLarge> for Failure {
+    fn from(error: TooLarge) -> Self {
+        Self::new(FailureClass::EventTooLarge, error.to_string())
     }
 }
 

@@ -13,13 +13,22 @@ use crate::domain::attempt::Attempt;
 use super::attempt;
 use super::client::Wire;
 use super::running::Running;
+use super::spout::Spout;
 
 /// A task that waits for attempts, as others see it.
 #[derive(Default)]
 pub(super) struct Lane {
-    next: Mutex<Option<(Wire, Box<Attempt>)>>,
+    next: Mutex<Option<Errand>>,
     filled: Notify,
     task: OnceLock<AbortHandle>,
+}
+
+/// An attempt, and what it takes to run it.
+pub(super) struct Errand {
+    pub(super) wire: Wire,
+    pub(super) attempt: Box<Attempt>,
+    /// Where its answer is to be streamed, the way to the main thread.
+    pub(super) spout: Option<Box<Spout>>,
 }
 
 // === impl Lane ===
@@ -34,8 +43,8 @@ impl Lane {
     }
 
     /// Has the lane run an attempt. It must be idle.
-    pub(super) fn run(&self, wire: Wire, attempt: Box<Attempt>) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((wire, attempt));
+    pub(super) fn run(&self, errand: Errand) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(errand);
         self.filled.notify_one();
     }
 
@@ -49,15 +58,15 @@ impl Lane {
     async fn work(self: Arc<Self>, running: Arc<Running>) {
         loop {
             self.filled.notified().await;
-            let Some((wire, attempt)) = self.take() else { continue };
-            let report = attempt::run(wire, attempt).await;
+            let Some(errand) = self.take() else { continue };
+            let report = attempt::run(errand).await;
             if running.finish(report, &self).is_break() {
                 return;
             }
         }
     }
 
-    fn take(&self) -> Option<(Wire, Box<Attempt>)> {
+    fn take(&self) -> Option<Errand> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

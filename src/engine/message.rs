@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::domain::attempt::{Attempt, Report};
 use crate::domain::call::CallId;
 use crate::domain::guard::Guard;
+use crate::domain::outcome::Head;
+use crate::domain::stream::StreamEvent;
 
+use super::flow::Receipt;
 use super::log::LogLine;
 
 /// What holds for every attempt alike.
@@ -54,9 +57,30 @@ pub(super) enum Command {
     Stop { grace: Duration },
 }
 
+/// A part of an answer that is being streamed. The pieces of an attempt come in order and without gaps, and its report
+/// comes after the last of them, or in the same drain.
+#[derive(Debug)]
+pub struct Piece {
+    /// The call that is answered.
+    pub call: CallId,
+    /// The number its attempt was sent under.
+    pub number: u32,
+    /// Status and headers, in the first piece. It comes as soon as the head does, so it may be without events.
+    pub head: Option<Head>,
+    /// The number that the first of these events has in its stream; it counts from 1.
+    pub first: u64,
+    /// What has come, in order.
+    pub events: Vec<StreamEvent>,
+    /// To be kept until the events are stored for good, and dropped then. Streams that are far ahead of their receipts
+    /// are not read on.
+    pub receipt: Receipt,
+}
+
 /// What a stopped engine leaves behind.
 #[derive(Debug, Default)]
 pub struct Stopped {
+    /// Events that came and were not drained before, those of abandoned calls among them.
+    pub pieces: Vec<Piece>,
     /// Attempts that ended and were not drained before.
     pub reports: Vec<Report>,
     /// Calls whose attempt was still in flight when the grace ended. Whether the peer acted on them is unknown.

@@ -13,8 +13,10 @@
 //! | `service` | the loop that obeys commands | engine |
 //! | `running` | which attempts are in flight | engine |
 //! | `lane` | the task that runs one attempt after another | engine |
-//! | `outbox` | finished reports and the bell | both |
+//! | `outbox` | finished reports, pieces of streams, and the bell | both |
 //! | `attempt`, `trail`, `body` | one attempt | engine |
+//! | `stream`, `spout` | an answer that comes event by event | engine |
+//! | `flow` | how far streams may run ahead | both |
 //! | `client`, `identities`, `connector` | how connections are made | engine |
 //! | `resolver`, `door` | to which addresses | engine |
 //! | `trust`, `authorities` | and whether it is the right peer | engine |
@@ -32,6 +34,7 @@ mod connector;
 mod descriptors;
 mod door;
 mod error;
+mod flow;
 mod identities;
 mod lane;
 mod log;
@@ -40,6 +43,8 @@ mod outbox;
 mod resolver;
 mod running;
 mod service;
+mod spout;
+mod stream;
 mod thread;
 mod tls_error;
 mod trail;
@@ -61,8 +66,9 @@ use self::resolver::SystemLookups;
 
 pub use self::authorities::{AuthoritiesError, authorities};
 pub use self::descriptors::descriptor_budget;
+pub use self::flow::Receipt;
 pub use self::log::LogLine;
-pub use self::message::{OldestTls, Settings, StartError, Stopped, TlsSettings};
+pub use self::message::{OldestTls, Piece, Settings, StartError, Stopped, TlsSettings};
 pub use self::resolver::Lookups;
 
 /// How much longer than its grace [`Engine::stop`] waits for the engine thread to end.
@@ -126,9 +132,12 @@ impl Engine {
         self.command(Command::Reconfigure(Box::new(settings)));
     }
 
-    /// Moves the reports of ended attempts to the end of `into`. Never blocks.
-    pub fn drain(&self, into: &mut Vec<Report>) {
-        self.outbox.drain(into);
+    /// Moves what has come of streamed answers to the end of `pieces`, and the reports of ended attempts to the end of
+    /// `reports`. Never blocks.
+    ///
+    /// The last pieces of a stream come before its report or together with it, so pieces are to be looked at first.
+    pub fn drain(&self, pieces: &mut Vec<Piece>, reports: &mut Vec<Report>) {
+        self.outbox.drain(pieces, reports);
     }
 
     /// How many attempts have been handed over and have not ended.
@@ -156,7 +165,7 @@ impl Engine {
         // An engine that died, or that hangs beyond the margin, cannot say what it gave up.
         let abandoned = self.ended.recv_timeout(grace.saturating_add(STOP_MARGIN)).unwrap_or_default();
         let mut stopped = Stopped { abandoned, ..Stopped::default() };
-        self.drain(&mut stopped.reports);
+        self.drain(&mut stopped.pieces, &mut stopped.reports);
         stopped.dropped_log_lines = self.drain_log(&mut stopped.log);
         stopped
     }

@@ -1,26 +1,67 @@
-//! Finished reports, and the bell that tells the main thread of them. Filled on the engine thread, drained on the
-//! main thread; the lock between them is held only to push one report or to swap the queue for an empty one.
+//! Finished reports and pieces of streams, and the bell that tells the main thread of them. Filled on the engine thread,
+//! drained on the main thread; the lock between them is held only to add one thing or to swap the queue for an empty one.
 //!
 //! Waking the main thread costs the engine a system call, so the bell rings once for a burst: when the engine has
-//! nothing left to do, or [`BURST`] reports have come, and then not again before the main thread answered. A drain
+//! nothing left to do, or [`BURST`] news have come, and then not again before the main thread answered. A drain
 //! answers the bell *before* it takes the queue. A report pushed too late to be taken was therefore pushed after the
 //! answer, finds the bell silent, and rings it again: no wake is ever lost.
+//!
+//! Events of streams are no news by themselves, but for the first and the last: they may wait [`LINGER`] for others, those
+//! of their own stream and of all others, so that a thousand streams wake the main thread as often as one.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::domain::attempt::Report;
 
-/// How many reports may wait for the engine to run out of work. A busy engine has that many in milliseconds.
+use super::message::Piece;
+
+/// How many news may wait for the engine to run out of work. A busy engine has that many in milliseconds.
 const BURST: usize = 64;
+
+/// How long events wait for others at most.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// The way back from the engine thread to the main thread.
 pub(super) struct Outbox {
-    reports: Mutex<Vec<Report>>,
+    queue: Mutex<Queue>,
     in_flight: AtomicUsize,
     rung: AtomicBool,
     alive: AtomicBool,
+    /// There are events whose time to linger runs.
+    lingering: AtomicBool,
+    lingers: Notify,
     wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What the main thread has not taken. One lock for both, so that a report is never taken before the pieces of its stream.
+struct Queue {
+    reports: Vec<Report>,
+    pieces: Vec<Piece>,
+    /// How many times it was drained.
+    drained: u64,
+    /// How much of it should ring.
+    news: usize,
+}
+
+/// Where the piece of a stream is, as long as the queue has not been drained.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    drained: u64,
+    index: usize,
+}
+
+/// How soon the main thread is to hear of something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// With the others of its burst.
+    Now,
+    /// Once it has waited for others.
+    Soon,
 }
 
 // === impl Outbox ===
@@ -28,9 +69,16 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new(expected: usize, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         // The number comes from a setting; a large one must not become an allocation nobody needs.
-        let reports = Mutex::new(Vec::with_capacity(expected.min(1_024)));
-        let (rung, alive) = (AtomicBool::new(false), AtomicBool::new(true));
-        Self { reports, in_flight: AtomicUsize::new(0), rung, alive, wake }
+        let reports = Vec::with_capacity(expected.min(1_024));
+        Self {
+            queue: Mutex::new(Queue { reports, pieces: Vec::new(), drained: 0, news: 0 }),
+            in_flight: AtomicUsize::new(0),
+            rung: AtomicBool::new(false),
+            alive: AtomicBool::new(true),
+            lingering: AtomicBool::new(false),
+            lingers: Notify::new(),
+            wake,
+        }
     }
 
     /// Counts an attempt that is on its way to the engine.
@@ -44,9 +92,9 @@ impl Outbox {
 
     /// Queues a report. It is announced with the others of its burst.
     pub(super) fn push(&self, report: Report) {
-        let mut queue = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push(report);
-        let burst_is_full = queue.len() >= BURST;
+        let mut queue = self.queue();
+        queue.reports.push(report);
+        let burst_is_full = queue.count_news();
         drop(queue);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         if burst_is_full {
@@ -54,23 +102,60 @@ impl Outbox {
         }
     }
 
+    /// Adds to the piece of a stream, or makes it one where `place` has none that the main thread has not taken.
+    pub(super) fn add(
+        &self,
+        place: &mut Option<Place>,
+        empty: impl FnOnce() -> Piece,
+        fill: impl FnOnce(&mut Piece) -> Urgency,
+    ) {
+        let mut queue = self.queue();
+        let index = match *place {
+            Some(known) if known.drained == queue.drained => known.index,
+            _ => {
+                queue.pieces.push(empty());
+                queue.pieces.len() - 1
+            }
+        };
+        *place = Some(Place { drained: queue.drained, index });
+        let urgency = fill(&mut queue.pieces[index]);
+        let burst_is_full = urgency == Urgency::Now && queue.count_news();
+        drop(queue);
+        if burst_is_full {
+            self.ring();
+        } else if urgency == Urgency::Soon && !self.lingering.swap(true, Ordering::Relaxed) {
+            self.lingers.notify_one();
+        }
+    }
+
     /// Rings for what is queued. The engine thread does so whenever it is about to sleep.
     pub(super) fn announce(&self) {
-        let news = !self.reports.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if news {
+        if self.queue().news > 0 {
             self.ring();
         }
     }
 
-    /// Moves every queued report to the end of `into`.
-    pub(super) fn drain(&self, into: &mut Vec<Report>) {
-        self.answer();
-        let mut queue = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if into.is_empty() {
-            std::mem::swap(&mut *queue, into);
-        } else {
-            into.append(&mut queue);
+    /// Rings for events that have lingered long enough. Runs as long as the engine does.
+    pub(super) async fn ring_for_lingering(self: Arc<Self>) {
+        loop {
+            self.lingers.notified().await;
+            sleep(LINGER).await;
+            self.lingering.store(false, Ordering::Relaxed);
+            // A drain may have taken them in the meantime, and others have come: those are announced a little early.
+            if !self.queue().pieces.is_empty() {
+                self.ring();
+            }
         }
+    }
+
+    /// Moves every queued piece and report to the end of `pieces` and `reports`.
+    pub(super) fn drain(&self, pieces: &mut Vec<Piece>, reports: &mut Vec<Report>) {
+        self.answer();
+        let mut queue = self.queue();
+        queue.drained += 1;
+        queue.news = 0;
+        take(&mut queue.pieces, pieces);
+        take(&mut queue.reports, reports);
     }
 
     /// Wakes the main thread, unless it was woken and has not answered yet.
@@ -93,5 +178,28 @@ impl Outbox {
     pub(super) fn die(&self) {
         self.alive.store(false, Ordering::Release);
         (self.wake)();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves everything to the end of `into`.
+fn take<T>(queue: &mut Vec<T>, into: &mut Vec<T>) {
+    if into.is_empty() {
+        std::mem::swap(queue, into);
+    } else {
+        into.append(queue);
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    /// Counts something that should ring. Gives whether the burst is full with it.
+    fn count_news(&mut self) -> bool {
+        self.news += 1;
+        self.news >= BURST
     }
 }

@@ -17,8 +17,10 @@ use crate::domain::call::CallId;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 
 use super::client::Wire;
-use super::lane::Lane;
+use super::flow::{Flow, Room};
+use super::lane::{Errand, Lane};
 use super::outbox::Outbox;
+use super::spout::Spout;
 
 /// How many idle lanes are kept, at a kilobyte each. Enough for a burst that ends as a whole before the next one begins.
 const IDLE_LANES: usize = 1_024;
@@ -28,6 +30,7 @@ pub(super) struct Running {
     tasks: Mutex<HashMap<CallId, Task>>,
     idle: Mutex<Vec<Arc<Lane>>>,
     outbox: Arc<Outbox>,
+    streams: Arc<Room>,
     emptied: Notify,
 }
 
@@ -37,13 +40,21 @@ struct Task {
     started_at: SystemTime,
     began: Instant,
     lane: Arc<Lane>,
+    /// Where its answer is to be streamed, how far it is.
+    flow: Option<Arc<Flow>>,
 }
 
 // === impl Running ===
 
 impl Running {
     pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { tasks: Mutex::default(), idle: Mutex::default(), outbox, emptied: Notify::new() }
+        Self {
+            tasks: Mutex::default(),
+            idle: Mutex::default(),
+            outbox,
+            streams: Room::of_all(),
+            emptied: Notify::new(),
+        }
     }
 
     /// Runs an attempt in a lane of its own.
@@ -54,8 +65,10 @@ impl Running {
             // The lane cannot have finished before it is noted: the one thread of the runtime is busy right here.
             Entry::Vacant(free) => {
                 let lane = self.idle_lane().unwrap_or_else(|| Lane::open(self));
-                lane.run(wire, attempt);
-                free.insert(Task { number, started_at, began, lane });
+                let flow = attempt.stream.is_some().then(|| Flow::new(Arc::clone(&self.streams)));
+                let spout = flow.as_ref().map(|flow| Box::new(Spout::new(call, number, flow, &self.outbox)));
+                lane.run(Errand { wire, attempt, spout });
+                free.insert(Task { number, started_at, began, lane, flow });
             }
             Entry::Occupied(_) => {
                 let failure = Failure::new(FailureClass::Internal, "pg_edge sent this call twice at the same time");
@@ -68,7 +81,8 @@ impl Running {
     pub(super) fn cancel(&self, call: CallId) {
         let Some(task) = self.remove(call) else { return };
         task.lane.close();
-        let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent");
+        let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent")
+            .after_events(task.flow.map_or(0, |flow| flow.events()));
         self.outbox.push(ended_by_us(call, task.number, task.started_at, task.began, failure));
     }
 

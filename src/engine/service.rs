@@ -63,6 +63,7 @@ impl Service {
             Ok(prepared) => prepared,
             Err(error) => return drop(ready.send(Err(error))),
         };
+        let _until_shutdown = runtime.spawn(Arc::clone(&outbox).ring_for_lingering());
         let running = Arc::new(Running::new(outbox));
         let _main_waits = ready.send(Ok(()));
         runtime.block_on(obey(inbox, wire, &running));

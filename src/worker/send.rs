@@ -196,6 +196,7 @@ impl Dispatcher {
                 redirects: endpoint.map_or(0, |endpoint| endpoint.max_redirects),
                 identity: self.identity(endpoint)?,
             },
+            stream: None,
         })
     }
 

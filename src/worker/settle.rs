@@ -39,7 +39,7 @@ pub fn settle(
     let charged = entry.number.saturating_sub(entry.interruptions);
     let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
     let reach = match report.outcome {
-        Outcome::Response(_) => Reach::Answered,
+        Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
         Outcome::Failure(_) => Reach::Silent,
     };
     let health = health(&report.outcome);
@@ -82,7 +82,7 @@ fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: 
     let headers = report.outcome.head().map(block);
     let body = match report.outcome {
         Outcome::Response(response) => Some(response.body),
-        Outcome::Failure(_) => None,
+        Outcome::Streamed(_) | Outcome::Failure(_) => None,
     };
     let whose = Whose { call: report.call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete };
     let ending = Ending { url: entry.url.clone(), headers, body, ..whose.unanswered(state, entry.number, trace, now) };
@@ -176,6 +176,7 @@ fn trace(report: &Report) -> Trace {
     let (error_class, error) = match &report.outcome {
         Outcome::Failure(failure) => (Some(failure.class.name()), Some(failure.message.clone())),
         Outcome::Response(response) if matches!(response.head.status, 200..=299) => (None, None),
+        Outcome::Streamed(_) => (None, None),
         Outcome::Response(response) => (
             Some(FailureClass::HttpStatus.name()),
             Some(format!("the peer answered {}", status_line(response.head.status))),

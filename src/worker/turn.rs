@@ -239,8 +239,8 @@ impl Dispatcher {
     /// Turns finished attempts into rows.
     fn settle_reports(&mut self, now: SystemTime) {
         if let Some(engine) = &self.engine {
-            let mut drained = Vec::new();
-            engine.drain(&mut drained);
+            let (mut pieces, mut drained) = (Vec::new(), Vec::new());
+            engine.drain(&mut pieces, &mut drained);
             self.reports.extend(drained);
             super::engine_log::pump(engine);
         }

@@ -28,6 +28,7 @@ mod schedule_properties;
 mod seal;
 mod signature;
 mod stream;
+mod stream_cutting;
 mod stream_dialects;
 mod text;
 mod zones;

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use pg_edge::domain::breaker::Health;
-use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
+use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response, Retryability, Streamed};
 use pg_edge::domain::retry::{
     Charge, History, LONGEST_RETRY_AFTER, Verdict, asks_to_wait, decide, health as outcome_health, is_too_old,
     retry_after,
 };
 use pg_edge::domain::retry_policy::RetryPolicy;
+use pg_edge::domain::stream::follower::Ended;
 use proptest::prelude::*;
 
 /// After so many charged attempts.
@@ -60,7 +61,9 @@ fn what_speaks_against_an_endpoint_is_its_own_failure_and_not_the_caller_s_or_ou
     for (class, health) in [
         (FailureClass::Timeout, Health::Ill),
         (FailureClass::Dns, Health::Ill),
+        (FailureClass::IdleTimeout, Health::Ill),
         (FailureClass::ResponseTooLarge, Health::Well),
+        (FailureClass::EventTooLarge, Health::Well),
         (FailureClass::Cancelled, Health::Unknown),
         (FailureClass::Exhausted, Health::Unknown),
     ] {
@@ -100,11 +103,13 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::FirstByteTimeout
             | Class::Timeout
             | Class::Protocol
+            | Class::IdleTimeout
             | Class::Internal => Some(Charge::Attempt),
             Class::Interrupted | Class::Exhausted => Some(Charge::Nothing),
             Class::Blocked
             | Class::Redirect
             | Class::ResponseTooLarge
+            | Class::EventTooLarge
             | Class::InvalidRequest
             | Class::Secret
             | Class::Cancelled
@@ -112,6 +117,31 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Expired => None,
         };
         assert_eq!(charge, expected, "{class:?}");
+    }
+}
+
+#[test]
+fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
+    for class in FailureClass::ALL {
+        for (events, wanted) in [(0, class.retryability()), (1, Retryability::Final), (9, Retryability::Final)] {
+            let failure = Failure::new(class, "").after_events(events);
+            assert_eq!(failure.retryability(), wanted, "{class:?} after {events} events");
+            let verdict = decide(&RetryPolicy::default(), &tried(1), &Outcome::Failure(failure), now(), 0.0);
+            assert_eq!(verdict == Verdict::Failed, wanted == Retryability::Final, "{class:?} after {events} events");
+        }
+    }
+}
+
+#[test]
+fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
+    for (ended, verdict, health) in [
+        (Ended::Complete, Verdict::Succeeded, Health::Well),
+        (Ended::Truncated("broke off".to_owned()), Verdict::Failed, Health::Ill),
+        (Ended::Failed("overloaded".to_owned()), Verdict::Failed, Health::Unknown),
+    ] {
+        let outcome = streamed(ended);
+        assert_eq!(decide(&RetryPolicy::default(), &tried(1), &outcome, now(), 0.0), verdict, "{outcome:?}");
+        assert_eq!(outcome_health(&outcome), health, "{outcome:?}");
     }
 }
 
@@ -180,6 +210,12 @@ proptest! {
 /// 2023-11-14 22:13:20 UTC.
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn streamed(ended: Ended) -> Outcome {
+    let head = Head { status: 200, headers: Vec::new() };
+    let (dialect, usage, first_event) = (None, None, None);
+    Outcome::Streamed(Box::new(Streamed { head, events: 3, bytes: 60, ended, dialect, usage, first_event }))
 }
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Outcome {

@@ -62,7 +62,8 @@ fn each_dialect_has_its_text_its_last_event_and_its_count_of_tokens() {
         assert_eq!(follower.ended(), Ended::Complete, "{dialect:?}");
         assert_eq!(follower.usage().cloned().map(Value::Object), Some(usage), "{dialect:?}");
         let (_, cut) = follow(&stream[..stream.len() - 1]);
-        assert_eq!(cut.ended(), Ended::Truncated, "{dialect:?}");
+        let why = format!("the stream ended without the event that ends one of {}", dialect.name());
+        assert_eq!(cut.ended(), Ended::Truncated(why));
     }
 }
 
@@ -104,4 +105,50 @@ fn malformed_json_within_a_dialect_is_passed_over() {
     let broken = [&ANTHROPIC[..4], &["{\"type\":\"content_block_de"], &ANTHROPIC[4..]].concat();
     let (text, follower) = follow(&broken);
     assert_eq!((text.as_str(), follower.ended()), ("Hello, Ada", Ended::Complete));
+}
+
+#[test]
+fn what_is_only_noted_ends_and_costs_the_same() {
+    let talkative = r#"{"type":"content_block_delta","delta":{"text":"\"usage\" and \"error\" are words"}}"#;
+    let openai = [
+        r#"{"choices":[{"delta":{"content":"Hello"}}],"usage":null}"#,
+        r#"{"choices":[{"delta":{"content":"[DONE]"}}]}"#,
+        r#"{"choices":[],"usage":{"total_tokens":9}}"#,
+        "[DONE]",
+    ];
+    let responses = [
+        r#"{"type":"response.created","response":{"usage":null}}"#,
+        r#"{"type":"response.completed","response":{"usage":{"total_tokens":9}}}"#,
+    ];
+    let failing = [
+        r#"{"type":"response.created","response":{"usage":null}}"#,
+        r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"Sorry"}}}"#,
+    ];
+    let gemini = [
+        r#"{"candidates":[{"content":{"parts":[{"text":"Hello"}]}}]}"#,
+        r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"totalTokenCount":9}}"#,
+    ];
+    let ollama =
+        [r#"{"message":{"content":"Hello"},"done":false}"#, r#"{"message":{"content":""},"done":true,"eval_count":4}"#];
+    let words = [&ANTHROPIC[..3], &[talkative], &ANTHROPIC[3..]].concat();
+    for stream in [&words[..], &openai, &responses, &failing, &gemini, &ollama, &["tick", "[DONE]"], &[]] {
+        for length in 0..=stream.len() {
+            let (_, read) = follow(&stream[..length]);
+            let mut noted = Follower::default();
+            stream[..length].iter().for_each(|data| noted.note(data));
+            assert_eq!(noted.dialect(), read.dialect(), "{:?}", &stream[..length]);
+            assert_eq!((noted.ended(), noted.usage()), (read.ended(), read.usage()), "{:?}", &stream[..length]);
+        }
+    }
+}
+
+#[test]
+fn a_dialect_that_does_not_show_soon_is_not_waited_for_for_ever() {
+    for (before, dialect) in [(10, Some(Dialect::Anthropic)), (1_000, None)] {
+        let mut follower = Follower::default();
+        (0..before).for_each(|_| follower.note("{}"));
+        ANTHROPIC.iter().for_each(|data| follower.note(data));
+        assert_eq!(follower.dialect(), dialect, "after {before} events");
+        assert_eq!(follower.ended(), Ended::Complete);
+    }
 }

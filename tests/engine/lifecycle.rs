@@ -100,7 +100,7 @@ fn a_burst_costs_few_wakes() {
     sender.wakes.recv().unwrap();
     assert!(sender.wakes.try_recv().is_err());
     let mut reports = Vec::new();
-    sender.engine.drain(&mut reports);
+    sender.engine.drain(&mut Vec::new(), &mut reports);
     assert_eq!(reports.len(), 200);
 }
 

@@ -46,7 +46,7 @@ pub fn settings() -> Settings {
 pub fn get(url: &Url) -> Attempt {
     let request = Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: None };
     let limits = Limits { connect: PATIENCE, total: PATIENCE, first_byte: None, max_response_bytes: 1_000_000 };
-    Attempt { call: CallId(1), number: 1, request, limits, route: Route::default() }
+    Attempt { call: CallId(1), number: 1, request, limits, route: Route::default(), stream: None }
 }
 
 pub fn post(url: &Url, body: &'static str) -> Attempt {
@@ -92,7 +92,7 @@ impl Sender {
     pub fn reports(&self, count: usize) -> Vec<Report> {
         let mut reports = Vec::new();
         loop {
-            self.engine.drain(&mut reports);
+            self.engine.drain(&mut Vec::new(), &mut reports);
             if reports.len() >= count {
                 assert_eq!(reports.len(), count, "{reports:?}");
                 return reports;
@@ -109,14 +109,14 @@ impl Sender {
     pub fn response(&self, attempt: Attempt) -> Response {
         match self.report(attempt).outcome {
             Outcome::Response(response) => response,
-            Outcome::Failure(failure) => panic!("{failure:?}"),
+            ended => panic!("{ended:?}"),
         }
     }
 
     pub fn failure(&self, attempt: Attempt) -> Failure {
         match self.report(attempt).outcome {
             Outcome::Failure(failure) => failure,
-            Outcome::Response(response) => panic!("{response:?}"),
+            ended => panic!("{ended:?}"),
         }
     }
 

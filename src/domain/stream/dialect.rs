@@ -43,7 +43,7 @@ pub enum End {
 }
 
 /// What chat completions end with, which is no JSON.
-const DONE: &str = "[DONE]";
+pub(super) const DONE: &str = "[DONE]";
 
 impl Dialect {
     /// Whose event this is, where it is one that tells.
@@ -66,6 +66,32 @@ impl Dialect {
             }
             _ => None,
         }
+    }
+
+    /// The dialect's name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// Whether an event could say more than a piece of text. Most do not, and finding that out by a search for what all
+    /// others contain costs a tenth of reading their JSON. It may say so in vain, for example of text with these words.
+    pub fn may_tell(self, data: &str) -> bool {
+        let told_by: &[&str] = match self {
+            Self::Anthropic => &["\"usage\"", "message_stop", "\"error\""],
+            Self::OpenAiChat => &["\"usage\"", "\"error\"", DONE],
+            Self::OpenAiResponses => {
+                &["response.completed", "response.incomplete", "response.failed", "\"error\"", "\"usage\""]
+            }
+            Self::Gemini => &["finishReason", "usageMetadata", "\"error\""],
+            Self::Ollama => &["eval_count", "\"error\"", "true"],
+        };
+        told_by.iter().any(|word| memchr::memmem::find(data.as_bytes(), word.as_bytes()).is_some())
     }
 
     /// What an event says in this dialect.

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::dialect::{Dialect, End};
+use super::dialect::{DONE, Dialect, End};
+
+/// After so many events that are in no dialect, the rest is not looked at: reading JSON is what costs most here.
+const PATIENCE: u32 = 200;
 
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
@@ -10,6 +13,8 @@ pub struct Follower {
     dialect: Option<Dialect>,
     end: Option<End>,
     usage: Map<String, Value>,
+    /// How many events were in no dialect before one was.
+    unknown: u32,
 }
 
 /// How a stream ended, once nothing more comes.
@@ -17,13 +22,27 @@ pub struct Follower {
 pub enum Ended {
     /// In good order.
     Complete,
-    /// It broke off before it said that it was over.
-    Truncated,
+    /// It broke off before it said that it was over, in a sentence.
+    Truncated(String),
     /// It said itself that it failed.
     Failed(String),
 }
 
 impl Follower {
+    /// Reads an event of which only the meaning for the stream as a whole counts, and not its text.
+    pub fn note(&mut self, data: &str) {
+        let tells = match self.dialect {
+            Some(dialect) => dialect.may_tell(data),
+            None => self.unknown < PATIENCE && (data.starts_with('{') || data == DONE),
+        };
+        if tells {
+            let _text = self.read(data, serde_json::from_str::<Value>(data).ok().as_ref());
+        }
+        if self.dialect.is_none() {
+            self.unknown = self.unknown.saturating_add(1);
+        }
+    }
+
     /// Reads an event; gives the text that it adds. `json` is its data, where that is JSON.
     pub fn read(&mut self, data: &str, json: Option<&Value>) -> Option<String> {
         if self.dialect.is_none() {
@@ -45,6 +64,11 @@ impl Follower {
         self.dialect
     }
 
+    /// Whether the stream has said that it is over. What happens to its connection then does not matter any more.
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Tokens used, as the vendor counts them.
     pub fn usage(&self) -> Option<&Map<String, Value>> {
         (!self.usage.is_empty()).then_some(&self.usage)
@@ -56,7 +80,9 @@ impl Follower {
         match (&self.end, self.dialect) {
             (Some(End::Failed(why)), _) => Ended::Failed(why.clone()),
             (Some(End::Complete), _) | (None, None) => Ended::Complete,
-            (None, Some(_)) => Ended::Truncated,
+            (None, Some(dialect)) => {
+                Ended::Truncated(format!("the stream ended without the event that ends one of {}", dialect.name()))
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ impl Lines {
     }
 
     /// The stream has ended; a last line needs no newline.
-    pub fn finish(mut self, lines: &mut Vec<String>) {
+    pub fn finish(&mut self, lines: &mut Vec<String>) {
         self.end_line(lines);
     }
 

@@ -1,0 +1,155 @@
+//! How far streams may run ahead of the main thread. Events are counted in on the engine thread, and out on whichever
+//! thread drops the receipt of their piece: the main thread, once it has committed them.
+//!
+//! A stream that is too far ahead is not read. The peer's own buffers fill, then it stands still; nothing is dropped and
+//! no memory is taken. It goes on once half of what it may hold is free again, so that it does not stop at every chunk.
+//! All streams together have a limit as well. A stream at a limit has something on its way to the main thread, so it is
+//! always freed again as long as that thread works.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::domain::stream::StreamEvent;
+
+/// What one stream may have on its way, in bytes.
+const OF_ONE: usize = 1 << 20;
+
+/// What all streams may have on their way together, in bytes.
+const OF_ALL: usize = 64 << 20;
+
+/// What an event costs beside its texts. With it, the limits in bytes limit the number of events too.
+const OF_AN_EVENT: usize = 128;
+
+/// Something that fills up and is emptied again.
+pub(super) struct Room {
+    most: usize,
+    taken: AtomicUsize,
+    freed: Notify,
+}
+
+/// One stream, as those see it who are not reading it.
+pub(super) struct Flow {
+    own: Room,
+    all: Arc<Room>,
+    events: AtomicU64,
+}
+
+/// Stands for the memory of a piece. While it lives, its stream counts the piece as not stored; whoever drops it lets the
+/// stream run on.
+#[must_use = "dropping a receipt says that its piece has been stored"]
+pub struct Receipt {
+    flow: Arc<Flow>,
+    bytes: usize,
+}
+
+// === impl Room ===
+
+impl Room {
+    /// For all streams of an engine.
+    pub(super) fn of_all() -> Arc<Self> {
+        Arc::new(Self::new(OF_ALL))
+    }
+
+    fn new(most: usize) -> Self {
+        Self { most, taken: AtomicUsize::new(0), freed: Notify::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken.load(Ordering::Acquire) >= self.most
+    }
+
+    fn take(&self, bytes: usize) {
+        self.taken.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Whoever waits is woken by the one that makes the room half empty, and looked at it before that: see [`Room::wait`].
+    fn free(&self, bytes: usize) {
+        let before = self.taken.fetch_sub(bytes, Ordering::AcqRel);
+        if before >= self.most / 2 && before - bytes < self.most / 2 {
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// Waits until a room that was full is half empty.
+    async fn wait(&self) {
+        loop {
+            // Made before the look, so that it hears of whatever is freed after it.
+            let freed = self.freed.notified();
+            if self.taken.load(Ordering::Acquire) < self.most / 2 {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
+
+// === impl Flow ===
+
+impl Flow {
+    pub(super) fn new(all: Arc<Room>) -> Arc<Self> {
+        Arc::new(Self { own: Room::new(OF_ONE), all, events: AtomicU64::new(0) })
+    }
+
+    /// How many events have been handed over.
+    pub(super) fn events(&self) -> u64 {
+        self.events.load(Ordering::Acquire)
+    }
+
+    /// Whether the stream has to wait before it is read on.
+    pub(super) fn is_full(&self) -> bool {
+        self.own.is_full() || self.all.is_full()
+    }
+
+    /// Waits until a stream that had to wait may be read on.
+    pub(super) async fn until_free(&self) {
+        while self.is_full() {
+            if self.own.is_full() {
+                self.own.wait().await;
+            } else {
+                self.all.wait().await;
+            }
+        }
+    }
+
+    /// Counts events that are handed over.
+    pub(super) fn count(&self, events: &[StreamEvent]) {
+        // A slice in memory is shorter than what 64 bits can count.
+        self.events.fetch_add(events.len() as u64, Ordering::AcqRel);
+    }
+}
+
+/// What events take in memory.
+pub(super) fn weight(events: &[StreamEvent]) -> usize {
+    events.iter().map(|event| OF_AN_EVENT + event.held_bytes()).sum()
+}
+
+// === impl Receipt ===
+
+impl Receipt {
+    /// For a piece that holds nothing yet.
+    pub(super) fn of(flow: &Arc<Flow>) -> Self {
+        Self { flow: Arc::clone(flow), bytes: 0 }
+    }
+
+    /// The piece has grown.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.flow.own.take(bytes);
+        self.flow.all.take(bytes);
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.flow.own.free(self.bytes);
+        self.flow.all.free(self.bytes);
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receipt({} bytes)", self.bytes)
+    }
+}
