@@ -18,6 +18,7 @@ mod execute;
 mod failpoint;
 mod house;
 mod identity;
+mod interrupted;
 mod interrupts;
 pub mod latch;
 mod launcher;
