@@ -24,13 +24,14 @@ select
                 when 't' then 'truncated'
                 when 'e' then 'expired'
             end
+        when stream.call_id is not null then 'streaming'
         when leased.number > coalesce(deferred.tries, 0) then 'running'
         when deferred.tries > 0 then 'retrying'
         else 'pending'
     end as state,
     coalesce(response.attempts, deferred.tries, leased.number - 1, 0)::integer as attempts,
-    response.status_code::integer as status_code,
-    response.headers,
+    coalesce(response.status_code, stream.status_code)::integer as status_code,
+    coalesce(response.headers, stream.headers) as headers,
     response.body as body_bytes,
     response.error_class,
     response.error,
@@ -42,9 +43,13 @@ select
     response.first_byte_us,
     response.total_us,
     response.remote,
-    deferred.due_at
+    deferred.due_at,
+    response.events,
+    response.dialect,
+    response.usage
 from edge_store.request
 left join edge_store.response on response.call_id = request.id and response.slot = request.slot
+left join edge_store.stream on stream.call_id = request.id
 left join edge_store.deferred on deferred.call_id = request.id
 left join edge_store.endpoint on endpoint.name = request.endpoint
 left join (
@@ -69,7 +74,10 @@ select
     call.run_at,
     call.finished_at,
     call.metadata,
-    call.replay_of
+    call.replay_of,
+    call.events,
+    call.dialect,
+    call.usage
 from edge_store.call
 where call.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');

@@ -26,6 +26,8 @@ mod retention;
 mod scale;
 mod schedules;
 mod storage;
+mod stream_peer;
+mod streams;
 mod world;
 
 use std::process::ExitCode;
@@ -73,6 +75,9 @@ async fn run() -> ExitCode {
     // Minutes cannot be made shorter.
     if wants(&[schedules::MINUTE]) && !scale::quick() {
         schedules::minute(&mut report).await;
+    }
+    if wants(&streams::ROWS) {
+        streams::measure(&mut report, &wants).await;
     }
     if wants(&[quiet::IDLE]) {
         quiet::idle(&mut report).await;

@@ -33,7 +33,7 @@ pub enum FailureClass {
     /// A streamed answer ended before it was complete.
     Truncated,
     /// A streamed answer said itself that it failed.
-    StreamError,
+    Stream,
     /// The stored call cannot be turned into a request.
     InvalidRequest,
     /// A placeholder for a secret has no value that can be sent.
@@ -79,7 +79,7 @@ impl FailureClass {
         Self::ResponseTooLarge,
         Self::EventTooLarge,
         Self::Truncated,
-        Self::StreamError,
+        Self::Stream,
         Self::InvalidRequest,
         Self::Secret,
         Self::Cancelled,
@@ -106,7 +106,7 @@ impl FailureClass {
             Self::ResponseTooLarge => "response_too_large",
             Self::EventTooLarge => "event_too_large",
             Self::Truncated => "truncated",
-            Self::StreamError => "stream_error",
+            Self::Stream => "stream",
             Self::InvalidRequest => "invalid_request",
             Self::Secret => "secret",
             Self::Cancelled => "cancelled",
@@ -137,7 +137,7 @@ impl FailureClass {
             | Self::ResponseTooLarge
             | Self::EventTooLarge
             | Self::Truncated
-            | Self::StreamError
+            | Self::Stream
             | Self::InvalidRequest
             | Self::Secret
             | Self::Cancelled

@@ -77,7 +77,7 @@ impl Streamed {
         match &self.ended {
             Ended::Complete => None,
             Ended::Truncated(why) => Some((FailureClass::Truncated, why)),
-            Ended::Failed(why) => Some((FailureClass::StreamError, why)),
+            Ended::Failed(why) => Some((FailureClass::Stream, why)),
         }
     }
 }

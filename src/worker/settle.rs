@@ -8,16 +8,18 @@ use std::time::SystemTime;
 
 use pgrx::pg_sys;
 
-use super::ledger::{InFlight, Source};
-use super::outbox::Outbox;
+use super::ledger::{InFlight, Source, Stream};
+use super::outbox::{self, Outbox};
+use super::streams::Refusal;
 use crate::domain::attempt::Report;
+use crate::domain::breaker::Health;
 use crate::domain::call::CallId;
 use crate::domain::outcome::{FailureClass, Head, Outcome};
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
+use crate::domain::stream::dialect::Dialect;
 use crate::domain::tally::{CallEnd, Ended, Reach};
-use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, Trace, Until};
-use crate::store::recovery::Interrupted;
+use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, StreamEnd, Trace, Until};
 use crate::store::scan::Queued;
 
 /// What an attempt means for its endpoint.
@@ -38,10 +40,12 @@ pub fn settle(
 ) -> Settled {
     let charged = entry.number.saturating_sub(entry.interruptions);
     let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
-    let reach = match report.outcome {
+    let reach = match &report.outcome {
         Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
+        Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
         Outcome::Failure(_) => Reach::Silent,
     };
+    let call_id = report.call;
     let health = health(&report.outcome);
     let parks_endpoint = asks_to_wait(policy, &report.outcome, now);
     let call = match decide(policy, &history, &report.outcome, now, random) {
@@ -53,13 +57,37 @@ pub fn settle(
             end(report, entry, Final::Succeeded, now, outbox);
             CallEnd::Succeeded
         }
+        Verdict::Truncated => {
+            end(report, entry, Final::Truncated, now, outbox);
+            CallEnd::Failed
+        }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
             end(report, entry, state, now, outbox);
             CallEnd::Failed
         }
     };
+    if let Some(Stream::Begun(_)) = entry.stream {
+        outbox.over.push(call_id.0);
+    }
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
+}
+
+/// Ends a call of whose stream an event could not be stored, whatever else became of it.
+pub fn settle_refused(
+    report: Report,
+    entry: &InFlight,
+    why: &Refusal,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) -> Settled {
+    outbox.over.push(report.call.0);
+    end(report, entry, Final::Failed, now, outbox);
+    if let Some(ending) = outbox.endings.last_mut() {
+        *ending = outbox::after_refusal(ending, why);
+    }
+    let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
+    Settled { ended, parks_endpoint: None }
 }
 
 fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) {
@@ -78,35 +106,42 @@ fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) 
 }
 
 fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
-    let trace = trace(&report);
-    let headers = report.outcome.head().map(block);
+    let mut trace = trace(&report);
+    let mut headers = report.outcome.head().map(block);
+    if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
+        // One that was cancelled had a head, of which its report does not know.
+        (trace.status, headers) = (Some(beginning.status), Some(beginning.headers.clone()));
+    }
+    let stream = entry.stream.as_ref().map(|_| stream_end(&report.outcome));
     let body = match report.outcome {
         Outcome::Response(response) => Some(response.body),
         Outcome::Streamed(_) | Outcome::Failure(_) => None,
     };
     let whose = Whose { call: report.call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete };
-    let ending = Ending { url: entry.url.clone(), headers, body, ..whose.unanswered(state, entry.number, trace, now) };
+    let url = entry.url.clone();
+    let ending = Ending { url, headers, body, stream, ..whose.unanswered(state, entry.number, trace, now) };
     note(ending, &whose, outbox);
 }
 
 /// The call that an ending is written of.
-struct Whose {
-    call: CallId,
-    slot: i16,
-    owner: pg_sys::Oid,
-    on_complete: Option<pg_sys::Oid>,
+pub(super) struct Whose {
+    pub(super) call: CallId,
+    pub(super) slot: i16,
+    pub(super) owner: pg_sys::Oid,
+    pub(super) on_complete: Option<pg_sys::Oid>,
 }
 
 impl Whose {
     /// The end of a call that nothing came back of.
-    fn unanswered(&self, state: Final, attempts: u32, trace: Trace, finished_at: SystemTime) -> Ending {
+    pub(super) fn unanswered(&self, state: Final, attempts: u32, trace: Trace, finished_at: SystemTime) -> Ending {
         let (call, slot, owner) = (self.call, self.slot, self.owner);
-        Ending { url: None, call, slot, owner, state, attempts, finished_at, trace, headers: None, body: None }
+        let (url, headers, body, stream) = (None, None, None, None);
+        Ending { url, call, slot, owner, state, attempts, finished_at, trace, headers, body, stream }
     }
 }
 
 /// Notes the end of a call, and its callback if it has one.
-fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
+pub(super) fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
     let Whose { call, slot, owner, on_complete } = *whose;
     outbox.endings.push(ending);
     if let Some(function) = on_complete {
@@ -142,30 +177,26 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
     };
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
     let whose = Whose { call, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete };
-    note(whose.unanswered(state, queued.tries, trace, now), &whose, outbox);
+    let stream = queued.stream.map(|_| StreamEnd::default());
+    note(Ending { stream, ..whose.unanswered(state, queued.tries, trace, now) }, &whose, outbox);
     if source.is_deferred() {
         outbox.undeferred.push(call.0);
     }
 }
 
-/// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often.
-pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
-    let (call, slot) = (found.call, found.slot);
-    let interruptions = found.interruptions + 1;
-    let trace = Trace {
-        error_class: Some(FailureClass::Interrupted.name()),
-        error: Some(format!(
-            "the worker or the server ended during the attempt ({interruptions} of {max_interruptions})"
-        )),
-        ..Trace::default()
-    };
-    if interruptions >= max_interruptions {
-        let whose = Whose { call, slot, owner: found.owner, on_complete: found.on_complete };
-        note(whose.unanswered(Final::Failed, found.number, trace, now), &whose, outbox);
-        return;
+/// What is known of a stream at its end.
+fn stream_end(outcome: &Outcome) -> StreamEnd {
+    match outcome {
+        Outcome::Response(_) => StreamEnd::default(),
+        Outcome::Failure(failure) => {
+            StreamEnd { events: Some(failure.events).filter(|events| *events > 0), ..StreamEnd::default() }
+        }
+        Outcome::Streamed(streamed) => StreamEnd {
+            events: Some(streamed.events),
+            dialect: streamed.dialect.map(Dialect::name),
+            usage: streamed.usage.as_ref().and_then(|usage| serde_json::to_string(usage).ok()),
+        },
     }
-    outbox.failed_tries.push(FailedTry { call, slot, number: found.number, trace, retry_at: now });
-    outbox.deferrals.push(Deferral { call, slot, tries: found.number, interruptions, until: Until::Due(now) });
 }
 
 fn was_cancelled(outcome: &Outcome) -> bool {
@@ -213,7 +244,7 @@ fn status_line(status: u16) -> String {
 const ENDS: [char; 3] = ['\n', '\r', '\0'];
 
 /// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
-fn block(head: &Head) -> String {
+pub fn block(head: &Head) -> String {
     let mut block = String::new();
     for (name, value) in &head.headers {
         block.push_str(name);

@@ -80,6 +80,7 @@ fn every_status_is_a_success_a_failure_or_tried_again() {
         match verdict {
             Verdict::Succeeded => assert!((200..300).contains(&status), "{status}"),
             Verdict::Failed => assert!(!retried && !(200..300).contains(&status), "{status}"),
+            Verdict::Truncated => panic!("a body is never truncated: {status}"),
             Verdict::Retry(retry) => {
                 assert!(retried, "{status}");
                 assert_eq!(retry.charge, Charge::Attempt, "{status}");
@@ -116,6 +117,8 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Secret
             | Class::Cancelled
             | Class::HttpStatus
+            | Class::Stream
+            | Class::Truncated
             | Class::Expired => None,
         };
         assert_eq!(charge, expected, "{class:?}");
@@ -136,10 +139,10 @@ fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
 
 #[test]
 fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
-    let (broke_off, overloaded) = (("truncated", "broke off"), ("stream_error", "overloaded"));
+    let (broke_off, overloaded) = (("truncated", "broke off"), ("stream", "overloaded"));
     for (ended, verdict, health, fault) in [
         (Ended::Complete, Verdict::Succeeded, Health::Well, None),
-        (Ended::Truncated(broke_off.1.to_owned()), Verdict::Failed, Health::Ill, Some(broke_off)),
+        (Ended::Truncated(broke_off.1.to_owned()), Verdict::Truncated, Health::Ill, Some(broke_off)),
         (Ended::Failed(overloaded.1.to_owned()), Verdict::Failed, Health::Unknown, Some(overloaded)),
     ] {
         let outcome = streamed(ended);

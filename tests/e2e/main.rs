@@ -42,5 +42,6 @@ mod signals;
 mod signatures;
 mod smoke;
 mod steering;
+mod streams;
 mod tls;
 mod waiting;

@@ -1,0 +1,151 @@
+//! The events of streamed answers as they land, and what is known of a stream before its end.
+//!
+//! Runs on the main thread of a dispatcher, inside the turn's transaction.
+
+use pgrx::direct_function_call;
+use pgrx::prelude::*;
+
+use super::by_key;
+use super::slots::{self, EVENTS};
+use super::table::{Column, Rows, value};
+use super::time::to_timestamp;
+use crate::domain::call::CallId;
+use crate::domain::stream::StreamEvent;
+use crate::error::Error;
+
+/// The channel on which sessions hear of new events.
+const CHANNEL: &str = "edge_stream";
+
+/// Nobody is told any more once the queue that all notifications share is as full as this. A full one fails commits.
+const FULLEST_QUEUE: f64 = 0.5;
+
+/// Events of one stream, in order.
+#[derive(Debug)]
+pub struct Events<'a> {
+    pub call: CallId,
+    pub slot: i16,
+    /// The number of the first of them.
+    pub first: u64,
+    pub events: &'a [StreamEvent],
+}
+
+/// A stream that has begun.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    pub call: CallId,
+    pub slot: i16,
+    pub status: u16,
+    pub headers: String,
+}
+
+/// What sessions that listen are told of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    pub call: CallId,
+    /// The number of its last event.
+    pub seq: u64,
+    pub progress: Progress,
+}
+
+/// Whether more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    GoesOn,
+    Done,
+}
+
+/// Whether those who listen have been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    All,
+    /// The server's queue of notifications is too full.
+    Nobody,
+}
+
+/// What is written of an event, in the table's order.
+const EVENT: [Column; 7] = [
+    (c"call_id", pg_sys::INT8OID),
+    (c"seq", pg_sys::INT8OID),
+    (c"received_at", pg_sys::TIMESTAMPTZOID),
+    (c"slot", pg_sys::INT2OID),
+    (c"event", pg_sys::TEXTOID),
+    (c"data", pg_sys::TEXTOID),
+    (c"sse_id", pg_sys::TEXTOID),
+];
+
+/// What is written of a stream that has begun, in the table's order.
+const STREAM: [Column; 4] = [
+    (c"call_id", pg_sys::INT8OID),
+    (c"slot", pg_sys::INT2OID),
+    (c"status_code", pg_sys::INT2OID),
+    (c"headers", pg_sys::TEXTOID),
+];
+
+/// Writes events.
+pub fn insert(landed: &[Events<'_>]) -> Result<(), Error> {
+    for slot in 0..slots::SLOTS {
+        let mut here = landed.iter().filter(|of_one| of_one.slot == slot && !of_one.events.is_empty()).peekable();
+        if here.peek().is_none() {
+            continue;
+        }
+        let mut rows = Rows::open(slots::of(EVENTS, slot).ok_or(Error::Malformed)?, &EVENT)?;
+        for of_one in here {
+            for (seq, event) in (of_one.first..).zip(of_one.events) {
+                rows.add(&[
+                    value(of_one.call.0),
+                    value(number(seq)),
+                    value(to_timestamp(event.received_at)),
+                    value(slot),
+                    value(event.kind.as_deref()),
+                    value(event.data.as_str()),
+                    value(event.id.as_deref()),
+                ]);
+            }
+        }
+        rows.close();
+    }
+    Ok(())
+}
+
+/// Notes streams that have begun.
+pub fn begin(streams: &[&Beginning]) -> Result<(), Error> {
+    let mut rows = Rows::open(c"stream", &STREAM)?;
+    for stream in streams {
+        rows.add(&[
+            value(stream.call.0),
+            value(stream.slot),
+            value(i16::try_from(stream.status).unwrap_or(i16::MAX)),
+            value(stream.headers.as_str()),
+        ]);
+    }
+    rows.close();
+    Ok(())
+}
+
+/// Forgets streams that have ended.
+pub fn end(calls: &[i64]) -> Result<(), Error> {
+    by_key::delete(c"stream", calls)
+}
+
+/// Tells the sessions that listen, once the transaction commits. It never makes the commit fail: where the queue that all
+/// notifications of the server share runs full, nobody is told.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn notify(news: &[News]) -> Told {
+    // SAFETY: main thread, inside a transaction; the function takes nothing and gives a double.
+    let used = unsafe { direct_function_call::<f64>(pg_sys::pg_notification_queue_usage, &[]) };
+    if used.unwrap_or(0.0) > FULLEST_QUEUE {
+        return Told::Nobody;
+    }
+    for News { call, seq, progress } in news {
+        let done = *progress == Progress::Done;
+        let payload = format!("{{\"id\":{call},\"seq\":{seq},\"done\":{done}}}");
+        // SAFETY: main thread, inside a transaction; the function takes two texts, which it copies, and gives nothing.
+        unsafe { direct_function_call::<()>(pg_sys::pg_notify, &[value(CHANNEL), value(payload)]) };
+    }
+    Told::All
+}
+
+/// A count as Postgres keeps it.
+pub fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
