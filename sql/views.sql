@@ -124,6 +124,20 @@ where response.started_at is not null
   and (request.owner = (select edge_store.current_role_oid())
        or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage'));
 
+create view edge.events with (security_barrier) as
+select
+    event.call_id,
+    event.seq,
+    event.event,
+    event.data,
+    edge_store.event_json(event.data) as json,
+    event.sse_id,
+    event.received_at
+from edge_store.event
+join edge_store.request on request.id = event.call_id and request.slot = event.slot
+where request.owner = (select edge_store.current_role_oid())
+   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
+
 -- Failed calls that nobody has replayed yet, for the functions as well.
 create view edge_store.dead_letter as
 select

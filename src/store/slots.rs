@@ -1,4 +1,4 @@
-//! The slots of the ring, and the partitions of the two tables that are read and written by name.
+//! The slots of the ring, and the partitions of the tables that are read and written by name.
 
 use std::ffi::CStr;
 
@@ -20,6 +20,10 @@ pub const RESPONSES: [&CStr; SLOTS as usize] = [
     c"response_6",
     c"response_7",
 ];
+
+/// The partitions of `edge_store.event`, by slot.
+pub const EVENTS: [&CStr; SLOTS as usize] =
+    [c"event_0", c"event_1", c"event_2", c"event_3", c"event_4", c"event_5", c"event_6", c"event_7"];
 
 /// The partition of a slot.
 pub fn of(partitions: [&'static CStr; SLOTS as usize], slot: i16) -> Option<&'static CStr> {

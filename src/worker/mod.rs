@@ -6,6 +6,7 @@
 
 mod activity;
 mod cancel;
+pub mod client;
 mod command;
 mod command_process;
 mod commands;
