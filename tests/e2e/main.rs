@@ -41,5 +41,6 @@ mod signals;
 mod signatures;
 mod smoke;
 mod steering;
+mod streams_reading;
 mod tls;
 mod waiting;
