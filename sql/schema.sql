@@ -180,7 +180,6 @@ create index on edge_store.late (slot);
 -- Answers that are being streamed, from their head on. The row goes when the call ends or is put off.
 create table edge_store.stream (
     call_id         bigint      primary key,
-    began_at        timestamptz not null,
     slot            smallint    not null,
     status_code     smallint    not null,
     headers         text

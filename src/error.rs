@@ -15,6 +15,7 @@ use crate::domain::retry_policy::PolicyError;
 use crate::domain::schedule::ScheduleError;
 use crate::domain::signature::SignatureError;
 use crate::domain::stream::path::PathError;
+use crate::domain::stream::rules::UnknownFormat;
 
 /// What SQL users are told.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub enum Error {
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
     Profile(#[from] UnknownProfile),
+    #[error(transparent)]
+    StreamFormat(#[from] UnknownFormat),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error("endpoint \"{0}\" exists already")]
@@ -71,8 +74,6 @@ pub enum Error {
     KeyTaken { key: String, call: i64 },
     #[error("endpoint \"{0}\" does not exist")]
     NoSuchEndpoint(String),
-    #[error("{0} is not supported by this version of pg_edge")]
-    NotYet(&'static str),
     #[error("too many calls of role \"{role}\" have not ended")]
     QueueFull { role: String, queued: u64, limit: u64 },
     #[error("permission denied for function {0}")]
@@ -119,13 +120,14 @@ impl Error {
         use PgSqlErrorCode as Code;
         match self {
             Self::NotPreloaded | Self::NotInstalled | Self::NoPgCron => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Self::Encoding(_) | Self::NotYet(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+            Self::Encoding(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::NullArgument(_) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Self::OutOfRange { .. }
             | Self::Request(_)
             | Self::Header(_)
             | Self::Endpoint(_)
             | Self::Profile(_)
+            | Self::StreamFormat(_)
             | Self::Policy(_)
             | Self::Placeholder(_)
             | Self::Signature(_)

@@ -5,10 +5,11 @@ use std::time::Duration;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
+use crate::domain::stream::rules::Format;
 use crate::domain::{header, request};
 use crate::error::Error;
 use crate::store::calls::Viewer;
-use crate::store::datum::Jsonb;
+use crate::store::datum::{Jsonb, Text};
 use crate::store::owner;
 
 /// No attempt takes longer than a day.
@@ -90,6 +91,12 @@ pub fn idempotency_key(argument: Option<&str>) -> Result<Option<&str>, Error> {
     }
     header::value("Idempotency-Key", key)?;
     Ok(Some(key))
+}
+
+/// How an answer is to be streamed.
+pub fn stream(given: Option<Text>) -> Result<Option<Format>, Error> {
+    let name = given.map(|name| name.read("stream")).transpose()?;
+    Ok(name.map(|name| Format::parse(&name)).transpose()?)
 }
 
 /// Metadata that fits beside a call.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::arguments;
 use super::request::{self, Body, Target, Wanted};
+use crate::domain::stream::rules::Format;
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
@@ -33,9 +34,6 @@ pub struct Asked<'a> {
 
 /// Checks a call and queues it in the running transaction.
 pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
-    if asked.stream.is_some() {
-        return Err(Error::NotYet("stream"));
-    }
     let owner = owner::current_role();
     let wanted = Wanted {
         method: asked.method,
@@ -63,6 +61,7 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         on_complete,
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
         metadata: asked.metadata.map(arguments::metadata).transpose()?,
+        stream: arguments::stream(asked.stream)?,
     };
     let id = write(call)?;
     wake::at_commit(reason::CALLS);
@@ -96,11 +95,12 @@ fn claim(call: &NewCall<'_>, key: &str, id: i64) -> Result<Option<i64>, Error> {
     }
 }
 
-/// What makes two requests the same: everything that is sent.
+/// What makes two requests the same: everything that is sent, and how the answer is read.
 fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
     let mut digest = Sha256::new();
     let endpoint = call.endpoint.unwrap_or("");
-    for part in [call.method, endpoint, call.url, call.headers.unwrap_or("")].map(str::as_bytes) {
+    let stream = call.stream.map_or("", Format::name);
+    for part in [call.method, endpoint, call.url, call.headers.unwrap_or(""), stream].map(str::as_bytes) {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }

@@ -6,7 +6,7 @@ use super::arguments;
 use super::watch::{Patience, Watch};
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
-use crate::store::events::{self, Batch, Event};
+use crate::store::event_batch::{self, Batch, Event};
 use crate::store::transaction::{in_own_memory, under_snapshot};
 use crate::worker::client;
 use crate::worker::latch::Waited;
@@ -78,7 +78,7 @@ impl Reader {
 
     /// A look takes a new snapshot, and gives back the memory it took: there may be many before the next row.
     fn look(&mut self) -> Result<(), Error> {
-        let read = || under_snapshot(|| events::after(self.id, self.slot, self.seq));
+        let read = || under_snapshot(|| event_batch::after(self.id, self.slot, self.seq));
         let Batch { events, is_last } = in_own_memory(read)?;
         self.ahead.extend(events);
         self.has_all = is_last;

@@ -16,7 +16,7 @@ use crate::domain::stream::speech::Speech;
 use crate::error::Error;
 use crate::store::calls::{self, Place};
 use crate::store::datum::{EventRow, Text, field};
-use crate::store::events::{self, Event};
+use crate::store::event_batch::{self, Event};
 use crate::store::transaction::under_snapshot;
 
 /// The events of a call as they come.
@@ -109,7 +109,7 @@ fn speech(id: i64, place: &Place, path: Option<Path>) -> Result<Speech, Error> {
     if let Some(path) = path {
         return Ok(Speech::At(path));
     }
-    let format = under_snapshot(|| events::format(id, place.slot))?;
+    let format = under_snapshot(|| event_batch::format(id, place.slot))?;
     let is_raw = format.as_deref() == Some("raw");
     Ok(if is_raw { Speech::Pieces } else { Speech::Spoken(Follower::default()) })
 }

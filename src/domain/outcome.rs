@@ -113,6 +113,10 @@ pub enum FailureClass {
     Internal,
     /// The peer answered with a status that is not a success.
     HttpStatus,
+    /// The peer said in the middle of its stream that it had failed.
+    Stream,
+    /// The stream ended before it said that it was over.
+    Truncated,
     /// The call grew too old before it could be sent.
     Expired,
 }
@@ -130,7 +134,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -150,6 +154,8 @@ impl FailureClass {
         Self::Exhausted,
         Self::Internal,
         Self::HttpStatus,
+        Self::Stream,
+        Self::Truncated,
         Self::Expired,
     ];
 
@@ -175,6 +181,8 @@ impl FailureClass {
             Self::Exhausted => "exhausted",
             Self::Internal => "internal",
             Self::HttpStatus => "http",
+            Self::Stream => "stream",
+            Self::Truncated => "truncated",
             Self::Expired => "expired",
         }
     }
@@ -201,6 +209,8 @@ impl FailureClass {
             | Self::Secret
             | Self::Cancelled
             | Self::HttpStatus
+            | Self::Stream
+            | Self::Truncated
             | Self::Expired => Retryability::Final,
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,
         }

@@ -20,6 +20,8 @@ pub enum Verdict {
     Succeeded,
     /// The call is done and did not succeed.
     Failed,
+    /// The call is done: its answer was streamed, and broke off.
+    Truncated,
     /// The call is tried again.
     Retry(Retry),
 }
@@ -58,6 +60,7 @@ pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: S
     let charge = match after(policy, outcome) {
         After::Success => return Verdict::Succeeded,
         After::Final => return Verdict::Failed,
+        After::Truncated => return Verdict::Truncated,
         After::Retry(charge) => charge,
     };
     if charge == Charge::Nothing {
@@ -120,6 +123,7 @@ pub fn health(outcome: &Outcome) -> Health {
 enum After {
     Success,
     Final,
+    Truncated,
     Retry(Charge),
 }
 
@@ -133,7 +137,8 @@ fn after(policy: &RetryPolicy, outcome: &Outcome) -> After {
         Outcome::Streamed(streamed) => match streamed.ended {
             Ended::Complete => After::Success,
             // Both come after an event.
-            Ended::Truncated(_) | Ended::Failed(_) => After::Final,
+            Ended::Truncated(_) => After::Truncated,
+            Ended::Failed(_) => After::Final,
         },
         Outcome::Failure(failure) => after_failure(policy, failure),
     }

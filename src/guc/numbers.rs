@@ -48,6 +48,18 @@ settings! {
     MAX_RESPONSE_BYTES = 6_291_456 in 0..=512 * MEGABYTE, GucFlags::UNIT_BYTE, c"pg_edge.max_response_bytes",
         c"The largest response body, after decompression.",
         c"A larger one is not read to its end; the call fails with error_class response_too_large.";
+    MAX_EVENT_BYTES = 1_048_576 in 1..=64 * MEGABYTE, GucFlags::UNIT_BYTE, c"pg_edge.max_event_bytes",
+        c"The largest event of a streamed answer.",
+        c"A larger one ends the stream; the call fails with error_class event_too_large.";
+    MAX_STREAM_BYTES = 67_108_864 in 0..=i32::MAX, GucFlags::UNIT_BYTE, c"pg_edge.max_stream_bytes",
+        c"The largest streamed answer, after decompression.",
+        c"A larger one is not read to its end; the call fails with error_class response_too_large.";
+    STREAM_TIMEOUT = 900_000 in 1..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.stream_timeout",
+        c"How long an attempt whose answer is streamed may take in all, where neither the call nor its endpoint says.",
+        c"Takes the place of pg_edge.request_timeout for such calls.";
+    STREAM_IDLE_TIMEOUT = 150_000 in 0..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.stream_idle_timeout",
+        c"How long the peer of a streamed answer may be silent.",
+        c"Before the response head, too, where nothing else limits that. Zero leaves it to the limit of the whole attempt.";
     RETENTION = 604_800 in 1..=315_360_000, GucFlags::UNIT_S, c"pg_edge.retention",
         c"How long finished calls are kept at least.",
         c"They are removed in slots of a seventh of this.";

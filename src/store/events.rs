@@ -1,79 +1,151 @@
-//! Reading the events of a streamed answer, a batch at a time.
+//! The events of streamed answers as they land, and what is known of a stream before its end.
 //!
-//! Runs on the main thread of a session, inside a transaction with an active snapshot. Readers come back for every few
-//! events, so this goes by the key and not through SQL.
+//! Runs on the main thread of a dispatcher, inside the turn's transaction.
 
-use std::ops::ControlFlow;
-
+use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
-use super::by_key::{self, Row};
-use super::slots::{self, EVENTS, REQUESTS, RESPONSES};
-use super::table::Column;
+use super::by_key;
+use super::slots::{self, EVENTS};
+use super::table::{Column, Rows, value};
+use super::time::to_timestamp;
+use crate::domain::call::CallId;
+use crate::domain::stream::StreamEvent;
 use crate::error::Error;
 
-/// An event as it is kept.
-pub struct Event {
-    pub seq: i64,
-    pub received_at: TimestampWithTimeZone,
-    pub kind: Option<String>,
-    pub data: String,
-    pub sse_id: Option<String>,
+/// The channel on which sessions hear of new events.
+const CHANNEL: &str = "edge_stream";
+
+/// Nobody is told any more once the queue that all notifications share is as full as this. A full one fails commits.
+const FULLEST_QUEUE: f64 = 0.5;
+
+/// Events of one stream, in order.
+#[derive(Debug)]
+pub struct Events<'a> {
+    pub call: CallId,
+    pub slot: i16,
+    /// The number of the first of them.
+    pub first: u64,
+    pub events: &'a [StreamEvent],
 }
 
-/// The next events of a call, and whether there can be more.
-pub struct Batch {
-    pub events: Vec<Event>,
-    /// The call has ended, and these are its last events.
-    pub is_last: bool,
+/// A stream that has begun.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    pub call: CallId,
+    pub slot: i16,
+    pub status: u16,
+    pub headers: String,
 }
 
-/// So many events are read at once at most.
-const MOST: usize = 256;
+/// What sessions that listen are told of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    pub call: CallId,
+    /// The number of its last event.
+    pub seq: u64,
+    pub progress: Progress,
+}
 
-/// No further event is read once there are so many bytes.
-const ENOUGH_BYTES: usize = 256 * 1024;
+/// Whether more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    GoesOn,
+    Done,
+}
 
-/// What is read of an event, in the table's order.
-const EVENT: [Column; 5] = [
+/// Whether those who listen have been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    All,
+    /// The server's queue of notifications is too full.
+    Nobody,
+}
+
+/// What is written of an event, in the table's order.
+const EVENT: [Column; 7] = [
+    (c"call_id", pg_sys::INT8OID),
     (c"seq", pg_sys::INT8OID),
     (c"received_at", pg_sys::TIMESTAMPTZOID),
+    (c"slot", pg_sys::INT2OID),
     (c"event", pg_sys::TEXTOID),
     (c"data", pg_sys::TEXTOID),
     (c"sse_id", pg_sys::TEXTOID),
 ];
 
-/// The events of a call in a slot that follow one of them, as the present snapshot shows them.
-pub fn after(id: i64, slot: i16, after_seq: i64) -> Result<Batch, Error> {
-    let (mut events, mut bytes, mut is_full) = (Vec::new(), 0, false);
-    by_key::visit_after(slots::of(EVENTS, slot).ok_or(Error::Malformed)?, (id, after_seq), &EVENT, |row| {
-        let event = event_of(row)?;
-        bytes += event.data.len();
-        events.push(event);
-        is_full = events.len() == MOST || bytes >= ENOUGH_BYTES;
-        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    Ok(Batch { events, is_last: !is_full && has_ended(id, slot)? })
+/// What is written of a stream that has begun, in the table's order.
+const STREAM: [Column; 4] = [
+    (c"call_id", pg_sys::INT8OID),
+    (c"slot", pg_sys::INT2OID),
+    (c"status_code", pg_sys::INT2OID),
+    (c"headers", pg_sys::TEXTOID),
+];
+
+/// Writes events.
+pub fn insert(landed: &[Events<'_>]) -> Result<(), Error> {
+    for slot in 0..slots::SLOTS {
+        let mut here = landed.iter().filter(|of_one| of_one.slot == slot && !of_one.events.is_empty()).peekable();
+        if here.peek().is_none() {
+            continue;
+        }
+        let mut rows = Rows::open(slots::of(EVENTS, slot).ok_or(Error::Malformed)?, &EVENT)?;
+        for of_one in here {
+            for (seq, event) in (of_one.first..).zip(of_one.events) {
+                rows.add(&[
+                    value(of_one.call.0),
+                    value(number(seq)),
+                    value(to_timestamp(event.received_at)),
+                    value(slot),
+                    value(event.kind.as_deref()),
+                    value(event.data.as_str()),
+                    value(event.id.as_deref()),
+                ]);
+            }
+        }
+        rows.close();
+    }
+    Ok(())
 }
 
-/// How a call asks for its answer to be read, if as a stream.
-pub fn format(id: i64, slot: i16) -> Result<Option<String>, Error> {
-    let table = slots::of(REQUESTS, slot).ok_or(Error::Malformed)?;
-    let format = by_key::first(table, id, &[(c"stream", pg_sys::TEXTOID)], |row| row.get(0))?;
-    Ok(format.flatten())
+/// Notes streams that have begun.
+pub fn begin(streams: &[&Beginning]) -> Result<(), Error> {
+    let mut rows = Rows::open(c"stream", &STREAM)?;
+    for stream in streams {
+        rows.add(&[
+            value(stream.call.0),
+            value(stream.slot),
+            value(i16::try_from(stream.status).unwrap_or(i16::MAX)),
+            value(stream.headers.as_str()),
+        ]);
+    }
+    rows.close();
+    Ok(())
 }
 
-fn has_ended(id: i64, slot: i16) -> Result<bool, Error> {
-    let table = slots::of(RESPONSES, slot).ok_or(Error::Malformed)?;
-    Ok(by_key::first(table, id, &[], |_| Ok(()))?.is_some())
+/// Forgets streams that have ended.
+pub fn end(calls: &[i64]) -> Result<(), Error> {
+    by_key::delete(c"stream", calls)
 }
 
-fn event_of(row: &Row<'_>) -> Result<Event, Error> {
-    Ok(Event {
-        seq: row.get(0)?.ok_or(Error::Malformed)?,
-        received_at: row.get(1)?.ok_or(Error::Malformed)?,
-        kind: row.get(2)?,
-        data: row.get(3)?.ok_or(Error::Malformed)?,
-        sse_id: row.get(4)?,
-    })
+/// Tells the sessions that listen, once the transaction commits. It never makes the commit fail: where the queue that all
+/// notifications of the server share runs full, nobody is told.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+pub fn notify(news: &[News]) -> Told {
+    // SAFETY: main thread, inside a transaction; the function takes nothing and gives a double.
+    let used = unsafe { direct_function_call::<f64>(pg_sys::pg_notification_queue_usage, &[]) };
+    if used.unwrap_or(0.0) > FULLEST_QUEUE {
+        return Told::Nobody;
+    }
+    for News { call, seq, progress } in news {
+        let done = *progress == Progress::Done;
+        let payload = format!("{{\"id\":{call},\"seq\":{seq},\"done\":{done}}}");
+        // SAFETY: main thread, inside a transaction; the function takes two texts, which it copies, and gives nothing.
+        unsafe { direct_function_call::<()>(pg_sys::pg_notify, &[value(CHANNEL), value(payload)]) };
+    }
+    Told::All
+}
+
+/// A count as Postgres keeps it.
+pub fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pgrx::prelude::*;
 
 use super::by_key::{self, Row};
-use super::scan::{Body, INLINE, Queued, columns, queued};
+use super::scan::{Body, INLINE, Queued, columns, format, queued};
 use super::slots::REQUESTS;
 use super::statement::statements;
 use super::table::{self, Column};
@@ -117,7 +117,7 @@ fn horizon() -> (u64, u64) {
 }
 
 /// What is read of a new call, in the table's order.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     (c"id", pg_sys::INT8OID),
     (c"queued_at", pg_sys::TIMESTAMPTZOID),
     (c"owner", pg_sys::OIDOID),
@@ -132,6 +132,7 @@ const COLUMNS: [Column; 14] = [
     (c"idempotency_key", pg_sys::TEXTOID),
     (c"run_at", pg_sys::TIMESTAMPTZOID),
     (c"on_complete", pg_sys::OIDOID),
+    (c"stream", pg_sys::TEXTOID),
 ];
 
 /// The values of [`COLUMNS`].
@@ -156,6 +157,7 @@ fn new_call(row: &Row<'_>) -> Result<Queued, Error> {
         idempotency_key: row.get(11)?,
         run_at: row.get::<TimestampWithTimeZone>(12)?.map(from_timestamp),
         on_complete: row.get(13)?,
+        stream: row.get(14)?.and_then(format),
         cancelled: false,
         tries: 0,
         interruptions: 0,

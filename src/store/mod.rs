@@ -14,6 +14,7 @@ pub mod default_zone;
 pub mod due;
 pub mod endpoints;
 mod error_code;
+pub mod event_batch;
 pub mod events;
 pub mod fresh;
 pub mod key_file;

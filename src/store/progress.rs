@@ -6,6 +6,8 @@ use bytes::Bytes;
 use pgrx::prelude::*;
 
 use super::by_key;
+use super::datum::Jsonb;
+use super::events;
 use super::slots::RESPONSES;
 use super::statement::statements;
 use super::table::{Column, Rows, Value, value};
@@ -21,6 +23,8 @@ pub enum Final {
     Succeeded,
     Failed,
     Cancelled,
+    /// Its answer was streamed, and broke off.
+    Truncated,
     /// Too old before it could be sent.
     Expired,
 }
@@ -50,6 +54,18 @@ pub struct Ending {
     pub trace: Trace,
     pub headers: Option<String>,
     pub body: Option<Bytes>,
+    /// Of a call whose answer was to be streamed.
+    pub stream: Option<StreamEnd>,
+}
+
+/// What is known of a stream at its end.
+#[derive(Clone, Debug, Default)]
+pub struct StreamEnd {
+    /// How many events it had; `None` where the answer was none, or came as a body.
+    pub events: Option<u64>,
+    pub dialect: Option<&'static str>,
+    /// The tokens used, as a text of JSON.
+    pub usage: Option<String>,
 }
 
 /// A try that was not the last.
@@ -116,7 +132,7 @@ pub struct Leased {
 }
 
 /// What is written of an ending, in the table's order.
-const RESPONSE: [Column; 18] = [
+const RESPONSE: [Column; 21] = [
     (c"call_id", pg_sys::INT8OID),
     (c"started_at", pg_sys::TIMESTAMPTZOID),
     (c"finished_at", pg_sys::TIMESTAMPTZOID),
@@ -135,6 +151,9 @@ const RESPONSE: [Column; 18] = [
     (c"error_class", pg_sys::TEXTOID),
     (c"error", pg_sys::TEXTOID),
     (c"url", pg_sys::TEXTOID),
+    (c"events", pg_sys::INT8OID),
+    (c"dialect", pg_sys::TEXTOID),
+    (c"usage", pg_sys::JSONBOID),
 ];
 
 /// What is written of a lease.
@@ -194,8 +213,8 @@ pub fn insert_endings(endings: &[Ending]) -> Result<(), Error> {
 }
 
 /// The values of [`RESPONSE`].
-fn response(ending: &Ending) -> [Value; 18] {
-    let trace = &ending.trace;
+fn response(ending: &Ending) -> [Value; 21] {
+    let (trace, stream) = (&ending.trace, ending.stream.as_ref());
     // A call that was never on the wire took no time.
     let took = |part: Option<Duration>| value(trace.started_at.and(part).map(micros));
     let timings = &trace.timings;
@@ -218,6 +237,9 @@ fn response(ending: &Ending) -> [Value; 18] {
         value(trace.error_class),
         value(trace.error.as_deref()),
         value(ending.url.as_deref()),
+        value(stream.and_then(|stream| stream.events).map(events::number)),
+        value(stream.and_then(|stream| stream.dialect)),
+        value(stream.and_then(|stream| stream.usage.as_deref()).and_then(Jsonb::parse)),
     ]
 }
 
@@ -337,6 +359,7 @@ impl Final {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Truncated => "truncated",
             Self::Expired => "expired",
         }
     }
@@ -347,6 +370,7 @@ impl Final {
             Self::Succeeded => b's' as i8,
             Self::Failed => b'f' as i8,
             Self::Cancelled => b'c' as i8,
+            Self::Truncated => b't' as i8,
             Self::Expired => b'e' as i8,
         }
     }

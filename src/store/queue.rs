@@ -8,6 +8,7 @@ use super::retention;
 use super::slots::{self, REQUESTS};
 use super::statement::statements;
 use super::table::{self, Column, Rows, value};
+use crate::domain::stream::rules::Format;
 use crate::error::Error;
 
 /// A checked call, ready to be written.
@@ -25,6 +26,8 @@ pub struct NewCall<'a> {
     pub on_complete: Option<pg_sys::Oid>,
     pub idempotency_key: Option<&'a str>,
     pub metadata: Option<Jsonb>,
+    /// How its answer is to be streamed, where it is to be.
+    pub stream: Option<Format>,
 }
 
 /// What a key stands for once a call has asked for it.
@@ -36,7 +39,7 @@ pub enum Claim {
 }
 
 /// What is written of a new call, in the table's order.
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 16] = [
     (c"id", pg_sys::INT8OID),
     (c"queued_at", pg_sys::TIMESTAMPTZOID),
     (c"owner", pg_sys::OIDOID),
@@ -52,6 +55,7 @@ const COLUMNS: [Column; 15] = [
     (c"metadata", pg_sys::JSONBOID),
     (c"run_at", pg_sys::TIMESTAMPTZOID),
     (c"on_complete", pg_sys::OIDOID),
+    (c"stream", pg_sys::TEXTOID),
 ];
 
 statements! {
@@ -76,11 +80,11 @@ statements! {
         )
         insert into edge_store.request
             (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
-             idempotency_key, metadata, endpoint, replay_of)
+             idempotency_key, metadata, endpoint, stream, replay_of)
         select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
                url, headers, body, timeout_ms, max_attempts, on_complete,
                case when not pg_catalog.starts_with(idempotency_key, control.database_id || '-s') then idempotency_key end,
-               metadata, endpoint, id
+               metadata, endpoint, stream, id
         from noted, edge_store.request, edge_store.control where id = $1
         returning id";
 
@@ -156,6 +160,7 @@ pub fn insert_all<'a>(calls: impl IntoIterator<Item = (i64, NewCall<'a>)>) -> Re
             value(call.metadata),
             value(call.run_at),
             value(call.on_complete),
+            value(call.stream.map(Format::name)),
         ]);
     }
     rows.close();

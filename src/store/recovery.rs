@@ -1,6 +1,7 @@
 //! What a new dispatcher finds of its predecessor.
 
 use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
 
 use super::statement::statements;
 use crate::domain::call::CallId;
@@ -17,6 +18,17 @@ pub struct Interrupted {
     pub number: u32,
     /// How often it had been interrupted before.
     pub interruptions: u32,
+    /// Of a call whose answer was to be streamed.
+    pub stream: Option<Streaming>,
+}
+
+/// How far the answer of an interrupted call had come.
+#[derive(Clone, Debug, Default)]
+pub struct Streaming {
+    /// How many events of it are stored.
+    pub events: u64,
+    pub status: Option<u16>,
+    pub headers: Option<String>,
 }
 
 /// Where the predecessor stood.
@@ -33,10 +45,17 @@ statements! {
 
     INTERRUPTED() = "
         select distinct on (request.id)
-            request.id, request.slot, request.owner, request.on_complete, entry.number, entry.interruptions
+            request.id, request.slot, request.owner, request.on_complete, entry.number, entry.interruptions,
+            request.stream is not null,
+            case when request.stream is not null then (
+                select coalesce(max(event.seq), 0) from edge_store.event
+                where event.call_id = request.id and event.slot = request.slot)
+            end,
+            stream.status_code, stream.headers
         from edge_store.lease, unnest(lease.call_ids, lease.numbers, lease.interruptions)
                  as entry (call_id, number, interruptions)
         join edge_store.request on request.id = entry.call_id
+        left join edge_store.stream on stream.call_id = request.id
         where not exists (select from edge_store.response
                           where response.call_id = request.id and response.slot = request.slot)
           and not exists (select from edge_store.deferred where deferred.call_id = request.id)
@@ -53,6 +72,7 @@ statements! {
              waiting as (delete from edge_store.deferred),
              noted as (delete from edge_store.callback),
              taken as (delete from edge_store.lease),
+             streamed as (delete from edge_store.stream),
              wanted as (
                  delete from edge_store.cancellation using birth where pg_catalog.age(cancellation.xmin) > birth.age)
         insert into edge_store.response (call_id, slot, state, attempts, finished_at, error_class, error)
@@ -76,6 +96,8 @@ statements! {
             error = 'this database is a copy of another one, in which the run takes place'
         from birth
         where finished_at is null and pg_catalog.age(schedule_run.xmin) > birth.age";
+
+    CLEAR_STREAMS() = "delete from edge_store.stream";
 
     CLEAR_LEASES() = "delete from edge_store.lease";
 }
@@ -102,10 +124,22 @@ pub fn interrupted() -> Result<Vec<Interrupted>, Error> {
                 on_complete: row.get(4)?,
                 number: count(5)?,
                 interruptions: count(6)?,
+                stream: streaming(&row)?,
             })
         })
         .collect()
     })
+}
+
+fn streaming(row: &SpiHeapTupleData<'_>) -> Result<Option<Streaming>, Error> {
+    if row.get::<bool>(7)? != Some(true) {
+        return Ok(None);
+    }
+    Ok(Some(Streaming {
+        events: row.get::<i64>(8)?.unwrap_or(0).unsigned_abs(),
+        status: row.get::<i16>(9)?.map(i16::unsigned_abs),
+        headers: row.get(10)?,
+    }))
 }
 
 /// If this database is a copy of another one, which still makes the calls of the copied queue and runs the copied schedules,
@@ -123,10 +157,11 @@ pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
     })
 }
 
-/// Forgets all leases.
+/// Forgets all leases, and which answers were being streamed.
 pub fn clear_leases() -> Result<(), Error> {
     Spi::connect_mut(|client| {
         CLEAR_LEASES.with(|statement| statement.write(client, &[]))?;
+        CLEAR_STREAMS.with(|statement| statement.write(client, &[]))?;
         Ok(())
     })
 }

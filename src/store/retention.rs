@@ -12,7 +12,7 @@ use super::time::{from_timestamp, to_timestamp};
 use crate::error::Error;
 
 /// The tables that are cut into slots.
-const RINGED: [&str; 5] = ["request", "response", "attempt", "replay", "callback_error"];
+const RINGED: [&str; 6] = ["request", "response", "event", "attempt", "replay", "callback_error"];
 
 /// Where the ring stands.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,7 @@ statements! {
 
     MOVE_DEFERRED(INT2OID, INT2OID) = "update edge_store.deferred set slot = $2 where slot = $1";
     MOVE_CALLBACKS(INT2OID, INT2OID) = "update edge_store.callback set slot = $2 where slot = $1";
+    MOVE_STREAMS(INT2OID, INT2OID) = "update edge_store.stream set slot = $2 where slot = $1";
     FORGET_LATE(INT2OID) = "delete from edge_store.late where slot = $1";
     ADVANCE(INT2OID, TIMESTAMPTZOID) = "update edge_store.ring set current_slot = $1, advanced_at = $2";
 
@@ -141,6 +142,7 @@ pub fn advance(step: &Advance) -> Result<(), Error> {
             }
             MOVE_DEFERRED.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
             MOVE_CALLBACKS.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
+            MOVE_STREAMS.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
         }
         client.update(&format!("truncate {tables}"), None, &[])?;
         FORGET_LATE.with(|statement| statement.write(client, &[oldest.into()]))?;

@@ -254,6 +254,7 @@ fn queue_calls<'a>(
             on_complete: None,
             idempotency_key: Some(key),
             metadata: *metadata,
+            stream: None,
         };
         (*id, new)
     }))

@@ -9,6 +9,7 @@ use pgrx::spi::SpiHeapTupleData;
 use super::statement::statements;
 use super::time::{from_timestamp, to_timestamp};
 use crate::domain::call::CallId;
+use crate::domain::stream::rules::Format;
 use crate::domain::tally::Kind;
 use crate::error::Error;
 
@@ -29,6 +30,8 @@ pub struct Queued {
     pub on_complete: Option<pg_sys::Oid>,
     pub idempotency_key: Option<String>,
     pub run_at: Option<SystemTime>,
+    /// How its answer is to be streamed, where it is to be.
+    pub stream: Option<Format>,
     /// Somebody asked to cancel it.
     pub cancelled: bool,
     /// Tries made, interrupted ones included.
@@ -70,7 +73,8 @@ macro_rules! columns {
         "request.id, request.slot, request.owner, request.method, request.url, request.headers,
          case when octet_length(request.body) <= 16384 then request.body end, octet_length(request.body),
          request.timeout_ms, request.max_attempts, request.on_complete, request.idempotency_key, request.run_at,
-         exists (select from edge_store.cancellation where cancellation.call_id = request.id), request.endpoint, request.queued_at"
+         exists (select from edge_store.cancellation where cancellation.call_id = request.id), request.endpoint, request.queued_at,
+         request.stream"
     };
 }
 
@@ -184,6 +188,11 @@ pub fn body(id: CallId, slot: i16) -> Result<Option<Bytes>, Error> {
     })
 }
 
+/// A format that was checked when its call was queued. One that only a later version knows is read as a body.
+pub(super) fn format(name: String) -> Option<Format> {
+    Format::parse(&name).ok()
+}
+
 pub(super) fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
     let count = |ordinal: usize| -> Result<u32, Error> {
         Ok(row.get::<i16>(ordinal)?.map_or(0, |value| u32::from(value.unsigned_abs())))
@@ -209,7 +218,8 @@ pub(super) fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
         cancelled: row.get(14)?.unwrap_or(false),
         endpoint: row.get(15)?,
         queued_at: row.get::<TimestampWithTimeZone>(16)?.map(from_timestamp).ok_or(Error::Malformed)?,
-        tries: count(17)?,
-        interruptions: count(18)?,
+        stream: row.get(17)?.and_then(format),
+        tries: count(18)?,
+        interruptions: count(19)?,
     })
 }

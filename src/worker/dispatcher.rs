@@ -232,9 +232,15 @@ impl Dispatcher {
             }
         }
         self.stop_engine();
-        // What the engine finished in its last moments.
-        if let Err(aborted) = self.turn(SystemTime::now()) {
-            report::log(&format!("dispatcher, while stopping: {aborted}"));
+        // What the engine finished in its last moments. Streams may have left more than one turn writes.
+        loop {
+            if let Err(aborted) = self.turn(SystemTime::now()) {
+                report::log(&format!("dispatcher, while stopping: {aborted}"));
+                break;
+            }
+            if !self.streams.is_behind() {
+                break;
+            }
         }
     }
 

@@ -117,7 +117,9 @@ impl Dispatcher {
     /// Ends the engine at once, keeping what it had finished. Calls still on the wire are left to the next dispatcher.
     pub(super) fn stop_engine(&mut self) {
         if let Some(engine) = self.engine.take() {
-            self.reports.extend(engine.stop(Duration::ZERO).reports);
+            let stopped = engine.stop(Duration::ZERO);
+            self.streams.add(stopped.pieces);
+            self.reports.extend(stopped.reports);
         }
     }
 

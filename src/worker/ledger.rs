@@ -59,6 +59,17 @@ pub struct InFlight {
     /// The number of this try.
     pub number: u32,
     pub interruptions: u32,
+    /// How far its answer is, where that is to be streamed.
+    pub stream: Option<Stream>,
+}
+
+/// How far an answer is that is to be streamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Nothing has come of it.
+    Awaited,
+    /// It has begun, and its row is written or about to be.
+    Begun,
 }
 
 /// The calls in memory.
@@ -114,6 +125,11 @@ impl Ledger {
             self.finished_batches.push(entry.batch);
         }
         Some(entry)
+    }
+
+    /// A call on the wire.
+    pub fn of(&mut self, call: CallId) -> Option<&mut InFlight> {
+        self.in_flight.get_mut(&call)
     }
 
     /// Whether a call is on the wire.

@@ -47,6 +47,7 @@ pub mod shared;
 mod signals;
 pub mod stats;
 mod step_aside;
+mod streams;
 mod takeover;
 mod turn;
 pub mod waiters;

@@ -3,10 +3,17 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
-use std::collections::HashSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet};
 
+use super::report;
+use super::streams::Refusal;
+use crate::domain::call::CallId;
+use crate::domain::stream::StreamEvent;
+use crate::engine::Receipt;
 use crate::error::Error;
-use crate::store::progress::{self, Callback, Deferral, Ending, FailedTry, Final, Lease};
+use crate::store::events::{self, Beginning, Events, News, Progress, Told};
+use crate::store::progress::{self, Callback, Deferral, Ending, FailedTry, Final, Lease, StreamEnd};
 use crate::store::transaction::Durability;
 
 /// Rows to be written together.
@@ -25,6 +32,41 @@ pub struct Outbox {
     pub lease: Option<Lease>,
     /// Deferred calls among those of the lease.
     pub leased_deferred: Vec<i64>,
+    /// What has come of streamed answers.
+    pub landings: Vec<Landing>,
+    /// Streams that have begun and are over: their calls have ended, or are put off.
+    pub over: Vec<i64>,
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug)]
+pub struct Landing {
+    pub call: CallId,
+    pub slot: i16,
+    /// Where it is the first piece.
+    pub beginning: Option<Beginning>,
+    /// The number of the first event.
+    pub first: u64,
+    pub events: Vec<StreamEvent>,
+    /// Dropped with the piece, once that is stored: then its stream may be read on.
+    #[allow(dead_code, reason = "it does its work when it is dropped")]
+    pub receipt: Receipt,
+}
+
+impl Landing {
+    /// The number of the last event that has come so far.
+    pub fn last(&self) -> u64 {
+        self.first - 1 + self.events.len() as u64
+    }
+
+    fn rows(&self) -> Events<'_> {
+        Events { call: self.call, slot: self.slot, first: self.first, events: &self.events }
+    }
+
+    /// Bytes of events held.
+    pub fn bytes(&self) -> usize {
+        self.events.iter().map(StreamEvent::held_bytes).sum()
+    }
 }
 
 impl Outbox {
@@ -38,15 +80,19 @@ impl Outbox {
             && self.finished_batches.is_empty()
             && self.settled_cancellations.is_empty()
             && self.lease.is_none()
+            && self.landings.is_empty()
+            && self.over.is_empty()
     }
 
-    /// Losing a lease means sending again; losing an outcome would mean the same, but for a call that is done.
+    /// Losing a lease means sending again; losing an outcome would mean the same, but for a call that is done. An event that
+    /// somebody has read may not be lost either: the call would be made anew, and other events take its number.
     pub fn durability(&self) -> Durability {
         let only_leases = self.endings.is_empty()
             && self.failed_tries.is_empty()
             && self.deferrals.is_empty()
             && self.callbacks.is_empty()
-            && self.settled_cancellations.is_empty();
+            && self.settled_cancellations.is_empty()
+            && self.landings.iter().all(|landing| landing.events.is_empty());
         if only_leases { Durability::Relaxed } else { Durability::Full }
     }
 
@@ -54,6 +100,9 @@ impl Outbox {
     pub fn write(&self, current_slot: i16) -> Result<(), Error> {
         if !self.undeferred.is_empty() || !self.leased_deferred.is_empty() {
             progress::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
+        }
+        if !self.landings.is_empty() {
+            self.land()?;
         }
         if !self.endings.is_empty() {
             progress::insert_endings(&self.endings)?;
@@ -81,7 +130,47 @@ impl Outbox {
         if let Some(lease) = &self.lease {
             progress::insert_lease(lease)?;
         }
+        if !self.over.is_empty() {
+            let begun: HashSet<i64> = self.beginnings().map(|beginning| beginning.call.0).collect();
+            let written: Vec<i64> = self.over.iter().copied().filter(|call| !begun.contains(call)).collect();
+            events::end(&written)?;
+        }
+        let news = self.news();
+        if !news.is_empty() {
+            report_silence(events::notify(&news));
+        }
         Ok(())
+    }
+
+    /// Writes what has come of streams.
+    fn land(&self) -> Result<(), Error> {
+        let over: HashSet<i64> = self.over.iter().copied().collect();
+        // A stream that is over in the transaction in which it begins was never seen to run.
+        let begun: Vec<&Beginning> = self.beginnings().filter(|beginning| !over.contains(&beginning.call.0)).collect();
+        if !begun.is_empty() {
+            events::begin(&begun)?;
+        }
+        events::insert(&self.landings.iter().map(Landing::rows).collect::<Vec<_>>())
+    }
+
+    fn beginnings(&self) -> impl Iterator<Item = &Beginning> {
+        self.landings.iter().filter_map(|landing| landing.beginning.as_ref())
+    }
+
+    /// What those hear who listen: of each stream once.
+    fn news(&self) -> Vec<News> {
+        let mut news: BTreeMap<i64, News> = BTreeMap::new();
+        for landing in self.landings.iter().filter(|landing| !landing.events.is_empty()) {
+            let of_one = News { call: landing.call, seq: landing.last(), progress: Progress::GoesOn };
+            news.insert(landing.call.0, of_one);
+        }
+        for ending in &self.endings {
+            if let Some(stream) = &ending.stream {
+                let seq = stream.events.unwrap_or(0);
+                news.insert(ending.call.0, News { call: ending.call, seq, progress: Progress::Done });
+            }
+        }
+        news.into_values().collect()
     }
 
     /// The calls that have ended.
@@ -89,10 +178,37 @@ impl Outbox {
         self.endings.iter().map(|ending| ending.call.0).collect()
     }
 
+    /// The calls of which there is something new to be read: they have ended, or events have come.
+    pub fn told_of(&self) -> HashSet<i64> {
+        let streaming = self.landings.iter().filter(|landing| !landing.events.is_empty());
+        streaming.map(|landing| landing.call.0).chain(self.endings.iter().map(|ending| ending.call.0)).collect()
+    }
+
+    /// Bytes of events held.
+    pub fn landing_bytes(&self) -> usize {
+        self.landings.iter().map(Landing::bytes).sum()
+    }
+
     /// Bytes of answers held.
     pub fn bytes(&self) -> usize {
         self.endings.iter().filter_map(|ending| ending.body.as_ref()).map(bytes::Bytes::len).sum()
     }
+}
+
+thread_local! {
+    /// Whether it was said that nobody is told of events.
+    static IS_SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says it once when sessions that listen are told no more.
+fn report_silence(told: Told) {
+    if IS_SILENT.replace(told == Told::Nobody) || told == Told::All {
+        return;
+    }
+    report::warn(
+        "the server's queue of notifications is half full, so nobody is told of streamed events until it is emptier; a \
+         session that has listened and stays in a transaction keeps it from being emptied",
+    );
 }
 
 /// The same ending without what the peer sent, for an answer that cannot be stored.
@@ -104,4 +220,12 @@ pub fn without_answer(ending: &Ending, reason: &str) -> Ending {
     bare.trace.error_class = Some(crate::domain::outcome::FailureClass::Internal.name());
     bare.trace.error = Some(format!("the answer could not be stored: {reason}"));
     bare
+}
+
+/// The same ending of a stream of which only so many events could be stored.
+pub fn after_refusal(ending: &Ending, refusal: &Refusal) -> Ending {
+    let mut cut = without_answer(ending, &refusal.reason);
+    cut.headers.clone_from(&ending.headers);
+    cut.stream = Some(StreamEnd { events: Some(refusal.stored), ..StreamEnd::default() });
+    cut
 }

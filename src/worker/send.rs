@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use super::ledger::{InFlight, Source, Waiting};
+use super::ledger::{InFlight, Source, Stream, Waiting};
 use super::settle::{self, Unsent};
 use super::turn::Dispatcher;
 use super::wake::reason;
@@ -16,7 +16,9 @@ use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::header;
 use crate::domain::request::Request;
 use crate::domain::retry::is_too_old;
+use crate::domain::stream::rules::{Format, StreamRules};
 use crate::error::Error;
+use crate::guc::Settings;
 use crate::store::progress::{Lease, Leased, Until};
 use crate::store::scan::{self, Queued};
 use crate::store::transaction::under_snapshot;
@@ -154,6 +156,7 @@ impl Dispatcher {
                 kind: queued.kind(),
                 number: queued.tries + 1,
                 interruptions: queued.interruptions,
+                stream: queued.stream.map(|_| Stream::Awaited),
             };
             self.ledger.departs(queued.id, entry);
             if let Some(engine) = &self.engine {
@@ -196,7 +199,7 @@ impl Dispatcher {
                 redirects: endpoint.map_or(0, |endpoint| endpoint.max_redirects),
                 identity: self.identity(endpoint)?,
             },
-            stream: None,
+            stream: queued.stream.map(|format| self.stream_rules(format)),
         })
     }
 
@@ -218,9 +221,18 @@ impl Dispatcher {
         }
     }
 
+    fn stream_rules(&self, format: Format) -> StreamRules {
+        let Settings { max_event_bytes, max_stream_bytes, stream_idle_timeout, .. } = self.settings;
+        StreamRules { format, max_event_bytes, max_total_bytes: max_stream_bytes, idle: stream_idle_timeout }
+    }
+
     fn limits(&self, queued: &Queued, endpoint: Option<&Endpoint>) -> Limits {
         let settings = &self.settings;
-        let (total, first_byte) = (settings.request_timeout, settings.first_byte_timeout);
+        let (total, first_byte) = match queued.stream {
+            None => (settings.request_timeout, settings.first_byte_timeout),
+            // An answer that is written as one reads it takes its time, but its head comes soon.
+            Some(_) => (settings.stream_timeout, settings.first_byte_timeout.or(settings.stream_idle_timeout)),
+        };
         let (connect, max_response_bytes) = (settings.connect_timeout, settings.max_response_bytes);
         let Some(endpoint) = endpoint else {
             return Limits { connect, total: queued.timeout.unwrap_or(total), first_byte, max_response_bytes };

@@ -8,16 +8,20 @@ use std::time::SystemTime;
 
 use pgrx::pg_sys;
 
-use super::ledger::{InFlight, Source};
-use super::outbox::Outbox;
+use super::ledger::{InFlight, Source, Stream};
+use super::outbox::{self, Outbox};
+use super::streams::Refusal;
 use crate::domain::attempt::Report;
+use crate::domain::breaker::Health;
 use crate::domain::call::CallId;
 use crate::domain::outcome::{FailureClass, Head, Outcome};
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
+use crate::domain::stream::dialect::Dialect;
+use crate::domain::stream::follower;
 use crate::domain::tally::{CallEnd, Ended, Reach};
-use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, Trace, Until};
-use crate::store::recovery::Interrupted;
+use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, StreamEnd, Trace, Until};
+use crate::store::recovery::{Interrupted, Streaming};
 use crate::store::scan::Queued;
 
 /// What an attempt means for its endpoint.
@@ -38,10 +42,12 @@ pub fn settle(
 ) -> Settled {
     let charged = entry.number.saturating_sub(entry.interruptions);
     let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
-    let reach = match report.outcome {
+    let reach = match &report.outcome {
         Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
+        Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
         Outcome::Failure(_) => Reach::Silent,
     };
+    let call_id = report.call;
     let health = health(&report.outcome);
     let parks_endpoint = asks_to_wait(policy, &report.outcome, now);
     let call = match decide(policy, &history, &report.outcome, now, random) {
@@ -53,13 +59,37 @@ pub fn settle(
             end(report, entry, Final::Succeeded, now, outbox);
             CallEnd::Succeeded
         }
+        Verdict::Truncated => {
+            end(report, entry, Final::Truncated, now, outbox);
+            CallEnd::Failed
+        }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
             end(report, entry, state, now, outbox);
             CallEnd::Failed
         }
     };
+    if entry.stream == Some(Stream::Begun) {
+        outbox.over.push(call_id.0);
+    }
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
+}
+
+/// Ends a call of whose stream an event could not be stored, whatever else became of it.
+pub fn settle_refused(
+    report: Report,
+    entry: &InFlight,
+    why: &Refusal,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) -> Settled {
+    outbox.over.push(report.call.0);
+    end(report, entry, Final::Failed, now, outbox);
+    if let Some(ending) = outbox.endings.last_mut() {
+        *ending = outbox::after_refusal(ending, why);
+    }
+    let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
+    Settled { ended, parks_endpoint: None }
 }
 
 fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) {
@@ -80,12 +110,14 @@ fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) 
 fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
     let trace = trace(&report);
     let headers = report.outcome.head().map(block);
+    let stream = entry.stream.map(|_| stream_end(&report.outcome));
     let body = match report.outcome {
         Outcome::Response(response) => Some(response.body),
         Outcome::Streamed(_) | Outcome::Failure(_) => None,
     };
     let whose = Whose { call: report.call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete };
-    let ending = Ending { url: entry.url.clone(), headers, body, ..whose.unanswered(state, entry.number, trace, now) };
+    let url = entry.url.clone();
+    let ending = Ending { url, headers, body, stream, ..whose.unanswered(state, entry.number, trace, now) };
     note(ending, &whose, outbox);
 }
 
@@ -101,7 +133,8 @@ impl Whose {
     /// The end of a call that nothing came back of.
     fn unanswered(&self, state: Final, attempts: u32, trace: Trace, finished_at: SystemTime) -> Ending {
         let (call, slot, owner) = (self.call, self.slot, self.owner);
-        Ending { url: None, call, slot, owner, state, attempts, finished_at, trace, headers: None, body: None }
+        let (url, headers, body, stream) = (None, None, None, None);
+        Ending { url, call, slot, owner, state, attempts, finished_at, trace, headers, body, stream }
     }
 }
 
@@ -142,15 +175,20 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
     };
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..Trace::default() };
     let whose = Whose { call, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete };
-    note(whose.unanswered(state, queued.tries, trace, now), &whose, outbox);
+    let stream = queued.stream.map(|_| StreamEnd::default());
+    note(Ending { stream, ..whose.unanswered(state, queued.tries, trace, now) }, &whose, outbox);
     if source.is_deferred() {
         outbox.undeferred.push(call.0);
     }
 }
 
-/// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often.
+/// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often. One whose
+/// answer had begun to land is not sent again: somebody may have read of it.
 pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
     let (call, slot) = (found.call, found.slot);
+    if let Some(stream) = found.stream.as_ref().filter(|stream| stream.events > 0) {
+        return broken_off(found, stream, now, outbox);
+    }
     let interruptions = found.interruptions + 1;
     let trace = Trace {
         error_class: Some(FailureClass::Interrupted.name()),
@@ -161,11 +199,42 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
     };
     if interruptions >= max_interruptions {
         let whose = Whose { call, slot, owner: found.owner, on_complete: found.on_complete };
-        note(whose.unanswered(Final::Failed, found.number, trace, now), &whose, outbox);
+        let stream = found.stream.as_ref().map(|_| StreamEnd::default());
+        note(Ending { stream, ..whose.unanswered(Final::Failed, found.number, trace, now) }, &whose, outbox);
         return;
     }
     outbox.failed_tries.push(FailedTry { call, slot, number: found.number, trace, retry_at: now });
     outbox.deferrals.push(Deferral { call, slot, tries: found.number, interruptions, until: Until::Due(now) });
+}
+
+/// Ends a call whose answer was being streamed when its dispatcher ended.
+fn broken_off(found: &Interrupted, streaming: &Streaming, now: SystemTime, outbox: &mut Outbox) {
+    let Interrupted { call, slot, owner, on_complete, number, .. } = *found;
+    let trace = Trace {
+        status: streaming.status,
+        error_class: Some(FailureClass::Truncated.name()),
+        error: Some("the worker or the server ended while the answer was being streamed".to_owned()),
+        ..Trace::default()
+    };
+    let whose = Whose { call, slot, owner, on_complete };
+    let stream = Some(StreamEnd { events: Some(streaming.events), ..StreamEnd::default() });
+    let headers = streaming.headers.clone();
+    note(Ending { headers, stream, ..whose.unanswered(Final::Truncated, number, trace, now) }, &whose, outbox);
+}
+
+/// What is known of a stream at its end.
+fn stream_end(outcome: &Outcome) -> StreamEnd {
+    match outcome {
+        Outcome::Response(_) => StreamEnd::default(),
+        Outcome::Failure(failure) => {
+            StreamEnd { events: Some(failure.events).filter(|events| *events > 0), ..StreamEnd::default() }
+        }
+        Outcome::Streamed(streamed) => StreamEnd {
+            events: Some(streamed.events),
+            dialect: streamed.dialect.map(Dialect::name),
+            usage: streamed.usage.as_ref().and_then(|usage| serde_json::to_string(usage).ok()),
+        },
+    }
 }
 
 fn was_cancelled(outcome: &Outcome) -> bool {
@@ -176,7 +245,11 @@ fn trace(report: &Report) -> Trace {
     let (error_class, error) = match &report.outcome {
         Outcome::Failure(failure) => (Some(failure.class.name()), Some(failure.message.clone())),
         Outcome::Response(response) if matches!(response.head.status, 200..=299) => (None, None),
-        Outcome::Streamed(_) => (None, None),
+        Outcome::Streamed(streamed) => match &streamed.ended {
+            follower::Ended::Complete => (None, None),
+            follower::Ended::Truncated(why) => (Some(FailureClass::Truncated.name()), Some(why.clone())),
+            follower::Ended::Failed(why) => (Some(FailureClass::Stream.name()), Some(why.clone())),
+        },
         Outcome::Response(response) => (
             Some(FailureClass::HttpStatus.name()),
             Some(format!("the peer answered {}", status_line(response.head.status))),
@@ -213,7 +286,7 @@ fn status_line(status: u16) -> String {
 const ENDS: [char; 3] = ['\n', '\r', '\0'];
 
 /// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
-fn block(head: &Head) -> String {
+pub fn block(head: &Head) -> String {
     let mut block = String::new();
     for (name, value) in &head.headers {
         block.push_str(name);

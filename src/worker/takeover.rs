@@ -20,6 +20,7 @@ use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::settle;
 use super::shared::Database;
+use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
@@ -93,6 +94,7 @@ impl Dispatcher {
             ledger: Ledger::default(),
             targets: Targets::default(),
             reports: VecDeque::new(),
+            streams: Streams::default(),
             outbox: Outbox::default(),
             chosen: VecDeque::new(),
             taking: Vec::new(),

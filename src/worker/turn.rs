@@ -21,6 +21,7 @@ use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::send::Departure;
 use super::shared::Database;
+use super::streams::Streams;
 use super::wake::reason;
 use super::{failpoint, settle};
 use crate::domain::attempt::Report;
@@ -73,6 +74,7 @@ pub struct Dispatcher {
     pub(super) ledger: Ledger,
     pub(super) targets: Targets,
     pub(super) reports: VecDeque<Report>,
+    pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
     /// Taken out of the backlog, and not ready yet.
@@ -165,7 +167,8 @@ impl Dispatcher {
         let scan = self.wants.scan && self.can_scan();
         let dropped = self.endpoints.has_dropped();
         // What held a lane back may have ended since the turn began.
-        if self.can_send(now) || scan || callbacks || dropped || self.wants.cancellations || !self.reports.is_empty() {
+        let came = !self.reports.is_empty() || self.streams.is_behind();
+        if self.can_send(now) || scan || callbacks || dropped || self.wants.cancellations || came {
             return Duration::ZERO;
         }
         let may_spill = self.backlog.waiting() > 0 && !self.paused;
@@ -241,19 +244,34 @@ impl Dispatcher {
         if let Some(engine) = &self.engine {
             let (mut pieces, mut drained) = (Vec::new(), Vec::new());
             engine.drain(&mut pieces, &mut drained);
+            self.streams.add(pieces);
             self.reports.extend(drained);
             super::engine_log::pump(engine);
         }
+        self.land_pieces();
+        let behind = self.streams.behind();
+        let mut later = VecDeque::new();
         while self.outbox.bytes() < ANSWER_BUDGET {
             let Some(report) = self.reports.pop_front() else { break };
+            if behind.contains(&report.call) {
+                later.push_back(report);
+                continue;
+            }
             let Some(entry) = self.ledger.returns(report.call) else { continue };
-            let policy = self.endpoints.retry(&entry.lane);
-            let settled = settle::settle(report, &entry, policy, now, fastrand::f64(), &mut self.outbox);
+            let settled = match self.streams.take_refusal(report.call) {
+                Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
+                None => {
+                    let policy = self.endpoints.retry(&entry.lane);
+                    settle::settle(report, &entry, policy, now, fastrand::f64(), &mut self.outbox)
+                }
+            };
             self.backlog.ended(&entry.lane, settled.ended, now);
             if let Some(until) = settled.parks_endpoint {
                 self.backlog.park(&entry.lane, until);
             }
         }
+        later.append(&mut self.reports);
+        self.reports = later;
     }
 
     fn has_work(&self, now: SystemTime) -> bool {
@@ -290,6 +308,9 @@ impl Dispatcher {
         if !self.outbox.endings.is_empty() {
             failpoint::hit("before_response_commit");
         }
+        if !self.outbox.landings.is_empty() {
+            failpoint::hit("before_event_commit");
+        }
         under_snapshot(|| self.outbox.write(self.ring.current))
     }
 
@@ -318,7 +339,7 @@ impl Dispatcher {
                 }
             }
         }
-        self.announce(&outbox.ended());
+        self.announce(&outbox.told_of());
         self.show_gauges(now);
         self.wants.callbacks |= !outbox.callbacks.is_empty();
         self.runners.look_after(now);
@@ -328,9 +349,10 @@ impl Dispatcher {
 
     /// A write failed. If a row is at fault and not the server, finds it and stores its call's end without the answer.
     fn rescue(&mut self, aborted: &Aborted) {
-        if aborted.is_transient() || self.outbox.endings.is_empty() {
+        if aborted.is_transient() {
             return;
         }
+        self.rescue_landings();
         let mut kept = Vec::new();
         let mut stored = HashSet::new();
         for ending in std::mem::take(&mut self.outbox.endings) {
@@ -338,12 +360,9 @@ impl Dispatcher {
             // What belongs to the ending stands or falls with it: a crash right after may not lose a callback.
             let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
             let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
-            let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, ..Outbox::default() };
-            let write = || {
-                owner::step_down()?;
-                under_snapshot(|| alone.write(self.ring.current))
-            };
-            match attempt(|| Ok((write()?, Durability::Full))) {
+            let over = self.outbox.over.iter().copied().filter(|id| *id == call.0).collect();
+            let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, ..Outbox::default() };
+            match self.write_alone(&alone) {
                 Ok(()) => {
                     counting::ended(&alone.endings);
                     self.schedules.note_ends(&alone.endings);

@@ -41,6 +41,7 @@ mod signals;
 mod signatures;
 mod smoke;
 mod steering;
+mod streams;
 mod streams_reading;
 mod tls;
 mod waiting;

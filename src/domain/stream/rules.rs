@@ -32,6 +32,11 @@ pub enum Format {
     Auto,
 }
 
+/// There is no such format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no stream format \"{}\"; there are sse, ndjson, raw and auto", .0.escape_debug())]
+pub struct UnknownFormat(String);
+
 /// How an answer is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -42,6 +47,9 @@ pub enum Framing {
     /// As text in this encoding.
     Raw(&'static Encoding),
 }
+
+/// What the standard has event streams called.
+const EVENTS: &str = "text/event-stream";
 
 /// No registered name exists for lines of JSON, so several are in use. The one with `stream+` is an older one of a
 /// widespread framework.
@@ -57,15 +65,40 @@ const JSON_LINES: [&str; 9] = [
     "text/x-ndjson",
 ];
 
+/// What servers say of event streams, beside the right name: nothing in particular.
+const NOTHING_IN_PARTICULAR: [&str; 2] = ["text/plain", "application/octet-stream"];
+
 impl Format {
-    /// How an answer of this status and content type is read; `None` where it is a plain body. What the call says wins
-    /// over what the peer says, but an answer that is no success is never a stream: its body says what went wrong.
+    /// Reads a format's name in SQL.
+    pub fn parse(name: &str) -> Result<Self, UnknownFormat> {
+        match name {
+            "sse" => Ok(Self::Sse),
+            "ndjson" => Ok(Self::JsonLines),
+            "raw" => Ok(Self::Raw),
+            "auto" => Ok(Self::Auto),
+            other => Err(UnknownFormat(other.to_owned())),
+        }
+    }
+
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::JsonLines => "ndjson",
+            Self::Raw => "raw",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// How an answer of this status and content type is read; `None` where it is a plain body. An answer that is no success
+    /// is never a stream: its body says what went wrong. Of the others all can be read as text and as lines, whatever the
+    /// peer says; but read as events, a document of another kind would be nothing at all, so that one stays a body.
     pub fn framing(self, status: u16, content_type: Option<&str>) -> Option<Framing> {
         if !(200..300).contains(&status) {
             return None;
         }
         match self {
-            Self::Sse => Some(Framing::Sse),
+            Self::Sse => content_type.is_none_or(may_hold_events).then_some(Framing::Sse),
             Self::JsonLines => Some(Framing::JsonLines),
             Self::Raw => Some(Framing::Raw(encoding(content_type))),
             Self::Auto => by_content_type(content_type?),
@@ -73,12 +106,23 @@ impl Format {
     }
 }
 
+fn may_hold_events(content_type: &str) -> bool {
+    let essence = essence(content_type);
+    let names = NOTHING_IN_PARTICULAR.iter().chain(&[EVENTS, ""]);
+    names.into_iter().any(|name| essence.eq_ignore_ascii_case(name))
+}
+
 fn by_content_type(content_type: &str) -> Option<Framing> {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("text/event-stream") {
+    let essence = essence(content_type);
+    if essence.eq_ignore_ascii_case(EVENTS) {
         return Some(Framing::Sse);
     }
     JSON_LINES.iter().any(|name| essence.eq_ignore_ascii_case(name)).then_some(Framing::JsonLines)
+}
+
+/// A content type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// Events and JSON are always UTF-8; plain text is what its charset says. An unknown one is read as UTF-8, as well as can be.

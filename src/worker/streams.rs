@@ -1,0 +1,136 @@
+//! Streamed answers on their way from the engine to the tables.
+//!
+//! Runs on the main thread of a dispatcher. Pieces wait here until the outbox has room for them; whoever waits keeps the
+//! receipts of its pieces, and so the engine from reading on. Nothing is dropped, but of a stream that cannot be stored.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::ledger::Stream;
+use super::outbox::{Landing, Outbox, after_refusal};
+use super::settle;
+use super::turn::Dispatcher;
+use crate::domain::call::CallId;
+use crate::engine::Piece;
+use crate::store::events::Beginning;
+use crate::store::owner;
+use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+
+/// Bytes of events written in one turn, so that no transaction grows without bound.
+const LANDING_BUDGET: usize = 8 * 1024 * 1024;
+
+/// What has come of streams and is not being written yet.
+#[derive(Debug, Default)]
+pub struct Streams {
+    pieces: VecDeque<Piece>,
+    refused: HashMap<CallId, Refusal>,
+}
+
+/// Why a stream cannot be stored.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// How many of its events are stored.
+    pub stored: u64,
+    pub reason: String,
+}
+
+impl Streams {
+    /// Pieces have come.
+    pub fn add(&mut self, pieces: Vec<Piece>) {
+        self.pieces.extend(pieces);
+    }
+
+    /// Whether pieces wait.
+    pub fn is_behind(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
+    /// The calls whose pieces wait: their reports have to wait as well.
+    pub fn behind(&self) -> HashSet<CallId> {
+        self.pieces.iter().map(|piece| piece.call).collect()
+    }
+
+    /// Why a call's stream could not be stored; asked for once.
+    pub fn take_refusal(&mut self, call: CallId) -> Option<Refusal> {
+        self.refused.remove(&call)
+    }
+}
+
+impl Dispatcher {
+    /// Has pieces written in the next transaction, as many as fit into it.
+    pub(super) fn land_pieces(&mut self) {
+        if !self.streams.is_behind() {
+            return;
+        }
+        let mut bytes = self.outbox.landing_bytes();
+        while bytes < LANDING_BUDGET {
+            let Some(piece) = self.streams.pieces.pop_front() else { break };
+            if let Some(landing) = self.landing(piece) {
+                bytes += landing.bytes();
+                self.outbox.landings.push(landing);
+            }
+        }
+    }
+
+    /// Where a piece goes. Nowhere, where its call is not on the wire or its stream is given up.
+    fn landing(&mut self, piece: Piece) -> Option<Landing> {
+        let Piece { call, number, head, first, events, receipt } = piece;
+        if self.streams.refused.contains_key(&call) {
+            return None;
+        }
+        let entry = self.ledger.of(call).filter(|entry| entry.number == number)?;
+        let slot = entry.slot;
+        let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: settle::block(&head) });
+        if beginning.is_some() {
+            entry.stream = Some(Stream::Begun);
+        }
+        Some(Landing { call, slot, beginning, first, events, receipt })
+    }
+
+    /// A write failed, and not by the server's fault. Stores each piece by itself, and gives up the stream of one that
+    /// cannot be stored.
+    pub(super) fn rescue_landings(&mut self) {
+        let (mut kept, mut told): (Vec<Landing>, HashSet<i64>) = Default::default();
+        for landing in std::mem::take(&mut self.outbox.landings) {
+            let (call, first) = (landing.call, landing.first);
+            // A piece never overtakes one before it.
+            let waits = kept.iter().any(|earlier| earlier.call == call);
+            if self.streams.refused.contains_key(&call) {
+                continue;
+            }
+            if waits {
+                kept.push(landing);
+                continue;
+            }
+            let alone = Outbox { landings: vec![landing], ..Outbox::default() };
+            match self.write_alone(&alone) {
+                Ok(()) => told.extend(alone.told_of()),
+                Err(failed) if failed.is_transient() => kept.extend(alone.landings),
+                Err(failed) => self.refuse(call, Refusal { stored: first - 1, reason: failed.message }),
+            }
+        }
+        self.outbox.landings = kept;
+        self.announce(&told);
+    }
+
+    /// Writes some rows in a transaction of their own.
+    pub(super) fn write_alone(&self, rows: &Outbox) -> Result<(), Aborted> {
+        attempt(|| {
+            owner::step_down()?;
+            under_snapshot(|| rows.write(self.ring.current))?;
+            Ok(((), Durability::Full))
+        })
+    }
+
+    /// Gives up a stream: its call ends with what is stored of it.
+    fn refuse(&mut self, call: CallId, refusal: Refusal) {
+        self.streams.pieces.retain(|piece| piece.call != call);
+        if let Some(ending) = self.outbox.endings.iter_mut().find(|ending| ending.call == call) {
+            *ending = after_refusal(ending, &refusal);
+        } else if self.ledger.is_in_flight(call) {
+            if let Some(engine) = &self.engine {
+                engine.cancel(call);
+            }
+            self.streams.refused.insert(call, refusal);
+        }
+    }
+}
