@@ -63,8 +63,8 @@ async fn an_answer_is_read_through_every_door() {
     assert_eq!(at_path, ["message_start", "content_block_delta", "content_block_delta", "message_stop"]);
     assert_eq!(scene.db.one::<String>(&format!("select edge.stream_text({id})")).await, "Hello\n");
     let same = format!(
-        "select bool_and(event::text = polled::text) from edge.events as event,
-         lateral (select edge.poll({id}, event.seq - 1, '0', 1) as polled) as poll where event.call_id = {id}"
+        "select bool_and(entry::text = polled::text) from edge.events as entry,
+         lateral (select edge.poll({id}, entry.seq - 1, '0', 1) as polled) as poll where entry.call_id = {id}"
     );
     assert!(scene.db.one::<bool>(&same).await);
 }
@@ -144,7 +144,9 @@ async fn a_stream_is_its_owners_and_a_monitors() {
     }
     scene.db.exec("create role nobody login").await;
     let nobody = scene.cluster.connect_as("nobody", "postgres").await;
-    for statement in ["select edge.tail(1)", "select edge.poll(1)", "select edge.tail_text(1)", "select edge.stream_text(1)", count] {
+    for statement in
+        ["select edge.tail(1)", "select edge.poll(1)", "select edge.tail_text(1)", "select edge.stream_text(1)", count]
+    {
         assert_eq!(nobody.fails(statement).await.sqlstate, "42501", "{statement}");
     }
     scene.db.exec("grant pg_monitor to grace").await;
