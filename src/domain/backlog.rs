@@ -187,6 +187,13 @@ impl<T> Backlog<T> {
         self.touch(lane);
     }
 
+    /// A call of this lane that is still on the wire is being answered.
+    pub fn answers(&mut self, lane: &LaneName, now: SystemTime) {
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        entry.answers(now);
+        self.touch(lane);
+    }
+
     /// Sends nothing to this lane before `until`.
     pub fn park(&mut self, lane: &LaneName, until: SystemTime) {
         self.lane(lane).park(until);

@@ -120,6 +120,14 @@ impl Breaker {
         self.probing = false;
     }
 
+    /// A call that is still out is being answered. If it is the probe, that is what it was to find out; how its answer ends
+    /// counts like that of any other call.
+    pub fn answers(&mut self, now: SystemTime) {
+        if self.state(now) == State::HalfOpen && self.probing && self.stragglers == 0 {
+            self.close(now);
+        }
+    }
+
     /// A call has come back, and so many others are still out.
     ///
     /// Calls that were out when it opened are taken to come back before the probe: they began earlier.

@@ -234,6 +234,12 @@ impl<T> Lane<T> {
         self.tally.openings += u64::from(is_open && !was_open);
     }
 
+    /// An answer has begun that will take its time.
+    pub fn answers(&mut self, now: SystemTime) {
+        self.trusted_until = Some(now + TRUST);
+        self.breaker.answers(now);
+    }
+
     pub fn park(&mut self, until: SystemTime) {
         self.parked_until = self.parked_until.max(Some(until));
     }

@@ -12,6 +12,7 @@ use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
 use crate::domain::request::Request;
 use crate::domain::tally::Kind;
+use crate::store::events::Beginning;
 use crate::store::scan::{Body, Queued};
 
 /// A call that waits in memory.
@@ -64,12 +65,12 @@ pub struct InFlight {
 }
 
 /// How far an answer is that is to be streamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Stream {
     /// Nothing has come of it.
     Awaited,
-    /// It has begun, and its row is written or about to be.
-    Begun,
+    /// It has begun, and this row is written or about to be.
+    Begun(Beginning),
 }
 
 /// The calls in memory.

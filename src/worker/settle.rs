@@ -69,7 +69,7 @@ pub fn settle(
             CallEnd::Failed
         }
     };
-    if entry.stream == Some(Stream::Begun) {
+    if let Some(Stream::Begun(_)) = entry.stream {
         outbox.over.push(call_id.0);
     }
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
@@ -108,9 +108,13 @@ fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) 
 }
 
 fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
-    let trace = trace(&report);
-    let headers = report.outcome.head().map(block);
-    let stream = entry.stream.map(|_| stream_end(&report.outcome));
+    let mut trace = trace(&report);
+    let mut headers = report.outcome.head().map(block);
+    if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
+        // One that was cancelled had a head, of which its report does not know.
+        (trace.status, headers) = (Some(beginning.status), Some(beginning.headers.clone()));
+    }
+    let stream = entry.stream.as_ref().map(|_| stream_end(&report.outcome));
     let body = match report.outcome {
         Outcome::Response(response) => Some(response.body),
         Outcome::Streamed(_) | Outcome::Failure(_) => None,

@@ -4,6 +4,7 @@
 //! receipts of its pieces, and so the engine from reading on. Nothing is dropped, but of a stream that cannot be stored.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::SystemTime;
 
 use super::ledger::Stream;
 use super::outbox::{Landing, Outbox, after_refusal};
@@ -57,14 +58,14 @@ impl Streams {
 
 impl Dispatcher {
     /// Has pieces written in the next transaction, as many as fit into it.
-    pub(super) fn land_pieces(&mut self) {
+    pub(super) fn land_pieces(&mut self, now: SystemTime) {
         if !self.streams.is_behind() {
             return;
         }
         let mut bytes = self.outbox.landing_bytes();
         while bytes < LANDING_BUDGET {
             let Some(piece) = self.streams.pieces.pop_front() else { break };
-            if let Some(landing) = self.landing(piece) {
+            if let Some(landing) = self.landing(piece, now) {
                 bytes += landing.bytes();
                 self.outbox.landings.push(landing);
             }
@@ -72,7 +73,7 @@ impl Dispatcher {
     }
 
     /// Where a piece goes. Nowhere, where its call is not on the wire or its stream is given up.
-    fn landing(&mut self, piece: Piece) -> Option<Landing> {
+    fn landing(&mut self, piece: Piece, now: SystemTime) -> Option<Landing> {
         let Piece { call, number, head, first, events, receipt } = piece;
         if self.streams.refused.contains_key(&call) {
             return None;
@@ -80,9 +81,10 @@ impl Dispatcher {
         let entry = self.ledger.of(call).filter(|entry| entry.number == number)?;
         let slot = entry.slot;
         let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: settle::block(&head) });
-        if beginning.is_some() {
-            entry.stream = Some(Stream::Begun);
+        if let Some(beginning) = &beginning {
+            entry.stream = Some(Stream::Begun(beginning.clone()));
         }
+        self.backlog.answers(&entry.lane, now);
         Some(Landing { call, slot, beginning, first, events, receipt })
     }
 

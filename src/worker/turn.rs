@@ -248,7 +248,7 @@ impl Dispatcher {
             self.reports.extend(drained);
             super::engine_log::pump(engine);
         }
-        self.land_pieces();
+        self.land_pieces(now);
         let behind = self.streams.behind();
         let mut later = VecDeque::new();
         while self.outbox.bytes() < ANSWER_BUDGET {

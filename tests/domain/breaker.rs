@@ -42,6 +42,32 @@ fn half_of_twenty_answers_in_half_a_minute_open_it() {
 }
 
 #[test]
+fn a_probe_that_is_being_answered_closes_it_before_its_answer_ends() {
+    let mut breaker = Breaker::default();
+    hear(&mut breaker, Health::Ill, 5, start());
+    let later = start() + Duration::from_secs(31);
+    breaker.answers(later);
+    assert_eq!(breaker.state(later), State::HalfOpen, "no probe is out yet");
+    breaker.sent(later);
+    assert!(!breaker.admits(later), "one probe is enough");
+    breaker.answers(later);
+    assert_eq!(breaker.state(later), State::Closed);
+    hear(&mut breaker, Health::Well, 1, later + Duration::from_secs(300));
+    assert_eq!(breaker.state(later), State::Closed);
+}
+
+#[test]
+fn an_answer_to_a_call_that_was_out_when_it_opened_says_nothing_of_the_probe() {
+    let mut breaker = Breaker::default();
+    hear(&mut breaker, Health::Ill, 4, start());
+    breaker.heard(Health::Ill, &RULES, 1, start());
+    let later = start() + Duration::from_secs(31);
+    breaker.sent(later);
+    breaker.answers(later);
+    assert_eq!(breaker.state(later), State::HalfOpen);
+}
+
+#[test]
 fn failures_older_than_half_a_minute_are_forgotten() {
     let mut breaker = Breaker::default();
     for second in 0..40 {

@@ -80,6 +80,7 @@ fn every_status_is_a_success_a_failure_or_tried_again() {
         match verdict {
             Verdict::Succeeded => assert!((200..300).contains(&status), "{status}"),
             Verdict::Failed => assert!(!retried && !(200..300).contains(&status), "{status}"),
+            Verdict::Truncated => panic!("a body is never truncated: {status}"),
             Verdict::Retry(retry) => {
                 assert!(retried, "{status}");
                 assert_eq!(retry.charge, Charge::Attempt, "{status}");
@@ -114,6 +115,8 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Secret
             | Class::Cancelled
             | Class::HttpStatus
+            | Class::Stream
+            | Class::Truncated
             | Class::Expired => None,
         };
         assert_eq!(charge, expected, "{class:?}");
@@ -136,7 +139,7 @@ fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
 fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
     for (ended, verdict, health) in [
         (Ended::Complete, Verdict::Succeeded, Health::Well),
-        (Ended::Truncated("broke off".to_owned()), Verdict::Failed, Health::Ill),
+        (Ended::Truncated("broke off".to_owned()), Verdict::Truncated, Health::Ill),
         (Ended::Failed("overloaded".to_owned()), Verdict::Failed, Health::Unknown),
     ] {
         let outcome = streamed(ended);

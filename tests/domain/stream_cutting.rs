@@ -10,7 +10,7 @@ use pg_edge::domain::stream::{StreamEvent, TooLarge};
 use proptest::prelude::*;
 
 #[test]
-fn the_call_says_how_its_answer_is_read_and_may_leave_it_to_the_content_type() {
+fn the_call_says_how_its_answer_is_read_but_no_document_is_read_as_events() {
     let (sse, lines, raw) = (Some(Framing::Sse), Some(Framing::JsonLines), |encoding| Some(Framing::Raw(encoding)));
     for (format, content_type, wanted) in [
         (Format::Auto, Some("text/event-stream"), sse),
@@ -27,6 +27,13 @@ fn the_call_says_how_its_answer_is_read_and_may_leave_it_to_the_content_type() {
         (Format::Auto, None, None),
         (Format::Sse, Some("text/plain"), sse),
         (Format::Sse, None, sse),
+        (Format::Sse, Some(""), sse),
+        (Format::Sse, Some("application/octet-stream"), sse),
+        (Format::Sse, Some("TEXT/Event-Stream;charset=utf-8"), sse),
+        (Format::Sse, Some("application/json"), None),
+        (Format::Sse, Some("application/problem+json; charset=utf-8"), None),
+        (Format::Sse, Some("text/html"), None),
+        (Format::JsonLines, Some("application/json"), lines),
         (Format::JsonLines, Some("text/event-stream"), lines),
         (Format::Raw, Some("text/event-stream"), raw(UTF_8)),
         (Format::Raw, Some("text/plain; charset=latin1"), raw(WINDOWS_1252)),
@@ -36,6 +43,15 @@ fn the_call_says_how_its_answer_is_read_and_may_leave_it_to_the_content_type() {
     ] {
         assert_eq!(format.framing(200, content_type), wanted, "{format:?} of {content_type:?}");
     }
+}
+
+#[test]
+fn a_format_is_known_by_its_name_in_sql() {
+    for name in ["sse", "ndjson", "raw", "auto"] {
+        assert_eq!(Format::parse(name).map(Format::name), Ok(name));
+    }
+    let refused = Format::parse("SSE").expect_err("names are lower case").to_string();
+    assert_eq!(refused, "there is no stream format \"SSE\"; there are sse, ndjson, raw and auto");
 }
 
 #[test]

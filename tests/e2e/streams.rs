@@ -1,6 +1,8 @@
 //! Streamed answers, from the wire to the tables: every event lands as it comes, and every stream ends in a state that says
 //! what happened.
 
+mod asking;
+mod ends;
 mod landing;
 
 use crate::harness::cluster::SERVER_DEADLINE;
