@@ -3,5 +3,5 @@
 mod forms;
 mod limits;
 mod live;
-mod screen;
+pub mod screen;
 mod stored;
