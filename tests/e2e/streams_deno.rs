@@ -5,7 +5,7 @@ mod runtime;
 use serde_json::json;
 
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Gate, Reply, eventually};
+use crate::harness::{Cluster, ClusterBuilder, Gate, Reply, eventually};
 use crate::scene::{Scene, call, ended};
 use crate::streams_reading::screen::Screen;
 use runtime::Runtime;
@@ -34,7 +34,11 @@ fn over() -> String {
 
 /// A scene whose peer is the language model, and the functions.
 async fn start() -> (Scene, Runtime) {
-    let scene = Scene::start().await;
+    start_on(Cluster::builder()).await
+}
+
+async fn start_on(cluster: ClusterBuilder) -> (Scene, Runtime) {
+    let scene = Scene::on(cluster).await;
     let runtime = Runtime::start(&scene.peer.url(""));
     (scene, runtime)
 }
@@ -92,12 +96,12 @@ async fn cancelling_a_call_stops_the_model_behind_the_function() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_stalls_is_given_up_with_what_it_has_said() {
-    let (scene, runtime) = start().await;
-    scene.cluster.set("pg_edge.stream_idle_timeout", "1s").await;
+    let (scene, runtime) = start_on(Cluster::builder().setting("pg_edge.stream_idle_timeout", "1s")).await;
     let id = call(&scene.db, ASK, &runtime.url("stalls")).await;
     let response = ended(&scene.db, id).await;
-    assert_eq!(response.get::<_, String>("state"), "truncated", "{:?}", response.get::<_, Option<String>>("error"));
-    assert_eq!(response.get::<_, i32>("attempts"), 1);
+    assert_eq!(response.get::<_, String>("state"), "failed");
+    assert_eq!(response.get::<_, String>("error"), "no byte of the stream came for 1 s");
+    assert_eq!(response.get::<_, i32>("attempts"), 1, "a stream that has begun is not asked for again");
     has_said(&scene, id, "one two").await;
 }
 
