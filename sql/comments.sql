@@ -25,7 +25,7 @@ comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoin
 
 comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
 comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';
-comment on function edge.status is 'The state of a call: pending, running, retrying, or at its end succeeded, failed, cancelled, expired. Null where there is no such call of yours.';
+comment on function edge.status is 'The state of a call: pending, running, streaming, retrying, or at its end succeeded, failed, truncated, cancelled, expired. Null where there is no such call of yours.';
 comment on function edge.cancel is 'Asks that a call is not sent, or broken off: the connection is closed. Takes effect with the commit. False where it has ended already or is not yours.';
 comment on function edge.replay is 'Queues a copy of a call that has ended, and gives the copy''s id. The copy has replay_of set; it keeps the idempotency key its user gave, and gets a new one where pg_edge made it.';
 comment on function edge.replay_dead is 'Replays dead letters, oldest first, and tells how many: those of one endpoint, those that failed since a time, at most max_calls. Each is replayed once, also when two sessions do it at the same time.';
@@ -42,7 +42,7 @@ comment on function edge.grant_access is 'Lets a role use pg_edge: queue calls a
 comment on function edge.revoke_access is 'Takes back what edge.grant_access gave. Calls that the role has queued are still made.';
 
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
-comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers and members of pg_monitor see all. json is null where data is not JSON that jsonb can hold.';
+comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without data and json. json is null where data is not JSON that jsonb can hold.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';

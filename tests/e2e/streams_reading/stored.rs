@@ -150,7 +150,12 @@ async fn a_stream_is_its_owners_and_a_monitors() {
         assert_eq!(nobody.fails(statement).await.sqlstate, "42501", "{statement}");
     }
     scene.db.exec("grant pg_monitor to grace").await;
-    assert_eq!(grace.one::<i64>(count).await, 4);
+    // A monitor sees that there were events, and not what they say.
+    let counts = "select array[count(*), count(data), count(json), count(received_at)] from edge.events";
+    assert_eq!(grace.one::<Vec<i64>>(counts).await, [4, 0, 0, 4]);
+    assert_eq!(ada.one::<Vec<i64>>(counts).await, [4, 4, 4, 4]);
+    assert_eq!(scene.db.one::<Vec<i64>>(counts).await, [4, 4, 4, 4]);
+    assert_eq!(grace.fails(&format!("select edge.tail({id})")).await.sqlstate, "42704");
     scene.db.exec("select edge.revoke_access('ada')").await;
     assert_eq!(ada.fails(count).await.sqlstate, "42501");
 }
