@@ -44,9 +44,7 @@ select
     response.total_us,
     response.remote,
     deferred.due_at,
-    coalesce(response.events, case when stream.call_id is not null then (
-        select max(event.seq) from edge_store.event where event.call_id = stream.call_id and event.slot = stream.slot)
-    end) as events,
+    response.events,
     response.dialect,
     response.usage
 from edge_store.request

@@ -2,8 +2,13 @@
 //! what happened.
 
 mod asking;
+mod crashes;
 mod ends;
+mod keeping;
 mod landing;
+mod limits;
+mod listening;
+mod pressure;
 
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Db, Gate, Reply, eventually};

@@ -1,0 +1,109 @@
+//! How long a stream may take and be silent, and how large it and its events may be.
+
+use std::time::Duration;
+
+use super::{data, event, held, lands, sse, stream};
+use crate::harness::{Cluster, Gate};
+use crate::scene::{Scene, ended};
+
+async fn with(settings: &[(&str, &str)]) -> Scene {
+    Scene::on(settings.iter().fold(Cluster::builder(), |builder, (name, value)| builder.setting(name, value))).await
+}
+
+/// The class of the failure that a call ended with.
+async fn failed(scene: &Scene, id: i64) -> String {
+    let response = ended(&scene.db, id).await;
+    assert_eq!(response.get::<_, &str>("state"), "failed", "{response:?}");
+    response.get("error_class")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_goes_silent_in_its_stream_is_given_up() {
+    let scene = with(&[("pg_edge.stream_idle_timeout", "500ms")]).await;
+    scene.peer.on("/silent", sse().send(event("one")).then_hang());
+    let slow =
+        (0..6).fold(sse(), |reply, number| reply.send(event(&number.to_string())).pause(Duration::from_millis(200)));
+    scene.peer.on("/slow", slow);
+    let (silent, slow) = (stream(&scene, "/silent").await, stream(&scene, "/slow").await);
+    assert_eq!(failed(&scene, silent).await, "idle_timeout");
+    assert_eq!(data(&scene.db, silent).await, ["one"]);
+    assert_eq!(scene.peer.count("/silent"), 1);
+    assert_eq!(ended(&scene.db, slow).await.get::<_, &str>("state"), "succeeded", "each pause was shorter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_never_begins_is_given_up_as_soon_as_one_that_goes_silent() {
+    let scene = with(&[("pg_edge.stream_idle_timeout", "300ms")]).await;
+    scene.peer.on("/", sse().behind(&Gate::closed()));
+    let id = scene.call("edge.http_get_async($1, stream => 'sse', max_attempts => 1)", "/").await;
+    assert_eq!(failed(&scene, id).await, "first_byte_timeout");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_not_cut_by_the_limit_for_bodies_but_by_its_own() {
+    let scene = with(&[("pg_edge.request_timeout", "300ms"), ("pg_edge.stream_timeout", "2s")]).await;
+    let ticking = |ticks: u32| {
+        (0..ticks).fold(sse(), |reply, tick| reply.send(event(&tick.to_string())).pause(Duration::from_millis(100)))
+    };
+    scene.peer.on("/second", ticking(10)).on("/minute", ticking(600));
+    let (short, long) = (stream(&scene, "/second").await, stream(&scene, "/minute").await);
+    assert_eq!(ended(&scene.db, short).await.get::<_, &str>("state"), "succeeded");
+    assert_eq!(failed(&scene, long).await, "timeout");
+    let kept = data(&scene.db, long).await.len();
+    assert!((5..25).contains(&kept), "{kept} events in two seconds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_or_its_endpoint_says_of_time_wins() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    scene.peer.on("/", held(1, &gate));
+    let base = scene.peer.url("");
+    scene.db.exec(&format!("select edge.create_endpoint('hasty', base_url => '{base}', timeout => '400 ms')")).await;
+    let by_call = scene.call("edge.http_get_async($1, stream => 'sse', timeout => '400 ms')", "/").await;
+    let by_endpoint: i64 = scene.db.one("select edge.http_get_async('/', endpoint => 'hasty', stream => 'sse')").await;
+    let patient: i64 =
+        scene.db.one("select edge.http_get_async('/', endpoint => 'hasty', stream => 'sse', timeout => '1 min')").await;
+    assert_eq!(failed(&scene, by_call).await, "timeout");
+    assert_eq!(failed(&scene, by_endpoint).await, "timeout");
+    gate.open();
+    assert_eq!(ended(&scene.db, patient).await.get::<_, &str>("state"), "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_large_ends_its_stream_and_those_before_it_are_kept() {
+    let scene = with(&[("pg_edge.max_event_bytes", "1000")]).await;
+    scene.peer.on("/", sse().send(event("small")).send(event(&"x".repeat(2000))).send(event("never")));
+    let id = stream(&scene, "/").await;
+    assert_eq!(failed(&scene, id).await, "event_too_large");
+    assert_eq!(data(&scene.db, id).await, ["small"]);
+    let raw = scene.call("edge.http_get_async($1, stream => 'raw')", "/").await;
+    assert_eq!(ended(&scene.db, raw).await.get::<_, &str>("state"), "succeeded");
+    assert!(data(&scene.db, raw).await.iter().all(|piece| piece.len() <= 1000), "text is cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_too_large_is_not_read_to_its_end() {
+    let scene = with(&[("pg_edge.max_stream_bytes", "10000")]).await;
+    let line = "x".repeat(92);
+    let large = (0..500).fold(sse(), |reply, _| reply.send(event(&line)));
+    scene.peer.on("/", large);
+    let id = stream(&scene, "/").await;
+    assert_eq!(failed(&scene, id).await, "response_too_large");
+    assert_eq!(data(&scene.db, id).await.len(), 100, "of a hundred bytes each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_counts_as_a_call_on_the_wire_as_long_as_it_runs() {
+    let scene = with(&[("pg_edge.max_concurrency_per_endpoint", "2")]).await;
+    let gate = Gate::closed();
+    scene.peer.on("/", held(1, &gate));
+    let ids = [stream(&scene, "/").await, stream(&scene, "/").await, stream(&scene, "/").await];
+    lands(&scene.db, ids[0], 1).await;
+    lands(&scene.db, ids[1], 1).await;
+    gate.open();
+    for id in ids {
+        assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    }
+    assert_eq!(scene.peer.most_in_flight(), 2);
+}
