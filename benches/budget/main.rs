@@ -25,6 +25,8 @@ mod report;
 mod retention;
 mod scale;
 mod storage;
+mod stream_peer;
+mod streams;
 mod world;
 
 use std::process::ExitCode;
@@ -65,6 +67,9 @@ async fn run() -> ExitCode {
     }
     if wants(&memory::ROWS) {
         memory::measure(&mut report).await;
+    }
+    if wants(&streams::ROWS) {
+        streams::measure(&mut report, &wants).await;
     }
     if wants(&[quiet::IDLE]) {
         quiet::idle(&mut report).await;

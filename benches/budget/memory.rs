@@ -28,7 +28,7 @@ pub async fn measure(report: &mut Report) {
 }
 
 /// What a process has to itself: its own memory and its program, but not the buffers that all share.
-fn own_megabytes(pid: i32) -> f64 {
+pub fn own_megabytes(pid: i32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let kibibytes = |name: &str| -> f64 {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells a process's memory");
