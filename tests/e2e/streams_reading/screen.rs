@@ -33,7 +33,7 @@ impl Screen {
         let mut output = terminal.stdout.take().expect("it is piped");
         let shown = Arc::new(Mutex::new(String::new()));
         let screen = Arc::clone(&shown);
-        std::thread::spawn(move || {
+        tokio::task::spawn_blocking(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 screen.lock().expect("nobody panics with it").push_str(&String::from_utf8_lossy(&bytes[..count]));
