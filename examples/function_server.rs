@@ -5,7 +5,7 @@
 //! | `POST /functions/v1/hello` with `{"name":"Ada"}` | `{"message":"Hello Ada"}` |
 //! | `POST /functions/v1/flaky` | 503 to the first two attempts of an idempotency key, then 200 |
 //! | `POST /functions/v1/broken` | 500, until somebody calls `POST /functions/v1/repair` |
-//! | `POST /functions/v1/tell` with `{"story":"Once upon a time"}` | the words as a stream of server-sent events |
+//! | `POST /functions/v1/tell` with `{"story":"Once upon a time"}` | the words as a language model would stream them: server-sent events in the dialect of OpenAI's chat completions |
 //! | `GET /log?contains=…` | what was received: one line a request, those that contain the text |
 //!
 //! `--listen ADDRESS` chooses where it listens (a free port of 127.0.0.1 by default); `--address-file FILE` gets the
@@ -122,10 +122,11 @@ fn answer(status: StatusCode, body: &Value) -> Reply {
 
 /// One event a word, a little apart, as a language model would send them; the last one says that it is over.
 fn tell(story: &str) -> Reply {
-    let words = story.split_inclusive(' ').map(|word| json!({ "delta": word }).to_string());
+    let delta = |word: &str| json!({ "choices": [{ "index": 0, "delta": { "content": word } }] });
+    let words = story.split_inclusive(' ').map(|word| delta(word).to_string());
     let events: Vec<String> = words.chain(["[DONE]".to_owned()]).map(|data| format!("data: {data}\n\n")).collect();
     let frames = stream::iter(events).then(|event| async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         Ok(Frame::data(Bytes::from(event)))
     });
     let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());

@@ -44,5 +44,11 @@ end $$;
 select schedule, scheduled_for, state, lateness from edge.schedule_runs where state = 'succeeded' order by scheduled_for limit 2;
 select edge.unschedule('hello') as unscheduled;
 
+\echo '6. An answer that is written word by word, as a language model does: each is shown as it comes.'
+select edge.http_post_async(:'base_url' || '/tell', '{"story": "Once upon a time there was a database that could speak."}', stream => 'sse') as id \gset
+copy (select edge.tail_text(:id)) to stdout;
+select id, state, events, dialect from edge.calls where id = :id;
+select edge.stream_text(:id);
+
 \echo 'How the worker is doing:'
 select state, in_flight, queue_depth, last_error from edge.worker_status();

@@ -5,6 +5,8 @@ comment on schema edge_store is 'pg_edge: its tables. Not part of the contract, 
 
 comment on type edge.response is 'A call as it stands: identity, state, and once it has ended the answer. body is null where the bytes are not text (then read body_bytes); json is null where the body is not JSON that jsonb can hold; a header that came more than once is a JSON array.';
 
+comment on type edge.event is 'An event of a streamed answer: which call''s, its number in it (from 1, without gaps), its type (null in a format that has none), what it says as text and, where that is JSON that jsonb can hold, as JSON, the last id that the stream has named, and when it came.';
+
 comment on function edge.http_post_async is 'Queues a POST with a JSON body in the running transaction and gives its id at once. It is sent after the commit, never on rollback, and retried (3 attempts unless max_attempts says otherwise). params are appended to the URL. Errors: 22023 for anything that could not be sent.';
 comment on function edge.http_put_async is 'Queues a PUT with a JSON body. As edge.http_post_async.';
 comment on function edge.http_patch_async is 'Queues a PATCH with a JSON body. As edge.http_post_async.';
@@ -23,10 +25,16 @@ comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoin
 
 comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
 comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';
-comment on function edge.status is 'The state of a call: pending, running, retrying, or at its end succeeded, failed, cancelled, expired. Null where there is no such call of yours.';
+comment on function edge.status is 'The state of a call: pending, running, streaming, retrying, or at its end succeeded, failed, truncated, cancelled, expired. Null where there is no such call of yours.';
 comment on function edge.cancel is 'Asks that a call is not sent, or broken off: the connection is closed. Takes effect with the commit. False where it has ended already or is not yours.';
 comment on function edge.replay is 'Queues a copy of a call that has ended, and gives the copy''s id. The copy has replay_of set; it keeps the idempotency key its user gave, and gets a new one where pg_edge made it.';
 comment on function edge.replay_dead is 'Replays dead letters, oldest first, and tells how many: those of one endpoint, those that failed since a time, at most max_calls. Each is replayed once, also when two sessions do it at the same time.';
+
+comment on function edge.tail is 'The events of a call whose answer is streamed, those after a number, as they come: until the stream has ended, or quietly when the timeout is over. Rows reach the client at once where the function stands in the select list; in FROM, in PL/pgSQL and where rows are sorted they come together at the end. Needs READ COMMITTED, and a call that was queued by a transaction that has committed. A stream that ended badly is told in a notice. Errors: 42704, 25000, 22004, 22023.';
+comment on function edge.tail_text is 'The text of a call''s answer, piece by piece as it comes, until the stream has ended: copy (select edge.tail_text(42)) to stdout types it out. The text is where the stream''s dialect has it, or at a path into each event''s JSON: choices,0,delta,content or $.choices[0].delta.content. As edge.tail, but without a timeout of its own: statement_timeout and cancelling end it at once.';
+comment on function edge.poll is 'The events of a call after a number, at most max_events. Where there are none yet it waits for the next ones, until the stream has ended or wait is over: for poolers and PostgREST, which give rows only once a statement has ended. As edge.tail.';
+comment on function edge.stream_text is 'The text of a call''s answer as far as it has come, without waiting. Null where there is no such call of yours.';
+
 comment on function edge.pause is 'Sends nothing more in this database until edge.resume(); calls are still queued. True if that is a change. Takes effect with the commit.';
 comment on function edge.resume is 'Sends again after edge.pause(). True if that is a change. Takes effect with the commit.';
 comment on function edge.worker_status is 'How this database''s dispatcher is doing: its process, running, paused or down, since when, calls on the wire, calls that have not ended, when the oldest of them was queued, and the last error.';
@@ -34,6 +42,7 @@ comment on function edge.grant_access is 'Lets a role use pg_edge: queue calls a
 comment on function edge.revoke_access is 'Takes back what edge.grant_access gave. Calls that the role has queued are still made.';
 
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
+comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without data and json. json is null where data is not JSON that jsonb can hold.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';
@@ -91,6 +100,9 @@ comment on function edge_store.register_database is 'The last step of CREATE EXT
 comment on sequence edge_store.call_id is 'Numbers of calls. CACHE must stay 1: the dispatcher''s cursor relies on it.';
 comment on table edge_store.request is 'Calls as queued. Append-only, cut into slots.';
 comment on table edge_store.response is 'The end of each call. Append-only, cut into slots.';
+comment on function edge_store.event_json is 'The data of an event as jsonb, or null.';
+comment on table edge_store.event is 'The events of streamed answers. Append-only, cut into slots.';
+comment on table edge_store.stream is 'Answers that are being streamed. Only the dispatcher writes it.';
 comment on table edge_store.attempt is 'Tries that were not the last. Append-only, cut into slots.';
 comment on table edge_store.replay is 'Which call was replayed as which. Append-only, cut into slots.';
 comment on table edge_store.callback_error is 'Errors of callbacks. Append-only, cut into slots.';

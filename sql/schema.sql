@@ -396,3 +396,13 @@ create type edge.response as (
     finished_at     timestamptz,
     duration        interval
 );
+
+create type edge.event as (
+    call_id         bigint,
+    seq             bigint,
+    event           text,
+    data            text,
+    json            jsonb,
+    sse_id          text,
+    received_at     timestamptz
+);

@@ -122,6 +122,25 @@ where response.started_at is not null
   and (request.owner = (select edge_store.current_role_oid())
        or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage'));
 
+-- What an answer says is its owner's, as a body is: monitors see that events came, and when.
+create view edge.events with (security_barrier) as
+select
+    event.call_id,
+    event.seq,
+    event.event,
+    case when readable.by_all or request.owner = readable.by then event.data end as data,
+    case when readable.by_all or request.owner = readable.by then edge_store.event_json(event.data) end as json,
+    event.sse_id,
+    event.received_at
+from edge_store.event
+join edge_store.request on request.id = event.call_id and request.slot = event.slot
+cross join (
+    select role.oid as by, role.rolsuper as by_all
+    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
+) as readable
+where request.owner = (select edge_store.current_role_oid())
+   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
+
 -- Failed calls that nobody has replayed yet, for the functions as well.
 create view edge_store.dead_letter as
 select

@@ -14,6 +14,7 @@ use crate::domain::request::RequestError;
 use crate::domain::retry_policy::PolicyError;
 use crate::domain::schedule::ScheduleError;
 use crate::domain::signature::SignatureError;
+use crate::domain::stream::path::PathError;
 use crate::domain::stream::rules::UnknownFormat;
 
 /// What SQL users are told.
@@ -63,8 +64,10 @@ pub enum Error {
     NoSuchCall(i64),
     #[error("call {0} was queued by this transaction and is sent only after its commit")]
     QueuedHere(i64),
-    #[error("edge.wait needs a transaction that sees new commits")]
-    FrozenSnapshot,
+    #[error("{0} needs a transaction that sees new commits")]
+    FrozenSnapshot(&'static str),
+    #[error(transparent)]
+    Path(#[from] PathError),
     #[error("call {0} has not ended yet")]
     NotEnded(i64),
     #[error("idempotency key \"{key}\" belongs to call {call}, which is a different request")]
@@ -134,6 +137,7 @@ impl Error {
             | Self::NoSuchZone(_)
             | Self::NoDefaultZone(_)
             | Self::NoCommand
+            | Self::Path(_)
             | Self::SecretLength(_)
             | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
@@ -142,7 +146,7 @@ impl Error {
             Self::NoRandomness => Code::ERRCODE_SYSTEM_ERROR,
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) | Self::NoSuchSchedule(_) => Code::ERRCODE_UNDEFINED_OBJECT,
-            Self::QueuedHere(_) | Self::FrozenSnapshot => Code::ERRCODE_INVALID_TRANSACTION_STATE,
+            Self::QueuedHere(_) | Self::FrozenSnapshot(_) => Code::ERRCODE_INVALID_TRANSACTION_STATE,
             Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::AmbiguousSchedule(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,
@@ -167,7 +171,7 @@ impl Error {
                  (keep what is listed there already, separated by commas).",
             ),
             Self::QueuedHere(_) => Some("Commit first, then wait in a transaction of its own."),
-            Self::FrozenSnapshot => Some("Use isolation level READ COMMITTED."),
+            Self::FrozenSnapshot(_) => Some("Use isolation level READ COMMITTED."),
             Self::KeyTaken { .. } => {
                 Some("Use one key for one request, or wait until pg_edge.idempotency_window is over.")
             }

@@ -20,6 +20,7 @@ pgrx::extension_sql_file!(
         api::views::origin,
         api::views::redacted_url,
         api::views::redacted_headers,
+        api::views::event_json,
         api::views::current_role_oid,
         api::stats::endpoint_stats
     ]
@@ -73,6 +74,10 @@ pgrx::extension_sql_file!(
         api::secrets::drop_secret,
         api::secrets::rotate_secret_key,
         api::secrets::set_secret,
+        api::streams::poll,
+        api::streams::stream_text,
+        api::streams::tail,
+        api::streams::tail_text,
         api::views::body_json,
         api::views::body_text,
         api::views::content_type,

@@ -43,12 +43,12 @@ pub fn named_timeout(name: &'static str, argument: Option<Interval>) -> Result<O
 }
 
 /// How long a session is willing to wait.
-pub fn patience(argument: Option<Interval>) -> Result<Duration, Error> {
-    let micros = required(argument, "timeout")?.as_micros();
+pub fn patience(name: &'static str, argument: Option<Interval>) -> Result<Duration, Error> {
+    let micros = required(argument, name)?.as_micros();
     match u64::try_from(micros) {
         Ok(micros) => Ok(Duration::from_micros(micros)),
         Err(_) if micros < 0 => {
-            Err(Error::OutOfRange { argument: "timeout", wanted: "zero or longer", given: in_seconds(micros / 1000) })
+            Err(Error::OutOfRange { argument: name, wanted: "zero or longer", given: in_seconds(micros / 1000) })
         }
         Err(_) => Ok(Duration::MAX / 2),
     }

@@ -1,30 +1,21 @@
 //! Reading what became of a call, and changing its course: wait, result, status, cancel, replay.
 
-use std::time::{Duration, Instant};
-
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments::{patience, required, viewer};
 use super::row;
+use super::watch::{Patience, Watch};
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
 use crate::store::datum::{ResponseRow, Text};
 use crate::store::owner;
 use crate::store::queue::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
-use crate::worker::latch::{Waited, wait_in_session};
+use crate::worker::latch::Waited;
 use crate::worker::queued;
-use crate::worker::waiters::Registration;
 use crate::worker::wake::{self, reason};
-
-/// How often a session looks that found no room to be told.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// How often one looks that will be told. A dispatcher that dies between its commit and telling tells nobody, and on a
-/// standby there is none.
-const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// The call as it stands now.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -48,38 +39,37 @@ fn wait(
     timeout: default!(Option<Interval>, "'30 seconds'"),
 ) -> Result<Option<ResponseRow>, ErrorReport> {
     let (id, viewer) = (required(id, "id")?, viewer());
-    let patience = patience(timeout)?;
-    let place = under_snapshot(|| calls::place(id, viewer, None))?.ok_or(Error::NoSuchCall(id))?;
-    if place.queued_here {
-        return Err(Error::QueuedHere(id).into());
-    }
+    let patience = Patience::of(Some(patience("timeout", timeout)?));
+    let place = awaitable(id, viewer)?;
     match wait_for_end(id, viewer, place, patience)? {
         Some(response) => Ok(Some(response)),
         None => Ok(response(id, viewer)?),
     }
 }
 
+/// Where a call stands for which a session is to wait. One that this very transaction has queued is sent only after it.
+pub(super) fn awaitable(id: i64, viewer: Viewer) -> Result<Place, Error> {
+    let place = under_snapshot(|| calls::place(id, viewer, None))?.ok_or(Error::NoSuchCall(id))?;
+    if place.queued_here { Err(Error::QueuedHere(id)) } else { Ok(place) }
+}
+
 /// Blocks on the latch until the dispatcher says that the call has ended. `None` when the time is up.
-fn wait_for_end(id: i64, viewer: Viewer, mut place: Place, patience: Duration) -> Result<Option<ResponseRow>, Error> {
-    let started = Instant::now();
-    // Registered before the first look, so that an end between the two is not missed.
-    let registration = Registration::new(id);
+fn wait_for_end(id: i64, viewer: Viewer, mut place: Place, patience: Patience) -> Result<Option<ResponseRow>, Error> {
+    // Made before the first look, so that an end between the two is not missed.
+    let watch = Watch::over(id, patience, "edge.wait");
     loop {
         if let Some(ended) = under_snapshot(|| calls::ended(id, place.slot))? {
             return row::of_ended(id, &place, ended).map(Some);
         }
-        if sees_only_its_first_snapshot() {
-            return Err(Error::FrozenSnapshot);
-        }
-        let left = patience.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            return Ok(None);
-        }
-        let look = if registration.is_some() { LOOK_ANYWAY } else { LOOK };
-        if wait_in_session(left.min(look)) == Waited::InVain {
+        match watch.wait()? {
+            None => return Ok(None),
+            Some(Waited::Woken) => {}
             // Retention may have carried it over.
-            let Some(moved) = under_snapshot(|| calls::place(id, viewer, Some(place.slot)))? else { return Ok(None) };
-            place = moved;
+            Some(Waited::InVain) => {
+                let moved = under_snapshot(|| calls::place(id, viewer, Some(place.slot)))?;
+                let Some(moved) = moved else { return Ok(None) };
+                place = moved;
+            }
         }
     }
 }
@@ -173,11 +163,4 @@ fn glance(id: i64, viewer: Viewer) -> Result<Option<calls::Glance>, Error> {
 
 fn is_final(state: &str) -> bool {
     matches!(state, "succeeded" | "failed" | "truncated" | "cancelled" | "expired")
-}
-
-/// REPEATABLE READ and SERIALIZABLE never see what commits after their first statement.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn sees_only_its_first_snapshot() -> bool {
-    // SAFETY: a variable of the process, read on its main thread.
-    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }

@@ -1,13 +1,12 @@
 //! A row of `edge.response` for a call that has ended. The statement in `store::calls` makes the same of any call.
 
-use pgrx::IntoDatum;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::views;
 use crate::error::Error;
 use crate::store::calls::{Ended, Place};
-use crate::store::datum::ResponseRow;
+use crate::store::datum::{ResponseRow, field};
 
 /// In microseconds.
 const DAY: i64 = 86_400_000_000;
@@ -34,10 +33,6 @@ pub fn of_ended(id: i64, place: &Place, ended: Ended) -> Result<ResponseRow, Err
         field(Some(finished_at)),
         field(duration),
     ])
-}
-
-fn field<T: IntoDatum>(value: Option<T>) -> (pg_sys::Oid, Option<pg_sys::Datum>) {
-    (T::type_oid(), value.and_then(IntoDatum::into_datum))
 }
 
 /// As Postgres subtracts timestamps: whole days apart.

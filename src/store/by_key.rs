@@ -46,13 +46,48 @@ pub fn visit_range(
     columns: &[Column],
     visitor: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error>,
 ) -> Result<(), Error> {
-    visit(table, pg_sys::AccessShareLock, (first, last), columns, visitor)
+    visit(table, pg_sys::AccessShareLock, &between(first, last), columns, visitor)
+}
+
+/// The same for the rows whose key begins with this number and goes on with one beyond `after`, the second one rising.
+pub fn visit_after(
+    table: &'static CStr,
+    (key, after): (i64, i64),
+    columns: &[Column],
+    visitor: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
+    let conditions = [
+        Condition { column: 1, strategy: pg_sys::BTEqualStrategyNumber, function: pg_sys::F_INT8EQ, value: key },
+        Condition { column: 2, strategy: pg_sys::BTGreaterStrategyNumber, function: pg_sys::F_INT8GT, value: after },
+    ];
+    visit(table, pg_sys::AccessShareLock, &conditions, columns, visitor)
+}
+
+/// What a column of the key must be, counted from 1.
+struct Condition {
+    column: usize,
+    strategy: u32,
+    function: u32,
+    value: i64,
+}
+
+/// The key's first column lies in a range.
+fn between(first: i64, last: i64) -> [Condition; 2] {
+    [
+        Condition {
+            column: 1,
+            strategy: pg_sys::BTGreaterEqualStrategyNumber,
+            function: pg_sys::F_INT8GE,
+            value: first,
+        },
+        Condition { column: 1, strategy: pg_sys::BTLessEqualStrategyNumber, function: pg_sys::F_INT8LE, value: last },
+    ]
 }
 
 fn visit(
     table: &'static CStr,
     lock: u32,
-    (first, last): (i64, i64),
+    conditions: &[Condition],
     columns: &[Column],
     mut visitor: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error>,
 ) -> Result<(), Error> {
@@ -69,9 +104,10 @@ fn visit(
             let positions = positions(relation, columns)?;
             let index = pg_sys::index_open(primary_key(relation), pg_sys::AccessShareLock as i32);
             let slot = pg_sys::table_slot_create(relation, null_mut());
-            let mut keys = range(index, first, last)?;
-            let scan = begin(relation, index);
-            pg_sys::index_rescan(scan, keys.as_mut_ptr(), 2, null_mut(), 0);
+            let mut keys = scan_keys(index, conditions)?;
+            let number = keys.len() as i32;
+            let scan = begin(relation, index, number);
+            pg_sys::index_rescan(scan, keys.as_mut_ptr(), number, null_mut(), 0);
             while pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
                 pg_sys::slot_getsomeattrs_int(slot, i32::from((*(*slot).tts_tupleDescriptor).natts as i16));
                 if visitor(&Row { relation, slot, columns, positions: &positions })?.is_break() {
@@ -90,7 +126,7 @@ fn visit(
 /// Deletes the rows that have one of these keys. Nobody else may change them meanwhile.
 pub fn delete(table: &'static CStr, keys: &[i64]) -> Result<(), Error> {
     for key in keys {
-        visit(table, pg_sys::RowExclusiveLock, (*key, *key), &[], |row| {
+        visit(table, pg_sys::RowExclusiveLock, &between(*key, *key), &[], |row| {
             row.delete();
             Ok(ControlFlow::Continue(()))
         })?;
@@ -171,39 +207,38 @@ unsafe fn primary_key(relation: pg_sys::Relation) -> pg_sys::Oid {
 /// # Safety
 ///
 /// Both must be open, and a snapshot active.
-unsafe fn begin(relation: pg_sys::Relation, index: pg_sys::Relation) -> pg_sys::IndexScanDesc {
+unsafe fn begin(relation: pg_sys::Relation, index: pg_sys::Relation, keys: i32) -> pg_sys::IndexScanDesc {
     // SAFETY: as the caller promises.
     unsafe {
         let snapshot = pg_sys::GetActiveSnapshot();
         #[cfg(feature = "pg18")]
-        let scan = pg_sys::index_beginscan(relation, index, snapshot, null_mut(), 2, 0);
+        let scan = pg_sys::index_beginscan(relation, index, snapshot, null_mut(), keys, 0);
         #[cfg(not(feature = "pg18"))]
-        let scan = pg_sys::index_beginscan(relation, index, snapshot, 2, 0);
+        let scan = pg_sys::index_beginscan(relation, index, snapshot, keys, 0);
         scan
     }
 }
 
-/// The keys of a scan from `first` to `last` in the index's first column.
+/// The keys of a scan for rows that meet all conditions.
 ///
 /// # Safety
 ///
 /// The index must be open.
-unsafe fn range(index: pg_sys::Relation, first: i64, last: i64) -> Result<[pg_sys::ScanKeyData; 2], Error> {
-    let mut keys = [pg_sys::ScanKeyData::default(); 2];
-    // SAFETY: the descriptor lives as long as the index is open. The comparisons are those of bigint, which the column
-    // is, and bigint is passed by value.
+unsafe fn scan_keys(index: pg_sys::Relation, conditions: &[Condition]) -> Result<Vec<pg_sys::ScanKeyData>, Error> {
+    // SAFETY: the descriptor lives as long as the index is open. The comparisons are those of bigint, which each of these
+    // columns is, and bigint is passed by value.
     unsafe {
         let columns = PgTupleDesc::from_pg_unchecked((*index).rd_att);
-        if columns.get(0).is_none_or(|column| column.atttypid != pg_sys::INT8OID) {
-            return Err(Error::Malformed);
-        }
-        let ends = [
-            (pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_INT8GE, first),
-            (pg_sys::BTLessEqualStrategyNumber, pg_sys::F_INT8LE, last),
-        ];
-        for (key, (strategy, function, end)) in keys.iter_mut().zip(ends) {
-            pg_sys::ScanKeyInit(key, 1, strategy as u16, function.into(), pg_sys::Datum::from(end));
-        }
+        let key_of = |condition: &Condition| {
+            let column = columns.get(condition.column - 1).ok_or(Error::Malformed)?;
+            if column.atttypid != pg_sys::INT8OID {
+                return Err(Error::Malformed);
+            }
+            let mut key = pg_sys::ScanKeyData::default();
+            let (strategy, value) = (condition.strategy as u16, pg_sys::Datum::from(condition.value));
+            pg_sys::ScanKeyInit(&mut key, condition.column as i16, strategy, condition.function.into(), value);
+            Ok(key)
+        };
+        conditions.iter().map(key_of).collect()
     }
-    Ok(keys)
 }

@@ -10,6 +10,7 @@ pub mod control;
 pub mod datum;
 pub mod endpoints;
 mod error_code;
+pub mod event_batch;
 pub mod events;
 pub mod fresh;
 pub mod key_file;

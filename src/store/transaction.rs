@@ -128,6 +128,29 @@ pub fn under_snapshot<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Runs `body` in memory of its own, which is given back at its end. What it returns must be Rust's.
+#[allow(unsafe_code, reason = "pgrx' own context keeps its name in the memory around it")]
+pub fn in_own_memory<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: main thread. The context is a child of the present one, with which it goes if an error is raised.
+    let (own, before) = unsafe {
+        let own = pg_sys::AllocSetContextCreateExtended(
+            pg_sys::CurrentMemoryContext,
+            c"pg_edge look".as_ptr(),
+            pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+            pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+        );
+        (own, pg_sys::MemoryContextSwitchTo(own))
+    };
+    let result = body();
+    // SAFETY: as above; nothing in the context is used any more.
+    unsafe {
+        pg_sys::MemoryContextSwitchTo(before);
+        pg_sys::MemoryContextDelete(own);
+    }
+    result
+}
+
 #[allow(unsafe_code, reason = "a setting of the running transaction only")]
 fn relax_this_commit() {
     // SAFETY: main thread, inside a transaction; GUC_ACTION_LOCAL undoes it when the transaction ends.

@@ -6,6 +6,7 @@
 
 mod activity;
 mod cancel;
+pub mod client;
 mod commands;
 mod credentials;
 mod dispatcher;

@@ -33,5 +33,6 @@ mod signature;
 mod stream;
 mod stream_cutting;
 mod stream_dialects;
+mod stream_speech;
 mod text;
 mod zones;

@@ -43,5 +43,7 @@ mod signatures;
 mod smoke;
 mod steering;
 mod streams;
+mod streams_deno;
+mod streams_reading;
 mod tls;
 mod waiting;

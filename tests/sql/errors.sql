@@ -18,7 +18,7 @@ select edge.http_get_async('https://example.com/', max_attempts => 0);
 select edge.http_get_async('https://example.com/', run_at => 'infinity');
 select edge.http_get_async('https://example.com/', idempotency_key => '');
 select edge.http_get_async('https://example.com/', endpoint => 'nowhere');
-select edge.http_get_async('https://example.com/', stream => 'sse');
+select edge.http_get_async('https://example.com/', stream => 'television');
 select edge.http_get_async('https://example.com/', on_complete => 'no_such_function');
 select edge.http_get_async('https://example.com/', on_complete => 'pg_catalog.now');
 select edge.create_endpoint('a b', 'https://example.com/');

@@ -5,8 +5,10 @@ pub mod cutter;
 pub mod dialect;
 pub mod follower;
 pub mod json_lines;
+pub mod path;
 pub mod raw;
 pub mod rules;
+pub mod speech;
 pub mod sse;
 
 use std::time::SystemTime;
