@@ -132,6 +132,18 @@ begin
 end
 $$;
 
+-- What is read as it comes is to be stored as fast: the newer compression takes a tenth of the older one's time. Not every
+-- server is built with it.
+do $$
+begin
+    for slot in 0..7 loop
+        execute pg_catalog.format('alter table edge_store.event_%1$s alter column data set compression lz4', slot);
+    end loop;
+exception when feature_not_supported then
+    null;
+end
+$$;
+
 create index on edge_store.attempt (call_id);
 create index on edge_store.replay (call_id);
 create unique index on edge_store.replay (call_id, slot) where as_dead_letter;

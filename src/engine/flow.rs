@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use crate::domain::stream::StreamEvent;
 
-/// What one stream may have on its way, in bytes.
-const OF_ONE: usize = 1 << 20;
+/// What one stream may have on its way, in bytes. Enough for the main thread to write one half while the other is read.
+const OF_ONE: usize = 4 << 20;
 
 /// What all streams may have on their way together, in bytes.
 const OF_ALL: usize = 64 << 20;

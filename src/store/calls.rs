@@ -9,6 +9,7 @@ use super::retention;
 use super::slots::{self, REQUESTS, RESPONSES, SLOTS};
 use super::statement::statements;
 use super::table::Column;
+use super::transaction::under_snapshot;
 use crate::error::Error;
 
 /// Whose calls may be seen.
@@ -55,6 +56,10 @@ statements! {
 
 /// The call as `edge.response`, if the viewer may see it.
 pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
+    twice(|| response_now(id, viewer))
+}
+
+fn response_now(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
     Spi::connect(|client| {
         let Some(slot) = slot(client, id, viewer)? else { return Ok(None) };
         let args = [id.into(), slot.into(), viewer.role.into(), viewer.sees_all.into()];
@@ -68,6 +73,10 @@ pub fn response(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Error> {
 
 /// State and owner of a call, if the viewer may see it.
 pub fn glance(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
+    twice(|| glance_now(id, viewer))
+}
+
+fn glance_now(id: i64, viewer: Viewer) -> Result<Option<Glance>, Error> {
     Spi::connect(|client| {
         let Some(slot) = slot(client, id, viewer)? else { return Ok(None) };
         let args = [id.into(), slot.into(), viewer.role.into(), viewer.sees_all.into()];
@@ -107,6 +116,19 @@ pub struct Ended {
 /// Finds a call, if the viewer may see it. `guess` is the slot that is looked into first.
 pub fn place(id: i64, viewer: Viewer, guess: Option<i16>) -> Result<Option<Place>, Error> {
     let guess = guess.map_or_else(retention::recent_slot, Ok)?;
+    twice(|| place_now(id, viewer, guess))
+}
+
+/// Looks again, under a snapshot of its own, where nothing was found: a slot that retention truncates while somebody waits
+/// for it is empty to every snapshot, and what has moved out of it is not to be seen under one from before.
+fn twice<T>(look: impl Fn() -> Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match look()? {
+        Some(found) => Ok(Some(found)),
+        None => under_snapshot(look),
+    }
+}
+
+fn place_now(id: i64, viewer: Viewer, guess: i16) -> Result<Option<Place>, Error> {
     for slot in std::iter::once(guess).chain((0..SLOTS).filter(|slot| *slot != guess)) {
         let table = slots::of(REQUESTS, slot).ok_or(Error::Malformed)?;
         if let Some(place) = by_key::first(table, id, &PLACE, place_of)? {

@@ -19,6 +19,7 @@ mod execute;
 mod failpoint;
 mod house;
 mod identity;
+mod interrupted;
 mod interrupts;
 pub mod latch;
 mod launcher;

@@ -21,7 +21,6 @@ use crate::domain::stream::dialect::Dialect;
 use crate::domain::stream::follower;
 use crate::domain::tally::{CallEnd, Ended, Reach};
 use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, StreamEnd, Trace, Until};
-use crate::store::recovery::{Interrupted, Streaming};
 use crate::store::scan::Queued;
 
 /// What an attempt means for its endpoint.
@@ -126,16 +125,16 @@ fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: 
 }
 
 /// The call that an ending is written of.
-struct Whose {
-    call: CallId,
-    slot: i16,
-    owner: pg_sys::Oid,
-    on_complete: Option<pg_sys::Oid>,
+pub(super) struct Whose {
+    pub(super) call: CallId,
+    pub(super) slot: i16,
+    pub(super) owner: pg_sys::Oid,
+    pub(super) on_complete: Option<pg_sys::Oid>,
 }
 
 impl Whose {
     /// The end of a call that nothing came back of.
-    fn unanswered(&self, state: Final, attempts: u32, trace: Trace, finished_at: SystemTime) -> Ending {
+    pub(super) fn unanswered(&self, state: Final, attempts: u32, trace: Trace, finished_at: SystemTime) -> Ending {
         let (call, slot, owner) = (self.call, self.slot, self.owner);
         let (url, headers, body, stream) = (None, None, None, None);
         Ending { url, call, slot, owner, state, attempts, finished_at, trace, headers, body, stream }
@@ -143,7 +142,7 @@ impl Whose {
 }
 
 /// Notes the end of a call, and its callback if it has one.
-fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
+pub(super) fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
     let Whose { call, slot, owner, on_complete } = *whose;
     outbox.endings.push(ending);
     if let Some(function) = on_complete {
@@ -184,46 +183,6 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
     if source.is_deferred() {
         outbox.undeferred.push(call.0);
     }
-}
-
-/// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often. One whose
-/// answer had begun to land is not sent again: somebody may have read of it.
-pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
-    let (call, slot) = (found.call, found.slot);
-    if let Some(stream) = found.stream.as_ref().filter(|stream| stream.events > 0) {
-        return broken_off(found, stream, now, outbox);
-    }
-    let interruptions = found.interruptions + 1;
-    let trace = Trace {
-        error_class: Some(FailureClass::Interrupted.name()),
-        error: Some(format!(
-            "the worker or the server ended during the attempt ({interruptions} of {max_interruptions})"
-        )),
-        ..Trace::default()
-    };
-    if interruptions >= max_interruptions {
-        let whose = Whose { call, slot, owner: found.owner, on_complete: found.on_complete };
-        let stream = found.stream.as_ref().map(|_| StreamEnd::default());
-        note(Ending { stream, ..whose.unanswered(Final::Failed, found.number, trace, now) }, &whose, outbox);
-        return;
-    }
-    outbox.failed_tries.push(FailedTry { call, slot, number: found.number, trace, retry_at: now });
-    outbox.deferrals.push(Deferral { call, slot, tries: found.number, interruptions, until: Until::Due(now) });
-}
-
-/// Ends a call whose answer was being streamed when its dispatcher ended.
-fn broken_off(found: &Interrupted, streaming: &Streaming, now: SystemTime, outbox: &mut Outbox) {
-    let Interrupted { call, slot, owner, on_complete, number, .. } = *found;
-    let trace = Trace {
-        status: streaming.status,
-        error_class: Some(FailureClass::Truncated.name()),
-        error: Some("the worker or the server ended while the answer was being streamed".to_owned()),
-        ..Trace::default()
-    };
-    let whose = Whose { call, slot, owner, on_complete };
-    let stream = Some(StreamEnd { events: Some(streaming.events), ..StreamEnd::default() });
-    let headers = streaming.headers.clone();
-    note(Ending { headers, stream, ..whose.unanswered(Final::Truncated, number, trace, now) }, &whose, outbox);
 }
 
 /// What is known of a stream at its end.

@@ -11,6 +11,7 @@ use pgrx::pg_sys;
 use super::commands::Commands;
 use super::counting::Counting;
 use super::endpoints::Endpoints;
+use super::interrupted;
 use super::latch;
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
@@ -18,7 +19,6 @@ use super::outbox::Outbox;
 use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
-use super::settle;
 use super::shared::Database;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
@@ -142,7 +142,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
         for call in recovery::interrupted()? {
-            settle::interrupted(&call, settings.max_interruptions, now, &mut outbox);
+            interrupted::interrupted(&call, settings.max_interruptions, now, &mut outbox);
         }
         let control = control::read()?;
         let last_handed_out = fresh::last_handed_out()?;
