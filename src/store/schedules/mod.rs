@@ -136,8 +136,6 @@ statements! {
         select owner::oid, name, kind::text, method, url, endpoint, headers, body, max_attempts, timeout_ms
         from edge_store.schedule where id = $1";
 
-    NOTE_RUN(INT8OID) = "update edge_store.schedule set last_run_at = clock_timestamp() where id = $1";
-
     DROP(INT8OID) = "delete from edge_store.schedule where id = $1";
 
     // Nobody could tell any more what was to be run.
@@ -259,14 +257,6 @@ pub fn template(id: i64) -> Result<Template, Error> {
         };
         let (owner, name) = (row.get(1)?.ok_or(Error::Malformed)?, row.get(2)?.ok_or(Error::Malformed)?);
         Ok(Template { schedule: id, owner, name, work })
-    })
-}
-
-/// Notes that a schedule has run.
-pub fn note_run(id: i64) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        NOTE_RUN.with(|statement| statement.write(client, &[id.into()]))?;
-        Ok(())
     })
 }
 

@@ -10,7 +10,7 @@ use crate::domain::schedule::planning::{self, Bounds, Spread};
 use crate::domain::schedule::{Course, Dst, Kind, Schedule, Timing};
 use crate::error::Error;
 use crate::store::owner;
-use crate::store::schedules::due::{Due, Progress, Ran, Rights};
+use crate::store::schedules::due::{Due, Progress, Rights};
 use crate::store::schedules::open_runs::{CallEnd, OpenRun};
 use crate::store::schedules::runs::{Beginning, NewRun, Origin, Template, Work};
 use crate::store::time::of_moment;
@@ -205,19 +205,13 @@ impl Planned {
 
     /// How it goes on.
     pub fn progress(&self) -> Progress {
-        let ran = self.runs.iter().any(|(.., beginning)| matches!(beginning, Beginning::AtOnce));
-        let last_state = match self.runs.last() {
-            Some((.., Beginning::Skipped { .. })) => Some("skipped"),
-            Some((.., Beginning::Refused(_))) => Some("failed"),
-            _ => None,
-        };
+        let refused = self.runs.iter().any(|(.., beginning)| matches!(beginning, Beginning::Refused(_)));
         Progress {
             schedule: self.row.template.schedule,
             next_run_at: self.next.map(|next| next.slot),
             due_at: self.next.map(|next| next.due),
             passed: self.passed,
-            ran: if ran { Ran::Now } else { Ran::Not },
-            last_state,
+            last_state: refused.then_some("failed"),
         }
     }
 
