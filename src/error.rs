@@ -185,7 +185,9 @@ impl Error {
                 Some("Bring the key back into the file from its backup, or set the secret anew.")
             }
             Self::NoSuchSchedule(_) => Some("edge.schedules lists those that there are. A name belongs to a role."),
-            Self::AmbiguousSchedule(_) => Some("SET ROLE to the one whose schedule is meant."),
+            Self::AmbiguousSchedule(_) => Some(
+                "SET ROLE to the one whose schedule is meant, or edge.unschedule(id): edge.schedules has their ids and owners.",
+            ),
             Self::NoSuchZone(_) => Some(
                 "pg_timezone_names lists those that there are, such as Europe/Berlin. An offset or an abbreviation will not do: \
                  it does not know when the clocks are changed.",

@@ -99,6 +99,8 @@ statements! {
         order by owner <> $2
         for no key update";
 
+    LOCK_BY_ID(INT8OID) = "select owner::oid from edge_store.schedule where id = $1 for no key update";
+
     PUT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, INTERVALOID,
         TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
         INT2OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID) = "
@@ -175,6 +177,14 @@ pub fn lock(name: &str, role: pg_sys::Oid, of: Of) -> Result<Vec<Known>, Error> 
         let args = [name.into(), role.into(), (of == Of::Everybody).into()];
         let rows = LOCK.with(|statement| statement.write(client, &args))?;
         rows.map(|row| known(&row)).collect()
+    })
+}
+
+/// Locks the schedule of a number, and tells whose it is.
+pub fn lock_by_id(id: i64) -> Result<Option<pg_sys::Oid>, Error> {
+    Spi::connect_mut(|client| {
+        let mut rows = LOCK_BY_ID.with(|statement| statement.write(client, &[id.into()]))?;
+        Ok(rows.next().map(|row| row.get::<pg_sys::Oid>(1)).transpose()?.flatten())
     })
 }
 
