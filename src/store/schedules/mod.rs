@@ -4,6 +4,7 @@ pub mod beginning;
 pub mod commands;
 pub mod default_zone;
 pub mod due;
+pub mod endpoint;
 pub mod history;
 pub mod open_runs;
 pub mod pg_cron;
@@ -123,6 +124,11 @@ statements! {
                 passed = excluded.passed, updated_at = excluded.updated_at
         returning id";
 
+    RUNS(INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID) = "
+        select from edge_store.schedule
+        where id = $1
+          and (kind::text, command, method, url, endpoint, headers, body) is not distinct from ($2, $3, $4, $5, $6, $7, $8)";
+
     PAUSE(INT8OID, TEXTOID, TEXTOID) = "
         update edge_store.schedule
         set active = false, note = $2, noted_by = $3, next_run_at = null, due_at = null, updated_at = clock_timestamp()
@@ -208,11 +214,7 @@ fn known(row: &SpiHeapTupleData<'_>) -> Result<Known, Error> {
 /// Writes a schedule, over one of the same owner and name if there is one, and gives the number that it has. `by` is who
 /// says so.
 pub fn put(id: i64, owner: pg_sys::Oid, said: &Said<'_>, plan: &Plan, by: &str) -> Result<i64, Error> {
-    let (kind, command, call) = match said.target {
-        Target::Command(command) => ("s", Some(command), None),
-        Target::Call(call) if call.kind == CallKind::Function => ("f", None, Some(call)),
-        Target::Call(call) => ("h", None, Some(call)),
-    };
+    let (kind, command, call) = parts(said.target);
     let args = [
         id.into(),
         owner.into(),
@@ -245,6 +247,32 @@ pub fn put(id: i64, owner: pg_sys::Oid, said: &Said<'_>, plan: &Plan, by: &str) 
     Spi::connect_mut(|client| {
         let id = PUT.with(|statement| statement.write(client, &args))?.first().get_one::<i64>()?;
         id.ok_or(Error::Malformed)
+    })
+}
+
+/// How what a schedule runs is kept: its kind, and the command or the call.
+const fn parts(target: Target<'_>) -> (&'static str, Option<&str>, Option<Call<'_>>) {
+    match target {
+        Target::Command(command) => ("s", Some(command), None),
+        Target::Call(call) => (if matches!(call.kind, CallKind::Function) { "f" } else { "h" }, None, Some(call)),
+    }
+}
+
+/// Whether this is what a schedule runs.
+pub fn already_runs(id: i64, target: Target<'_>) -> Result<bool, Error> {
+    let (kind, command, call) = parts(target);
+    Spi::connect_mut(|client| {
+        let args = [
+            id.into(),
+            kind.into(),
+            command.into(),
+            call.map(|call| call.method).into(),
+            call.map(|call| call.url).into(),
+            call.and_then(|call| call.endpoint).into(),
+            call.and_then(|call| call.headers).into(),
+            call.and_then(|call| call.body).into(),
+        ];
+        Ok(!RUNS.with(|statement| statement.write(client, &args))?.is_empty())
     })
 }
 
