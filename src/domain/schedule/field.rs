@@ -115,6 +115,10 @@ impl Field {
                 Some((_, end)) if end.eq_ignore_ascii_case("sun") => {
                     Fault::ToSunday { range: range.to_owned(), instead: format!("{first}-7") }
                 }
+                // Sunday as day 7.
+                _ if first > self.end() => {
+                    Fault::Reversed { range: range.to_owned(), instead: format!("{low}-{last}") }
+                }
                 _ => {
                     Fault::Reversed { range: range.to_owned(), instead: format!("{first}-{},{low}-{last}", self.end()) }
                 }
