@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod history;
 pub mod open_runs;
 pub mod pg_cron;
+mod run;
 pub mod runs;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};

@@ -11,100 +11,10 @@ use pgrx::prelude::*;
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
+pub use crate::store::schedules::run::{Beginning, Call, End, Made, NewRun, Origin, Slot, Template, Work};
 use crate::store::statement::statements;
 use crate::store::table;
 use crate::store::time::to_moment;
-
-/// The slot of a schedule, which can be run once.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slot {
-    pub schedule: i64,
-    pub scheduled_for: TimestampWithTimeZone,
-}
-
-/// What a schedule runs, and for whom.
-#[derive(Clone, Debug)]
-pub struct Template {
-    pub schedule: i64,
-    pub owner: pg_sys::Oid,
-    pub name: String,
-    pub work: Work,
-}
-
-/// What a run does.
-#[derive(Clone, Debug)]
-pub enum Work {
-    /// It runs a command, which is read from the schedule's row when it begins.
-    Command,
-    /// It makes a call.
-    Call(Call),
-}
-
-/// The call of a schedule, as it is queued.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub method: String,
-    pub url: String,
-    pub endpoint: Option<String>,
-    pub headers: Option<String>,
-    pub body: Option<Vec<u8>>,
-    pub max_attempts: Option<i16>,
-    pub timeout_ms: Option<i32>,
-}
-
-/// Why a slot is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Its time has come.
-    Due,
-    /// It had been missed.
-    Missed,
-    /// Somebody wants a run now.
-    Now,
-    /// Somebody wants slots of the past to be run. A slot that was skipped then is run after all.
-    Backfill,
-}
-
-/// How a run begins.
-#[derive(Clone, Debug)]
-pub enum Beginning {
-    /// Its call is queued. A command waits for a process of its own.
-    AtOnce,
-    /// It waits until others of its schedule have ended.
-    Waiting,
-    /// It failed already; says why.
-    Refused(String),
-    /// It does not take place; says why. It stands for so many slots in a row.
-    Skipped { why: String, slots: i64 },
-}
-
-/// A run to be written.
-#[derive(Clone, Debug)]
-pub struct NewRun<'a> {
-    pub template: &'a Template,
-    pub scheduled_for: TimestampWithTimeZone,
-    pub origin: Origin,
-    pub beginning: Beginning,
-}
-
-/// A run that was written.
-#[derive(Clone, Copy, Debug)]
-pub struct Made {
-    pub run_id: i64,
-    /// The call that was queued for it.
-    pub call_id: Option<i64>,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct End {
-    /// `succeeded`, `failed`, `cancelled`, `expired` or `truncated`.
-    pub state: &'static str,
-    /// Rows that the command returned or changed.
-    pub rows: Option<i64>,
-    pub sqlstate: Option<String>,
-    pub error: Option<String>,
-}
 
 statements! {
     INSERT(INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
@@ -259,39 +169,6 @@ fn queue_calls<'a>(
         };
         (*id, new)
     }))
-}
-
-impl NewRun<'_> {
-    fn state(&self) -> &'static str {
-        match (&self.beginning, &self.template.work) {
-            (Beginning::AtOnce, Work::Call(_)) => "running",
-            (Beginning::AtOnce, Work::Command) | (Beginning::Waiting, _) => "waiting",
-            (Beginning::Refused(_), _) => "failed",
-            (Beginning::Skipped { .. }, _) => "skipped",
-        }
-    }
-
-    fn reason(&self) -> Option<&str> {
-        match &self.beginning {
-            Beginning::AtOnce | Beginning::Waiting => None,
-            Beginning::Refused(why) | Beginning::Skipped { why, .. } => Some(why),
-        }
-    }
-
-    fn slots(&self) -> i64 {
-        if let Beginning::Skipped { slots, .. } = self.beginning { slots } else { 1 }
-    }
-}
-
-impl Origin {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Due => "t",
-            Self::Missed => "m",
-            Self::Now => "n",
-            Self::Backfill => "b",
-        }
-    }
 }
 
 fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
