@@ -122,14 +122,6 @@ pub enum Fault {
     /// `*/0`.
     #[error("has the step {0} in it, but a step is a whole number of at least 1")]
     Step(String),
-    /// `*/61`.
-    #[error("has the step {step} in it, which never takes a second one; the largest is {most}")]
-    StepTooLarge {
-        /// What was given.
-        step: String,
-        /// The largest value of the field.
-        most: u8,
-    },
     /// `6#7`.
     #[error("has \"{0}\" in it, but a month has a weekday from #1 to #5 times")]
     Nth(String),

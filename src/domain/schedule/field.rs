@@ -124,10 +124,7 @@ impl Field {
                 }
             });
         }
-        let step = match step {
-            Some(word) => step_of(word, high)?,
-            None => 1,
-        };
+        let step = step.map_or(Ok(1), step_of)?;
         Ok((first..=last).step_by(step).fold(0, |bits, value| bits | 1 << value))
     }
 
@@ -153,10 +150,9 @@ impl Field {
     }
 }
 
-/// A step that is larger than any value would leave only the beginning of its range, which nobody means.
-fn step_of(word: &str, most: u8) -> Result<usize, Fault> {
+/// A step that goes beyond the range leaves only its beginning, as with Vixie's cron.
+fn step_of(word: &str) -> Result<usize, Fault> {
     match word.parse::<usize>() {
-        Ok(step) if step > usize::from(most) => Err(Fault::StepTooLarge { step: word.to_owned(), most }),
         Ok(step) if step > 0 && !word.starts_with('+') => Ok(step),
         _ => Err(Fault::Step(word.to_owned())),
     }
