@@ -19,6 +19,7 @@ mod redirect;
 mod request;
 mod retry;
 mod retry_policy;
+mod room;
 mod schedule_catch_up;
 mod schedule_clock;
 mod schedule_croner;

@@ -26,7 +26,7 @@ use crate::worker::turn::Dispatcher;
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
 
-/// How soon something is tried again that failed, or that somebody had locked.
+/// How soon something is tried again that failed, that somebody had locked, or for which there was no room.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The same error is logged again after this long.
@@ -49,6 +49,8 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
     pub(in crate::worker) waiting: HashSet<i64>,
+    /// Those whose call waits for room only.
+    pub(in crate::worker) crowded: Vec<i64>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
     /// The schedule that is taken on by itself.
@@ -56,7 +58,7 @@ pub(in crate::worker) struct Schedules {
     was_paused: bool,
     /// Before this, nothing is done.
     resting_until: Option<Instant>,
-    /// Then what somebody had locked is tried again.
+    /// Then what somebody had locked, or had no room, is tried again.
     again_at: Option<Instant>,
     /// What was wrong last, and when that was said.
     complaint: Option<(String, Instant)>,
@@ -104,6 +106,7 @@ impl Schedules {
             ended: Vec::new(),
             postponed: Vec::new(),
             waiting: HashSet::new(),
+            crowded: Vec::new(),
             care: Care::Batch,
             in_hand: Cell::new(None),
             was_paused: false,
@@ -285,6 +288,7 @@ impl Dispatcher {
             schedules.waiting = waiting;
         }
         schedules.waiting.extend(done.waiting);
+        schedules.crowded = done.crowded;
         self.wants.scan |= !done.made.is_empty();
         self.wants.commands |= done.commands;
         self.wants.cancellations |= done.cancelled;
@@ -295,7 +299,7 @@ impl Dispatcher {
             schedules.next_due = next_due;
             schedules.stage = Stage::Known;
         }
-        if done.left == Left::Locked || !schedules.postponed.is_empty() {
+        if done.left == Left::Locked || !schedules.postponed.is_empty() || !schedules.crowded.is_empty() {
             schedules.again_at = Some(Instant::now() + PAUSE);
         }
     }

@@ -11,9 +11,9 @@ use crate::error::Error;
 use crate::store::calls;
 use crate::store::schedules::due::{self, Due, Progress};
 use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
-use crate::store::schedules::runs::{self, NewRun, Slot};
+use crate::store::schedules::runs::{self, NewRun, Slot, Template};
 use crate::worker::failpoint;
-use crate::worker::queued;
+use crate::worker::queued::{self, Rooms};
 use crate::worker::schedules::verdict::{Context, Planned, Verdict, verdict};
 use crate::worker::schedules::{Care, Clocks, Left, MayRun, Stage};
 use crate::worker::turn::Dispatcher;
@@ -39,6 +39,8 @@ pub(in crate::worker) struct Done {
     pub waiting_found: Option<HashSet<i64>>,
     /// More of them.
     pub waiting: Vec<i64>,
+    /// Schedules with a call that waits for room only: its role has as many as it may.
+    pub crowded: Vec<i64>,
     /// Calls that were queued.
     pub made: Vec<(i64, Slot)>,
     /// There are commands to be run or ended.
@@ -90,13 +92,18 @@ impl Dispatcher {
             Some(waiting) => waiting.iter().copied().collect(),
             None => {
                 let ended = schedules.ended.iter().chain(&schedules.postponed).map(|(slot, _)| slot.schedule);
-                ended.filter(|schedule| schedules.waiting.contains(schedule)).collect()
+                let freed = ended.chain(schedules.crowded.iter().copied());
+                freed.filter(|schedule| schedules.waiting.contains(schedule)).collect()
             }
         };
         if freed.is_empty() {
             return Ok(());
         }
-        let ready = open_runs::ready(freed)?;
+        let mut rooms = Rooms::default();
+        let has_room = |(template, _): &(Template, Slot)| rooms.of(template.owner).take(1).is_ok();
+        // What has been waiting for its turn has been promised. Without room it goes on waiting, and nothing is lost.
+        let (ready, crowded): (Vec<_>, Vec<_>) = open_runs::ready(freed)?.into_iter().partition(has_room);
+        done.crowded = crowded.iter().map(|(template, _)| template.schedule).collect();
         let begun: Vec<_> = ready.iter().map(|(template, slot)| (template, slot.scheduled_for)).collect();
         let ids = runs::begin(&self.database_id, &begun)?;
         for ((template, slot), call) in ready.iter().zip(ids) {
@@ -125,6 +132,7 @@ impl Dispatcher {
         let mut listed = 0;
         let mut disabled = Vec::new();
         let mut planned = Vec::new();
+        let mut rooms = Rooms::default();
         for row in rows {
             if started.elapsed() > LONGEST {
                 done.left = Left::More;
@@ -144,7 +152,8 @@ impl Dispatcher {
                 open: open.remove(&row.template.schedule).unwrap_or_default(),
             };
             let schedule = row.template.schedule;
-            match verdict(row, &context)? {
+            let room = rooms.of(row.template.owner);
+            match verdict(row, &context, room)? {
                 Verdict::Disable(note) => disabled.push((schedule, note)),
                 Verdict::Hold(until) => done.held.push((schedule, until)),
                 Verdict::Planned(plan) => {

@@ -3,6 +3,7 @@
 //! Runs on the main thread of a dispatcher: the time zones are Postgres' own. The decisions are the domain's.
 
 use crate::domain::moment::Moment;
+use crate::domain::room::Room;
 use crate::domain::schedule::catch_up::{self, CatchUp, Plan, Rules, Run, Slots, Timeliness};
 use crate::domain::schedule::missed::Count;
 use crate::domain::schedule::overlap::{Decision, Open, Overlap};
@@ -15,7 +16,6 @@ use crate::store::schedules::open_runs::{CallEnd, OpenRun};
 use crate::store::schedules::runs::{Beginning, NewRun, Origin, Template, Work};
 use crate::store::time::of_moment;
 use crate::store::zone::PgZone;
-use crate::worker::queued;
 use crate::worker::schedules::Clocks;
 
 /// Why a schedule is taken out of service of whose row nothing can be made.
@@ -57,7 +57,7 @@ pub(in crate::worker) struct Planned {
 }
 
 /// Decides about a schedule.
-pub(in crate::worker) fn verdict(row: Due, context: &Context) -> Result<Verdict, Error> {
+pub(in crate::worker) fn verdict(row: Due, context: &Context, room: &mut Room) -> Result<Verdict, Error> {
     let read = match Read::of(&row) {
         Ok(read) => read,
         Err(note) => return Ok(Verdict::Disable(note)),
@@ -80,7 +80,7 @@ pub(in crate::worker) fn verdict(row: Due, context: &Context) -> Result<Verdict,
     };
     let next = plan.next.map(|slot| planning::Next { slot, due: course.due_at(slot) });
     let mut planned = Planned { runs: Vec::new(), to_stop: Vec::new(), passed: plan.passed, next, row };
-    planned.decide(&plan, &read, &context.open);
+    planned.decide(&plan, &read, &context.open, room);
     Ok(Verdict::Planned(Box::new(planned)))
 }
 
@@ -136,7 +136,7 @@ impl Read {
 
 impl Planned {
     /// Decides how each run begins.
-    fn decide(&mut self, plan: &Plan, read: &Read, open_runs: &[OpenRun]) {
+    fn decide(&mut self, plan: &Plan, read: &Read, open_runs: &[OpenRun], room: &mut Room) {
         for skipped in &plan.skipped {
             let (Count::Exactly(slots) | Count::AtLeast(slots)) = skipped.count;
             let slots = i64::try_from(slots).unwrap_or(i64::MAX);
@@ -149,7 +149,7 @@ impl Planned {
             let beginning = if read.overlap == Overlap::Cancel && Some(run.slot) != last {
                 skip(OVERTAKEN)
             } else {
-                self.begin(run, read, &mut open, open_runs)
+                self.begin(run, read, &mut open, open_runs, room)
             };
             let origin = match run.timeliness {
                 Timeliness::Due => Origin::Due,
@@ -160,21 +160,25 @@ impl Planned {
         self.runs.sort_by_key(|(slot, ..)| *slot);
     }
 
-    fn begin(&mut self, run: &Run, read: &Read, open: &mut Open, open_runs: &[OpenRun]) -> Beginning {
+    fn begin(&mut self, run: &Run, read: &Read, open: &mut Open, open_runs: &[OpenRun], room: &mut Room) -> Beginning {
         let made_up = run.timeliness == Timeliness::Missed && read.catch_up == CatchUp::All;
-        match if made_up { read.overlap.decide_made_up(*open) } else { read.overlap.decide(*open) } {
+        let decision = if made_up { read.overlap.decide_made_up(*open) } else { read.overlap.decide(*open) };
+        match decision {
             Decision::Skip(why) => return skip(&why.to_string()),
             Decision::Wait => {
                 open.waiting += 1;
                 return Beginning::Waiting;
             }
-            Decision::CancelThenRun => self.to_stop = open_runs.to_vec(),
-            Decision::Run => {}
+            Decision::CancelThenRun | Decision::Run => {}
         }
         if !self.row.template.is_command()
-            && let Err(error) = queued::may_queue(self.row.template.owner)
+            && let Err(full) = room.take(1)
         {
-            return Beginning::Refused(error.to_string());
+            return Beginning::Refused(full.to_string());
+        }
+        // One that is refused ends no other.
+        if decision == Decision::CancelThenRun {
+            self.to_stop = open_runs.to_vec();
         }
         open.running += 1;
         Beginning::AtOnce
