@@ -23,6 +23,7 @@ mod room;
 mod schedule_catch_up;
 mod schedule_clock;
 mod schedule_croner;
+mod schedule_decision;
 mod schedule_english;
 mod schedule_grammar;
 mod schedule_once;

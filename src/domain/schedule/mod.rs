@@ -5,6 +5,7 @@ pub mod command;
 mod course;
 mod cron;
 mod days;
+pub mod decision;
 mod describe;
 mod dst;
 mod error;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::domain::schedule::decision::{Action, Beginning, Origin};
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
@@ -40,6 +41,16 @@ pub enum Work {
     Call(Call),
 }
 
+impl Work {
+    /// Which sort of work it is.
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Command => Action::Command,
+            Self::Call(_) => Action::Call,
+        }
+    }
+}
+
 /// The call of a schedule, as it is queued.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -50,32 +61,6 @@ pub struct Call {
     pub body: Option<Vec<u8>>,
     pub max_attempts: Option<i16>,
     pub timeout_ms: Option<i32>,
-}
-
-/// Why a slot is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Its time has come.
-    Due,
-    /// It had been missed.
-    Missed,
-    /// Somebody wants a run now.
-    Now,
-    /// Somebody wants slots of the past to be run. A slot that was skipped then is run after all.
-    Backfill,
-}
-
-/// How a run begins.
-#[derive(Clone, Debug)]
-pub enum Beginning {
-    /// Its call is queued. A command waits for a process of its own.
-    AtOnce,
-    /// It waits until others of its schedule have ended.
-    Waiting,
-    /// It failed already; says why.
-    Refused(String),
-    /// It does not take place; says why. It stands for so many slots in a row.
-    Skipped { why: String, slots: i64 },
 }
 
 /// A run to be written.
@@ -213,7 +198,7 @@ fn insert(runs: &[NewRun<'_>], made: &[Made]) -> Result<HashSet<i64>, Error> {
             made.iter().map(|made| made.run_id).collect::<Vec<_>>().into(),
             column(runs, |run| run.template.owner).into(),
             column(runs, |run| run.template.name.as_str()).into(),
-            column(runs, |run| run.origin.code()).into(),
+            column(runs, |run| code(run.origin)).into(),
             column(runs, NewRun::state).into(),
             made.iter().map(|made| made.call_id).collect::<Vec<_>>().into(),
             column(runs, NewRun::reason).into(),
@@ -281,14 +266,13 @@ impl NewRun<'_> {
     }
 }
 
-impl Origin {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Due => "t",
-            Self::Missed => "m",
-            Self::Now => "n",
-            Self::Backfill => "b",
-        }
+/// The letter of the column.
+const fn code(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Due => "t",
+        Origin::Missed => "m",
+        Origin::Now => "n",
+        Origin::Backfill => "b",
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
+use crate::domain::schedule::decision::{Action, OVERTAKEN};
 use crate::error::Error;
 use crate::store::calls;
 use crate::store::schedules::due::{self, Due, Progress};
@@ -153,11 +154,11 @@ impl Dispatcher {
             };
             let schedule = row.template.schedule;
             let room = rooms.of(row.template.owner);
-            match verdict(row, &context, room)? {
+            match verdict(row, context, room)? {
                 Verdict::Disable(note) => disabled.push((schedule, note)),
                 Verdict::Hold(until) => done.held.push((schedule, until)),
                 Verdict::Planned(plan) => {
-                    listed += plan.runs.len();
+                    listed += plan.decided.slots.len();
                     planned.push(*plan);
                 }
             }
@@ -169,20 +170,21 @@ impl Dispatcher {
     /// Writes the runs of schedules that are due, and moves the schedules on.
     fn carry_out(&self, planned: &[Planned], done: &mut Done) -> Result<(), Error> {
         for plan in planned {
-            let stopped = plan.to_stop.iter().map(|open| (open.slot, plan.stop_reason()));
+            let reason = || CallEnd { state: "cancelled", error: Some(OVERTAKEN.to_owned()) };
+            let stopped = plan.to_stop().iter().map(|open| (open.slot, reason()));
             let waiting: Vec<(Slot, CallEnd)> = stopped.collect();
-            for open in &plan.to_stop {
+            for open in plan.to_stop() {
                 if let Some(call) = open.call_id {
                     calls::ask_to_cancel(call)?;
                     done.cancelled = true;
                 }
             }
-            if plan.row.template.is_command() {
-                if !plan.to_stop.is_empty() {
+            if plan.row.template.work.action() == Action::Command {
+                if !plan.to_stop().is_empty() {
                     open_runs::ask_to_end(plan.row.template.schedule)?;
                 }
             } else {
-                let uncalled = plan.to_stop.iter().zip(waiting).filter(|(open, _)| open.call_id.is_none());
+                let uncalled = plan.to_stop().iter().zip(waiting).filter(|(open, _)| open.call_id.is_none());
                 open_runs::finish(&uncalled.map(|(_, end)| end).collect::<Vec<_>>())?;
             }
         }
@@ -194,8 +196,8 @@ impl Dispatcher {
             if let Some(call) = made.call_id {
                 queued::note(run.template.owner);
                 done.made.push((call, slot));
-            } else if run.is_open() {
-                if run.template.is_command() {
+            } else if run.beginning.is_open() {
+                if run.template.work.action() == Action::Command {
                     done.commands = true;
                 } else {
                     done.waiting.push(slot.schedule);
