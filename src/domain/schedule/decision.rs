@@ -3,11 +3,10 @@
 //! Which slots run is said by [`catch_up`], what stands in their way by [`overlap`](super::overlap), and how many calls the
 //! owner may still have by its room.
 
-use super::Kind;
 use super::catch_up::{self, CatchUp, Plan, Rules, Run, Skipped, Slots, Timeliness};
 use super::missed::Count;
 use super::overlap::{Decision, Open, Overlap};
-use super::planning::Next;
+use super::{Kind, Next};
 use crate::domain::moment::Moment;
 use crate::domain::room::Room;
 
@@ -130,7 +129,7 @@ impl Turn<'_> {
             fates.push(Fate { slot: run.slot, origin, beginning });
         }
         fates.sort_by_key(|fate| fate.slot);
-        let next = plan.next.map(|slot| Next { slot, due: self.slots.due_at(slot) });
+        let next = plan.next.map(|slot| Next::of(self.slots, slot));
         Decided { slots: fates, others, passed: plan.passed, next }
     }
 

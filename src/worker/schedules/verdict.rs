@@ -7,8 +7,7 @@ use crate::domain::room::Room;
 use crate::domain::schedule::catch_up::{CatchUp, Rules};
 use crate::domain::schedule::decision::{Decided, Others, Turn};
 use crate::domain::schedule::overlap::Overlap;
-use crate::domain::schedule::planning::{self, Bounds, Spread};
-use crate::domain::schedule::{Course, Dst, Schedule, Timing};
+use crate::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
 use crate::error::Error;
 use crate::store::owner;
 use crate::store::schedules::due::{Due, Progress, Ran, Rights};
@@ -122,8 +121,7 @@ impl Read {
     fn course<'a>(&'a self, row: &Due) -> Course<'a> {
         let bounds = Bounds { starts_at: row.starts_at, ends_at: row.ends_at };
         let spread = row.jitter.map(|most| Spread { most, seed: row.template.schedule });
-        let anchor = planning::anchor(bounds);
-        Course { timing: Timing { schedule: &self.schedule, zone: &self.zone, dst: self.dst, anchor }, bounds, spread }
+        Course::new(&self.schedule, &self.zone, self.dst, bounds, spread)
     }
 }
 
