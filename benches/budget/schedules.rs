@@ -39,7 +39,8 @@ pub async fn many(report: &mut Report, wants: &impl Fn(&[&str]) -> bool) {
     let url = world.peer.url("/hook");
     let yearly = "format('%s %s %s %s *', n % 60, n % 24, 1 + n % 28, 1 + n % 12)";
     write(&world.db, "rare", yearly, &url, "now() + interval '30 days' + n * interval '1 minute'", all).await;
-    world.db.exec("vacuum analyze edge_store.schedule; select pg_reload_conf()").await;
+    world.db.exec("vacuum analyze edge_store.schedule").await;
+    world.db.exec("select pg_reload_conf()").await;
     if let Some(none) = none {
         let some = idle(&world).await;
         let what = |of: &str| format!("{of} of an idle dispatcher in a minute, {all} schedules (limit: none)");

@@ -65,6 +65,10 @@ impl World {
         let sql = "select owner::text, name from edge_store.schedule where id = $1";
         let found = self.db().rows_with(sql, &[&schedule]).await;
         let (owner, name): (String, String) = (found[0].get(0), found[0].get(1));
+        // Of one statement where that will do: the command may take the server down right after its commit.
+        if owner == "postgres" {
+            return self.db().one_with("select edge.run_now($1)", &[&name]).await;
+        }
         self.db().exec(&format!("set role {owner}")).await;
         let run = self.db().one_with("select edge.run_now($1)", &[&name]).await;
         self.db().exec("reset role").await;

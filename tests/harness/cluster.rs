@@ -117,6 +117,8 @@ impl Cluster {
     /// noticed and are gone: until then the server could not start again.
     pub fn kill_postmaster(&mut self) {
         let pid = self.postmaster_pid().expect("the server runs");
+        // It starts nothing more from here on, so that its children are all known.
+        process::send(pid, Signal::SIGSTOP);
         let children = process::children(pid);
         process::send(pid, Signal::SIGKILL);
         self.wait_until_gone();

@@ -7,6 +7,7 @@ pub mod due;
 pub mod history;
 pub mod open_runs;
 pub mod pg_cron;
+mod run;
 pub mod runs;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};

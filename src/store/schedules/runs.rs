@@ -8,88 +8,14 @@ use std::collections::HashSet;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::domain::schedule::decision::{Action, Beginning, Origin};
+use crate::domain::schedule::decision::Beginning;
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
+pub use crate::store::schedules::run::{Call, End, Made, NewRun, Slot, Template, Work};
 use crate::store::statement::statements;
 use crate::store::table;
 use crate::store::time::to_moment;
-
-/// The slot of a schedule, which can be run once.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slot {
-    pub schedule: i64,
-    pub scheduled_for: TimestampWithTimeZone,
-}
-
-/// What a schedule runs, and for whom.
-#[derive(Clone, Debug)]
-pub struct Template {
-    pub schedule: i64,
-    pub owner: pg_sys::Oid,
-    pub name: String,
-    pub work: Work,
-}
-
-/// What a run does.
-#[derive(Clone, Debug)]
-pub enum Work {
-    /// It runs a command, which is read from the schedule's row when it begins.
-    Command,
-    /// It makes a call.
-    Call(Call),
-}
-
-impl Work {
-    /// Which sort of work it is.
-    pub const fn action(&self) -> Action {
-        match self {
-            Self::Command => Action::Command,
-            Self::Call(_) => Action::Call,
-        }
-    }
-}
-
-/// The call of a schedule, as it is queued.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub method: String,
-    pub url: String,
-    pub endpoint: Option<String>,
-    pub headers: Option<String>,
-    pub body: Option<Vec<u8>>,
-    pub max_attempts: Option<i16>,
-    pub timeout_ms: Option<i32>,
-}
-
-/// A run to be written.
-#[derive(Clone, Debug)]
-pub struct NewRun<'a> {
-    pub template: &'a Template,
-    pub scheduled_for: TimestampWithTimeZone,
-    pub origin: Origin,
-    pub beginning: Beginning,
-}
-
-/// A run that was written.
-#[derive(Clone, Copy, Debug)]
-pub struct Made {
-    pub run_id: i64,
-    /// The call that was queued for it.
-    pub call_id: Option<i64>,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct End {
-    /// `succeeded`, `failed`, `cancelled`, `expired` or `truncated`.
-    pub state: &'static str,
-    /// Rows that the command returned or changed.
-    pub rows: Option<i64>,
-    pub sqlstate: Option<String>,
-    pub error: Option<String>,
-}
 
 statements! {
     INSERT(INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
@@ -198,7 +124,7 @@ fn insert(runs: &[NewRun<'_>], made: &[Made]) -> Result<HashSet<i64>, Error> {
             made.iter().map(|made| made.run_id).collect::<Vec<_>>().into(),
             column(runs, |run| run.template.owner).into(),
             column(runs, |run| run.template.name.as_str()).into(),
-            column(runs, |run| code(run.origin)).into(),
+            column(runs, |run| run.origin.code()).into(),
             column(runs, NewRun::state).into(),
             made.iter().map(|made| made.call_id).collect::<Vec<_>>().into(),
             column(runs, NewRun::reason).into(),
@@ -242,38 +168,6 @@ fn queue_calls<'a>(
         };
         (*id, new)
     }))
-}
-
-impl NewRun<'_> {
-    fn state(&self) -> &'static str {
-        match (&self.beginning, &self.template.work) {
-            (Beginning::AtOnce, Work::Call(_)) => "running",
-            (Beginning::AtOnce, Work::Command) | (Beginning::Waiting, _) => "waiting",
-            (Beginning::Refused(_), _) => "failed",
-            (Beginning::Skipped { .. }, _) => "skipped",
-        }
-    }
-
-    fn reason(&self) -> Option<&str> {
-        match &self.beginning {
-            Beginning::AtOnce | Beginning::Waiting => None,
-            Beginning::Refused(why) | Beginning::Skipped { why, .. } => Some(why),
-        }
-    }
-
-    fn slots(&self) -> i64 {
-        if let Beginning::Skipped { slots, .. } = self.beginning { slots } else { 1 }
-    }
-}
-
-/// The letter of the column.
-const fn code(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Due => "t",
-        Origin::Missed => "m",
-        Origin::Now => "n",
-        Origin::Backfill => "b",
-    }
 }
 
 fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {

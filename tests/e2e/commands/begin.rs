@@ -90,9 +90,9 @@ async fn nothing_begins_while_sending_is_paused() {
 async fn a_run_whose_schedule_was_dropped_is_cancelled() {
     let world = World::start().await;
     let schedule = world.schedule("postgres", "s", "select 1").await;
+    world.db().exec("select edge.pause()").await;
     let run = world.note_due(schedule).await;
-    world.db().exec("delete from edge_store.schedule").await;
-    world.wake().await;
+    world.db().exec("delete from edge_store.schedule; select edge.resume()").await;
     assert_eq!(world.end(run).await, "cancelled|||its schedule was dropped");
 }
 
@@ -102,9 +102,9 @@ async fn a_run_whose_owner_is_gone_fails_and_stops_its_schedule() {
     world.db().exec("create role ada").await;
     let schedule = world.schedule("ada", "s", "select 1").await;
     world.alter(schedule, "due_at = now() + '1 day', next_run_at = now() + '1 day'").await;
+    world.db().exec("select edge.pause()").await;
     let run = world.note_due(schedule).await;
-    world.db().exec("drop owned by ada; drop role ada").await;
-    world.wake().await;
+    world.db().exec("drop owned by ada; drop role ada; select edge.resume()").await;
     assert_eq!(world.end(run).await, "failed|||the role that owns its schedule no longer exists");
     let row = "select format('%s|%s|%s|%s|%s', active, due_at, next_run_at, note, noted_by) from edge_store.schedule";
     let stopped = "f|||stopped because the role that owns it no longer exists|pg_edge";
