@@ -1,14 +1,14 @@
 //! What the dispatcher's memory holds of schedules: when to look at them, and which run each call belongs to.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
 use crate::store::progress::Ending;
 use crate::store::schedules::open_runs::CallEnd;
 use crate::store::schedules::runs::Slot;
+use crate::store::time::now as wall;
 use crate::worker::report;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
@@ -41,8 +41,6 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) crowded: Vec<i64>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
-    /// The schedule that is taken on by itself.
-    pub(in crate::worker) in_hand: Cell<Option<i64>>,
     pub(super) was_paused: bool,
     /// Before this, nothing is done.
     pub(super) resting_until: Option<Instant>,
@@ -96,7 +94,6 @@ impl Schedules {
             waiting: HashSet::new(),
             crowded: Vec::new(),
             care: Care::Batch,
-            in_hand: Cell::new(None),
             was_paused: false,
             resting_until: None,
             again_at: None,
@@ -190,14 +187,4 @@ pub(in crate::worker) enum MayRun {
     Yes,
     /// Sending is paused, or the dispatcher stops. Only ends are written.
     No,
-}
-
-/// What the clock on the wall shows.
-fn wall() -> Moment {
-    let now = SystemTime::now();
-    let micros = |of: Duration| i64::try_from(of.as_micros()).unwrap_or(i64::MAX);
-    Moment::from_micros(match now.duration_since(UNIX_EPOCH) {
-        Ok(after) => micros(after),
-        Err(before) => -micros(before.duration()),
-    })
 }

@@ -1,4 +1,4 @@
-//! The schedules of a dispatcher: when there is something to do about them, and what its memory holds of them.
+//! The schedules of a dispatcher: when there is something to do about them, and what follows from what was done.
 //!
 //! Runs on the main thread of a dispatcher. What is on disk decides; memory knows when to look, and which run each call
 //! belongs to. While nothing is due, no statement is run, however many schedules there are.
@@ -8,6 +8,7 @@ mod memory;
 mod turn;
 mod verdict;
 
+use std::cell::Cell;
 use std::time::Instant;
 
 pub(in crate::worker) use memory::Schedules;
@@ -58,10 +59,12 @@ impl Dispatcher {
             // One of them may be another now.
             self.schedules.held.clear();
         }
-        match in_place(|| self.schedules_in_transaction(clocks, may_run)) {
+        // A transaction that fails hands back nothing else.
+        let in_hand = Cell::new(None);
+        match in_place(|| self.schedules_in_transaction(clocks, may_run, &in_hand)) {
             Ok(Some(done)) => self.schedules_committed(done),
             Ok(None) => self.schedules.rest(),
-            Err(aborted) => self.schedules_failed(&aborted),
+            Err(aborted) => self.schedules_failed(&aborted, in_hand.get()),
         }
     }
 
@@ -94,7 +97,6 @@ impl Dispatcher {
     fn schedules_committed(&mut self, done: Done) {
         crate::worker::failpoint::hit("after_run_commit");
         let schedules = &mut self.schedules;
-        schedules.in_hand.set(None);
         if done.left == Left::Nothing {
             schedules.care = Care::Batch;
         }
@@ -123,9 +125,8 @@ impl Dispatcher {
     }
 
     /// The transaction failed. If the server is not at fault, a row is; it is looked for, and taken out of service.
-    fn schedules_failed(&mut self, aborted: &Aborted) {
+    fn schedules_failed(&mut self, aborted: &Aborted, in_hand: Option<i64>) {
         self.schedules.complain(&aborted.to_string());
-        let in_hand = self.schedules.in_hand.take();
         if aborted.is_transient() {
             self.schedules.rest();
         } else if let (Care::OneByOne, Some(schedule)) = (self.schedules.care, in_hand) {

@@ -1,8 +1,9 @@
 //! One transaction about schedules: runs whose calls have ended, runs that need not wait any longer, and what is due.
 //!
 //! Runs on the main thread of a dispatcher. Reads the dispatcher's memory and changes none of it: what follows from a commit
-//! is handed back.
+//! is handed back, and beside that, for a transaction that fails, which schedule it had in hand.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -56,13 +57,18 @@ pub(in crate::worker) struct Done {
 }
 
 impl Dispatcher {
-    /// Does all there is to do.
-    pub(in crate::worker) fn schedules_in_transaction(&self, clocks: Clocks, may_run: MayRun) -> Result<Done, Error> {
+    /// Does all there is to do. `in_hand` is the schedule that is taken on by itself, if one is.
+    pub(in crate::worker) fn schedules_in_transaction(
+        &self,
+        clocks: Clocks,
+        may_run: MayRun,
+        in_hand: &Cell<Option<i64>>,
+    ) -> Result<Done, Error> {
         let mut done = Done::default();
         self.end_runs(&mut done)?;
         if may_run == MayRun::Yes {
             self.begin_waiting(&mut done)?;
-            self.run_due(clocks, &mut done)?;
+            self.run_due(clocks, in_hand, &mut done)?;
         }
         self.look_ahead(clocks, may_run, &mut done)?;
         failpoint::hit("before_run_commit");
@@ -115,12 +121,12 @@ impl Dispatcher {
     }
 
     /// Makes of the schedules that are due what they are.
-    fn run_due(&self, clocks: Clocks, done: &mut Done) -> Result<(), Error> {
+    fn run_due(&self, clocks: Clocks, in_hand: &Cell<Option<i64>>, done: &mut Done) -> Result<(), Error> {
         let held: Vec<i64> = self.schedules.held.keys().copied().collect();
         let limit = match self.schedules.care {
             Care::Batch => BATCH,
             Care::OneByOne => {
-                self.schedules.in_hand.set(due::first(clocks.steady, &held)?);
+                in_hand.set(due::first(clocks.steady, &held)?);
                 1
             }
         };
