@@ -4,6 +4,7 @@
 //! belongs to. While nothing is due, no statement is run, however many schedules there are.
 
 mod begin;
+mod carry_out;
 mod memory;
 mod turn;
 mod verdict;

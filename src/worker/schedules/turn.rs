@@ -8,15 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
-use crate::domain::schedule::decision::{Action, OVERTAKEN};
 use crate::error::Error;
-use crate::store::calls;
-use crate::store::schedules::due::{self, Due, Progress};
+use crate::store::schedules::due::{self, Due};
 use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
-use crate::store::schedules::runs::{self, NewRun, Slot, Template};
+use crate::store::schedules::runs::{self, Slot, Template};
 use crate::worker::failpoint;
 use crate::worker::queued::{self, Rooms};
-use crate::worker::schedules::verdict::{Context, Planned, Verdict, verdict};
+use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
 use crate::worker::schedules::{Care, Clocks, Left, MayRun, Stage};
 use crate::worker::turn::Dispatcher;
 
@@ -136,82 +134,22 @@ impl Dispatcher {
         }
         let mut open = open_of(&rows)?;
         let started = Instant::now();
-        let mut listed = 0;
-        let mut disabled = Vec::new();
-        let mut planned = Vec::new();
-        let mut rooms = Rooms::default();
+        let mut taken = Taken::default();
         for row in rows {
             if started.elapsed() > LONGEST {
                 done.left = Left::More;
                 break;
             }
-            let row = match row {
-                Ok(row) => row,
-                Err(unreadable) => {
-                    disabled.push((unreadable.schedule, crate::worker::schedules::verdict::UNREADABLE.to_owned()));
-                    continue;
+            match row {
+                Ok(row) => {
+                    let open = open.remove(&row.template.schedule).unwrap_or_default();
+                    taken.take_on(row, Standing { clocks, most: self.settings.max_catchup, open }, done);
                 }
-            };
-            let context = Context {
-                clocks,
-                most: self.settings.max_catchup,
-                listed: if listed < LISTED_IN_ALL { LISTED } else { 0 },
-                open: open.remove(&row.template.schedule).unwrap_or_default(),
-            };
-            let schedule = row.template.schedule;
-            let room = rooms.of(row.template.owner);
-            match verdict(row, context, room)? {
-                Verdict::Disable(note) => disabled.push((schedule, note)),
-                Verdict::Hold(until) => done.held.push((schedule, until)),
-                Verdict::Planned(plan) => {
-                    listed += plan.decided.slots.len();
-                    planned.push(*plan);
-                }
+                Err(unreadable) => taken.disabled.push((unreadable.schedule, UNREADABLE.to_owned())),
             }
         }
-        due::disable(&disabled)?;
-        self.carry_out(&planned, done)
-    }
-
-    /// Writes the runs of schedules that are due, and moves the schedules on.
-    fn carry_out(&self, planned: &[Planned], done: &mut Done) -> Result<(), Error> {
-        for plan in planned {
-            let reason = || CallEnd { state: "cancelled", error: Some(OVERTAKEN.to_owned()) };
-            let stopped = plan.to_stop().iter().map(|open| (open.slot, reason()));
-            let waiting: Vec<(Slot, CallEnd)> = stopped.collect();
-            for open in plan.to_stop() {
-                if let Some(call) = open.call_id {
-                    calls::ask_to_cancel(call)?;
-                    done.cancelled = true;
-                }
-            }
-            if plan.row.template.work.action() == Action::Command {
-                if !plan.to_stop().is_empty() {
-                    open_runs::ask_to_end(plan.row.template.schedule)?;
-                }
-            } else {
-                let uncalled = plan.to_stop().iter().zip(waiting).filter(|(open, _)| open.call_id.is_none());
-                open_runs::finish(&uncalled.map(|(_, end)| end).collect::<Vec<_>>())?;
-            }
-        }
-        let new: Vec<NewRun<'_>> = planned.iter().flat_map(Planned::new_runs).collect();
-        let made = runs::materialise(&self.database_id, &new)?;
-        for (run, made) in new.iter().zip(made) {
-            let Some(made) = made else { continue };
-            let slot = Slot { schedule: run.template.schedule, scheduled_for: run.scheduled_for };
-            if let Some(call) = made.call_id {
-                queued::note(run.template.owner);
-                done.made.push((call, slot));
-            } else if run.beginning.is_open() {
-                if run.template.work.action() == Action::Command {
-                    done.commands = true;
-                } else {
-                    done.waiting.push(slot.schedule);
-                }
-            }
-        }
-        let moved: Vec<Progress> = planned.iter().map(Planned::progress).collect();
-        due::move_on(&moved)
+        due::disable(&taken.disabled)?;
+        self.carry_out(&taken.planned, done)
     }
 
     /// Finds out when the next schedule is due.
@@ -225,6 +163,33 @@ impl Dispatcher {
         let due_already = ahead.left_over && (done.left == Left::More || may_run == MayRun::No);
         done.next_due = Some(if due_already { Some(clocks.steady) } else { ahead.next });
         Ok(())
+    }
+}
+
+/// What becomes of the schedules that one transaction takes on.
+#[derive(Default)]
+struct Taken {
+    /// Those that are taken out of service, and why.
+    disabled: Vec<(i64, String)>,
+    planned: Vec<Planned>,
+    rooms: Rooms,
+    /// Slots that were decided about.
+    slots: usize,
+}
+
+impl Taken {
+    fn take_on(&mut self, row: Due, standing: Standing, done: &mut Done) {
+        let schedule = row.template.schedule;
+        let listed = if self.slots < LISTED_IN_ALL { LISTED } else { 0 };
+        let room = self.rooms.of(row.template.owner);
+        match verdict(row, standing, listed, room) {
+            Verdict::Disable(note) => self.disabled.push((schedule, note)),
+            Verdict::Hold(until) => done.held.push((schedule, until)),
+            Verdict::Planned(plan) => {
+                self.slots += plan.decided.slots.len();
+                self.planned.push(*plan);
+            }
+        }
     }
 }
 

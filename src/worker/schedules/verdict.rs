@@ -8,7 +8,6 @@ use crate::domain::schedule::catch_up::{CatchUp, Rules};
 use crate::domain::schedule::decision::{Decided, Others, Turn};
 use crate::domain::schedule::overlap::Overlap;
 use crate::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
-use crate::error::Error;
 use crate::store::owner;
 use crate::store::schedules::due::{Due, Progress, Ran, Rights};
 use crate::store::schedules::open_runs::OpenRun;
@@ -22,12 +21,10 @@ pub(in crate::worker) const UNREADABLE: &str =
     "its row cannot be understood; say it anew with edge.schedule, edge.schedule_invoke or edge.schedule_http";
 
 /// What a verdict rests on besides the row.
-pub(in crate::worker) struct Context {
+pub(in crate::worker) struct Standing {
     pub clocks: Clocks,
     /// The most runs that are made up for.
     pub most: usize,
-    /// Skipped slots that are listed one by one.
-    pub listed: usize,
     /// The schedule's runs that have not ended.
     pub open: Vec<OpenRun>,
 }
@@ -49,31 +46,31 @@ pub(in crate::worker) struct Planned {
     open: Vec<OpenRun>,
 }
 
-/// Decides about a schedule.
-pub(in crate::worker) fn verdict(row: Due, context: Context, room: &mut Room) -> Result<Verdict, Error> {
+/// Decides about a schedule. So many of the slots that it skips are `listed` one by one.
+pub(in crate::worker) fn verdict(row: Due, standing: Standing, listed: usize, room: &mut Room) -> Verdict {
     let read = match Read::of(&row) {
         Ok(read) => read,
-        Err(note) => return Ok(Verdict::Disable(note)),
+        Err(note) => return Verdict::Disable(note),
     };
-    let now = if read.schedule.follows_real_time() { context.clocks.steady } else { context.clocks.wall };
+    let now = if read.schedule.follows_real_time() { standing.clocks.steady } else { standing.clocks.wall };
     if row.due_at > now {
-        return Ok(Verdict::Hold(row.due_at));
+        return Verdict::Hold(row.due_at);
     }
     let action = row.template.work.action();
-    let calling = context.open.iter().filter(|run| run.call_id.is_some()).count();
+    let calling = standing.open.iter().filter(|run| run.call_id.is_some()).count();
     let turn = Turn {
         slots: &read.course(&row),
         kind: read.schedule.kind(),
         action,
         overlap: read.overlap,
-        rules: Rules { catch_up: read.catch_up, window: row.window, most: context.most, listed: context.listed },
+        rules: Rules { catch_up: read.catch_up, window: row.window, most: standing.most, listed },
         slot: row.slot,
         passed: row.passed,
         now,
-        open: action.open(context.open.len(), calling),
+        open: action.open(standing.open.len(), calling),
     };
     let decided = turn.decide(room);
-    Ok(Verdict::Planned(Box::new(Planned { row, decided, open: context.open })))
+    Verdict::Planned(Box::new(Planned { row, decided, open: standing.open }))
 }
 
 /// The words of a row, understood.
