@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::domain::schedule::command::Tries;
 use crate::error::Error;
 use crate::store::schedules::runs::Slot;
 use crate::store::statement::statements;
@@ -18,13 +19,6 @@ pub struct Begun {
     pub text: Vec<u8>,
     pub timeout_ms: Option<i32>,
     pub tries: Tries,
-}
-
-/// How often a command was tried, the latest attempt included, and how often it may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries {
-    pub made: u32,
-    pub most: u32,
 }
 
 /// A run that there may be something to do about: it is being run, or is to end, or to be tried again.

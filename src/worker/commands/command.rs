@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
-use crate::domain::schedule::command::{Verdict, after_failure};
+use crate::domain::schedule::command::{AfterError, Wish, after_error, is_cancel, limit_of};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::owner;
@@ -26,12 +26,6 @@ use crate::worker::failpoint;
 use crate::worker::identity::{Login, become_role, load_session_libraries, reset, set};
 use crate::worker::interrupts::{Limit, forget_cancel, take_signals};
 use crate::worker::report;
-
-/// A cancelled statement.
-const CANCELLED: &str = "57014";
-
-/// A function that is not there. It will not be there at the next slot either.
-const UNDEFINED_FUNCTION: &str = "42883";
 
 /// How often recording an end is tried: the command has been run, and nobody else knows how it went.
 const RECORDING_TRIES: u32 = 5;
@@ -105,14 +99,6 @@ fn carry_out(order: &Order, begun: &Begun) {
     }
 }
 
-/// How long a command may take: what its schedule says, or what is set. Zero is no limit.
-pub fn limit_of(timeout_ms: Option<i32>, otherwise: Option<Duration>) -> Option<Duration> {
-    match timeout_ms {
-        Some(millis) => Some(Duration::from_millis(u64::from(millis.unsigned_abs()))).filter(|limit| !limit.is_zero()),
-        None => otherwise,
-    }
-}
-
 /// How a command failed.
 struct Failure {
     sqlstate: String,
@@ -137,7 +123,7 @@ fn run(begun: &Begun, limit: Option<Duration>) -> Result<Option<u64>, Failure> {
     let result = result.map_err(|aborted| {
         let sqlstate = aborted.sqlstate_text();
         let message = match limit {
-            Some(limit) if has_expired && sqlstate == CANCELLED => {
+            Some(limit) if has_expired && is_cancel(&sqlstate) => {
                 format!("the command was cancelled: it took longer than its time limit of {limit:?}")
             }
             _ => aborted.message,
@@ -174,17 +160,16 @@ fn succeeded(slot: Slot, rows: Option<u64>) -> Result<(), Error> {
 fn failed(slot: Slot, begun: &Begun, failure: &Failure) -> Result<(), Error> {
     let Failure { sqlstate, message } = failure;
     let unwanted = commands::cancel_asked(slot)?;
-    let verdict = after_failure(begun.tries.made, begun.tries.most, SystemTime::now(), fastrand::f64());
-    if let (None, Verdict::Again(at)) = (unwanted, verdict) {
-        return commands::try_again(slot, at, Some(sqlstate), message);
-    }
-    let (state, error) = match unwanted {
+    let wish = if unwanted.is_some() { Wish::End } else { Wish::Run };
+    let after = after_error(sqlstate, wish, begun.tries, SystemTime::now(), fastrand::f64());
+    let (state, error) = match after {
+        AfterError::Again(at) => return commands::try_again(slot, at, Some(sqlstate), message),
         // All that Postgres says is that somebody asked for it.
-        Some(why) if sqlstate == CANCELLED => ("cancelled", why.to_owned()),
-        _ => ("failed", message.clone()),
+        AfterError::Cancelled => ("cancelled", unwanted.unwrap_or_default().to_owned()),
+        AfterError::Failed | AfterError::Hopeless => ("failed", message.clone()),
     };
     let end = End { state, rows: None, sqlstate: Some(sqlstate.clone()), error: Some(error) };
-    if runs::finish(slot, &end)? && sqlstate == UNDEFINED_FUNCTION {
+    if runs::finish(slot, &end)? && after == AfterError::Hopeless {
         let name = begun.name.replace('\'', "''");
         let note =
             format!("stopped because its command failed: {message}; edge.resume_schedule('{name}') starts it again");

@@ -14,12 +14,12 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::schedule::command::{MOST_STARTS, Start, Verdict, after_failure};
+use crate::domain::schedule::command::{AfterProcess, MOST_STARTS, Reached, Start, Wish, after_process, limit_of};
 use crate::error::Error;
 use crate::store::schedules::commands::{self, Candidate, Open, Stage, Whose};
 use crate::store::schedules::due;
 use crate::store::schedules::runs::{self, End, Slot};
-use crate::worker::commands::command::{Order, limit_of};
+use crate::worker::commands::command::Order;
 use crate::worker::commands::process::Process;
 use crate::worker::commands::starts::Starts;
 use crate::worker::house;
@@ -156,17 +156,18 @@ impl Commands {
 
     /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
     fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
-        let why = match (open.stage, open.cancel_asked) {
-            (Stage::Waiting, _) | (_, true) => {
-                let why = commands::cancel_asked(open.slot)?.unwrap_or("it was cancelled");
-                return end(open.slot, "cancelled", why);
-            }
-            (Stage::Running, false) if self.started.know(open.run) => "its process ended before it did",
-            (Stage::Running, false) => "interrupted: the server restarted, or the database was wanted without sessions",
+        let reached = match open.stage {
+            Stage::Waiting => Reached::Waiting,
+            Stage::Running if self.started.know(open.run) => Reached::RunningHere,
+            Stage::Running => Reached::RunningBefore,
         };
-        match after_failure(open.tries.made, open.tries.most, now, fastrand::f64()) {
-            Verdict::Ended => end(open.slot, "failed", why),
-            Verdict::Again(at) => {
+        let wish = if open.cancel_asked { Wish::End } else { Wish::Run };
+        match after_process(reached, wish, open.tries, now, fastrand::f64()) {
+            AfterProcess::Cancelled(why) => {
+                end(open.slot, "cancelled", commands::cancel_asked(open.slot)?.unwrap_or(why))
+            }
+            AfterProcess::Failed(why) => end(open.slot, "failed", why),
+            AfterProcess::Again(at, why) => {
                 self.look_at(at);
                 commands::try_again(open.slot, at, None, why)
             }

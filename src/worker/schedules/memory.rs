@@ -1,20 +1,20 @@
 //! What the dispatcher's memory holds of schedules: when to look at them, and which run each call belongs to.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
 use crate::store::progress::Ending;
 use crate::store::schedules::open_runs::CallEnd;
 use crate::store::schedules::runs::Slot;
+use crate::store::time::now as wall;
 use crate::worker::report;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
 
-/// How soon something is tried again that failed, or that somebody had locked.
+/// How soon something is tried again that failed, that somebody had locked, or for which there was no room.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// The same error is logged again after this long.
@@ -37,14 +37,14 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
     pub(in crate::worker) waiting: HashSet<i64>,
+    /// Those whose call waits for room only.
+    pub(in crate::worker) crowded: Vec<i64>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
-    /// The schedule that is taken on by itself.
-    pub(in crate::worker) in_hand: Cell<Option<i64>>,
     pub(super) was_paused: bool,
     /// Before this, nothing is done.
     pub(super) resting_until: Option<Instant>,
-    /// Then what somebody had locked is tried again.
+    /// Then what somebody had locked, or had no room, is tried again.
     pub(super) again_at: Option<Instant>,
     /// What was wrong last, and when that was said.
     complaint: Option<(String, Instant)>,
@@ -92,8 +92,8 @@ impl Schedules {
             ended: Vec::new(),
             postponed: Vec::new(),
             waiting: HashSet::new(),
+            crowded: Vec::new(),
             care: Care::Batch,
-            in_hand: Cell::new(None),
             was_paused: false,
             resting_until: None,
             again_at: None,
@@ -187,14 +187,4 @@ pub(in crate::worker) enum MayRun {
     Yes,
     /// Sending is paused, or the dispatcher stops. Only ends are written.
     No,
-}
-
-/// What the clock on the wall shows.
-fn wall() -> Moment {
-    let now = SystemTime::now();
-    let micros = |of: Duration| i64::try_from(of.as_micros()).unwrap_or(i64::MAX);
-    Moment::from_micros(match now.duration_since(UNIX_EPOCH) {
-        Ok(after) => micros(after),
-        Err(before) => -micros(before.duration()),
-    })
 }
