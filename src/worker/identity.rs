@@ -9,6 +9,8 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 
 use crate::store::transaction::{Aborted, Durability, attempt};
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+use crate::worker::role_settings::Unconnected;
 
 /// Whether Postgres lets a role begin a session by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,10 @@ fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result
 /// refuses SET ROLE and SET SESSION AUTHORIZATION, and the context is never left, not even at commit.
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
 fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result<(), Aborted> {
+    let unconnected = Unconnected::note();
     connect(database, pg_sys::InvalidOid, 0);
     let is_superuser = attempt(|| {
-        take_on_settings(database, role);
+        unconnected.become_those_of(database, role);
         // SAFETY: main thread, inside a transaction.
         Ok((unsafe { pg_sys::superuser_arg(role) }, Durability::Relaxed))
     })?;
@@ -61,37 +64,6 @@ fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result
         pg_sys::SetUserIdAndSecContext(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     }
     Ok(())
-}
-
-/// Applies what ALTER ROLE has set for the role, as Postgres does when a session of it begins.
-#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-fn take_on_settings(database: pg_sys::Oid, role: pg_sys::Oid) {
-    use pg_sys::GucSource;
-    /// `pg_db_role_setting`, of which pgrx does not know.
-    const ROLE_SETTINGS: u32 = 2964;
-    unsafe extern "C-unwind" {
-        fn ApplySetting(
-            snapshot: pg_sys::Snapshot,
-            database: pg_sys::Oid,
-            role: pg_sys::Oid,
-            settings: pg_sys::Relation,
-            source: GucSource::Type,
-        );
-    }
-    // SAFETY: main thread, inside a transaction; the relation and the snapshot are given back here, or by the abort.
-    unsafe {
-        let relation = pg_sys::Oid::from(ROLE_SETTINGS);
-        let settings = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(relation));
-        // What was set for less may not take the place of what was set for more, so that comes first.
-        for (database, source) in
-            [(database, GucSource::PGC_S_DATABASE_USER), (pg_sys::InvalidOid, GucSource::PGC_S_USER)]
-        {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| ApplySetting(snapshot, database, role, settings, source));
-        }
-        pg_sys::UnregisterSnapshot(snapshot);
-        pg_sys::table_close(settings, pg_sys::AccessShareLock as i32);
-    }
 }
 
 /// Loads the libraries that a session of the role would begin with. Some watch over what it does, or forbid it.
