@@ -53,6 +53,7 @@ fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result
     let unconnected = Unconnected::note();
     connect(database, pg_sys::InvalidOid, 0);
     let is_superuser = attempt(|| {
+        refuse_unless_it_may_connect(database, role);
         unconnected.become_those_of(database, role);
         // SAFETY: main thread, inside a transaction.
         Ok((unsafe { pg_sys::superuser_arg(role) }, Durability::Relaxed))
@@ -64,6 +65,27 @@ fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result
         pg_sys::SetUserIdAndSecContext(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     }
     Ok(())
+}
+
+/// Ends the process of a role that may not connect, with Postgres' own words: nobody has asked on its behalf.
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+fn refuse_unless_it_may_connect(database: pg_sys::Oid, role: pg_sys::Oid) {
+    let asked = [role.into_datum(), database.into_datum(), "connect".into_datum()];
+    // SAFETY: main thread, inside a transaction; a function of these three arguments, given such.
+    let may = unsafe { pgrx::direct_function_call::<bool>(pg_sys::has_database_privilege_id_id, &asked) };
+    if may != Some(true) {
+        // SAFETY: as above; the name is a C string in the current memory context, null where there is no such database.
+        let name = unsafe {
+            let name = pg_sys::get_database_name(database);
+            if name.is_null() { "".into() } else { CStr::from_ptr(name).to_string_lossy() }
+        };
+        ereport!(
+            PgLogLevel::FATAL,
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for database \"{name}\""),
+            "User does not have CONNECT privilege."
+        );
+    }
 }
 
 /// Loads the libraries that a session of the role would begin with. Some watch over what it does, or forbid it.

@@ -113,14 +113,21 @@ async fn a_run_whose_owner_is_gone_fails_and_stops_its_schedule() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_not_connect_is_tried_a_few_times_and_then_said_to_be_the_cause() {
-    let world = World::start().await;
-    world.db().exec("create role ada login; revoke connect on database postgres from public").await;
-    let schedule = world.schedule("ada", "s", "select 1").await;
-    let run = world.due(schedule).await;
-    let end = world.end(run).await;
-    assert!(end.starts_with("failed|||its process ended before it could begin, 3 times"), "{end}");
-    assert!(end.contains("role \"ada\" may not connect"), "{end}");
-    assert_eq!(world.scene.cluster.log().matches("permission denied for database").count(), 3);
+    for login in ["login", "nologin"] {
+        let world = World::start().await;
+        let roles = format!("create role ada {login}; create role boss superuser {login}");
+        world.db().exec(&format!("{roles}; revoke connect on database postgres from public")).await;
+        let schedule = world.schedule("ada", "s", "select 1").await;
+        let run = world.due(schedule).await;
+        let end = world.end(run).await;
+        assert!(end.starts_with("failed|||its process ended before it could begin, 3 times"), "{login}: {end}");
+        assert!(end.contains("role \"ada\" may not connect"), "{login}: {end}");
+        assert_eq!(world.scene.cluster.log().matches("permission denied for database").count(), 3, "{login}");
+        // A superuser may do everything.
+        let schedule = world.schedule("boss", "s", "select 1").await;
+        let run = world.due(schedule).await;
+        assert_eq!(world.end(run).await, "succeeded|1||", "{login}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
