@@ -26,6 +26,7 @@ use crate::worker::house;
 use crate::worker::identity::Login;
 use crate::worker::latch::my_database;
 use crate::worker::report;
+use crate::worker::schedules::NO_RIGHTS;
 use crate::worker::turn::Dispatcher;
 
 /// How soon it is tried again to start a process, or to read the tables.
@@ -240,6 +241,7 @@ fn never_begins(candidate: &Candidate) -> Result<(), Error> {
     let slot = candidate.slot;
     match &candidate.whose {
         Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped"),
+        Whose::NoRights => end(slot, "failed", NO_RIGHTS),
         Whose::NoRole => {
             end(slot, "failed", "the role that owns its schedule no longer exists")?;
             due::disable(&[(slot.schedule, "stopped because the role that owns it no longer exists".to_owned())])

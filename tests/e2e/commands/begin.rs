@@ -112,6 +112,24 @@ async fn a_run_whose_owner_is_gone_fails_and_stops_its_schedule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_while_its_owner_loses_the_right_to_it_never_begins() {
+    let world = World::start().await;
+    world.db().exec("create role ada; create table t (n int); grant insert on t to public").await;
+    let schedule = world.schedule("ada", "s", "insert into t values (1)").await;
+    world.db().exec("select edge.pause()").await;
+    let runs = [world.due(schedule).await, world.due(schedule).await];
+    world.db().exec("select edge.revoke_access('ada'), edge.resume()").await;
+    for run in runs {
+        let why = "the role that owns its schedule has no right to use schema edge any more";
+        assert_eq!(world.end(run).await, format!("failed|||{why}"));
+    }
+    assert_eq!(world.db().one::<i64>("select count(*) from t").await, 0);
+    world.db().exec("select edge.grant_access('ada')").await;
+    let run = world.due(schedule).await;
+    assert_eq!(world.end(run).await, "succeeded|1||");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_not_connect_is_tried_a_few_times_and_then_said_to_be_the_cause() {
     for login in ["login", "nologin"] {
         let world = World::start().await;
