@@ -173,12 +173,22 @@ async fn nothing_is_read_or_written_while_no_command_waits() {
     let reads = "
         select coalesce(sum(seq_scan + idx_scan), 0)::bigint from pg_stat_all_tables
         where schemaname = 'edge_store' and relname in ('schedule', 'schedule_run')";
-    let settled = || async {
-        let before: i64 = world.db().one(reads).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        world.db().one::<i64>(reads).await == before
-    };
-    eventually("the tables are let alone", SERVER_DEADLINE, settled).await;
+    // What was read for the command is counted a little later than the command ends.
+    let settled = || async { stays(&world, reads, Duration::from_secs(1)).await };
+    eventually("all that was read for the command is counted", SERVER_DEADLINE, settled).await;
+    assert!(stays(&world, reads, Duration::from_secs(5)).await, "the tables are not let alone");
+}
+
+/// Whether a count stays what it is for so long.
+async fn stays(world: &World, count: &str, how_long: Duration) -> bool {
+    let (before, since) = (world.db().one::<i64>(count).await, Instant::now());
+    while since.elapsed() < how_long {
+        if world.db().one::<i64>(count).await != before {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    true
 }
 
 #[tokio::test(flavor = "multi_thread")]
