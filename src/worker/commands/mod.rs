@@ -159,8 +159,10 @@ impl Commands {
     /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
     fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
         let why = match (open.stage, open.cancel_asked) {
-            (Stage::Waiting, _) => return end(open.slot, "cancelled", "it was cancelled before it began"),
-            (Stage::Running, true) => return end(open.slot, "cancelled", "it was cancelled, and its process ended"),
+            (Stage::Waiting, _) | (_, true) => {
+                let why = commands::cancel_asked(open.slot)?.unwrap_or("it was cancelled");
+                return end(open.slot, "cancelled", why);
+            }
             (Stage::Running, false) if self.started.know(open.run) => "its process ended before it did",
             (Stage::Running, false) => "interrupted: the server restarted, or the database was wanted without sessions",
         };
