@@ -58,6 +58,8 @@ pub enum Whose {
         can_login: bool,
         name: String,
     },
+    /// The role may no longer use the extension.
+    NoRights,
     /// The role is gone.
     NoRole,
     /// The schedule is gone.
@@ -73,6 +75,7 @@ statements! {
         where run.schedule_id = $1 and run.scheduled_for = $2 and run.state = 'waiting' and run.call_id is null
           and not run.cancel_asked
           and schedule.id = run.schedule_id and schedule.owner = $3 and schedule.kind = 's'
+          and pg_catalog.has_schema_privilege($3, 'edge', 'usage')
         returning schedule.name,
                   pg_catalog.convert_to(schedule.command, pg_catalog.getdatabaseencoding()),
                   schedule.timeout_ms, run.attempts, schedule.max_attempts";
@@ -112,7 +115,8 @@ statements! {
             from its where its.id is not null
         )
         select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null,
-               role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms
+               role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
+               case when role.oid is not null then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end
         from its
         left join edge_store.schedule on schedule.id = its.id
         left join pg_catalog.pg_roles as role on role.oid = schedule.owner
@@ -214,6 +218,7 @@ pub fn candidates(in_hand: Vec<i64>, now: SystemTime, limit: usize) -> Result<Ve
             let whose = match (row.get(5)?, row.get(6)?) {
                 (Some(true), _) => Whose::NoSchedule,
                 (_, None) => Whose::NoRole,
+                _ if row.get(10)? != Some(true) => Whose::NoRights,
                 (_, Some(oid)) => {
                     Whose::Role { oid, can_login: row.get(7)?.unwrap_or(false), name: row.get(8)?.unwrap_or_default() }
                 }

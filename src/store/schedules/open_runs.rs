@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::Error;
+use crate::store::schedules::due::Rights;
 use crate::store::schedules::runs::{Call, Slot, Template, Work};
 use crate::store::statement::statements;
 
@@ -54,7 +55,8 @@ statements! {
     // One at a time, in their order.
     READY(INT8ARRAYOID) = "
         select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
-               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for
+               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for,
+               pg_catalog.has_schema_privilege(schedule.owner::oid, 'edge', 'usage')
         from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
         where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
           and schedule.kind <> 's' and not run.cancel_asked
@@ -132,8 +134,16 @@ pub fn with_waiting() -> Result<Vec<i64>, Error> {
     })
 }
 
+/// A run that has waited and need not do so any longer.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    pub template: Template,
+    pub slot: Slot,
+    pub rights: Rights,
+}
+
 /// The runs of these schedules that are waiting and need not do so any longer. Their schedules are locked.
-pub fn ready(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
+pub fn ready(schedules: Vec<i64>) -> Result<Vec<Ready>, Error> {
     Spi::connect_mut(|client| {
         let rows = READY.with(|statement| statement.write(client, &[schedules.into()]))?;
         rows.map(|row| {
@@ -153,7 +163,8 @@ pub fn ready(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
                 work: Work::Call(call),
             };
             let slot = Slot { schedule: template.schedule, scheduled_for: row.get(11)?.ok_or(Error::Malformed)? };
-            Ok((template, slot))
+            let rights = if row.get(12)? == Some(true) { Rights::Usual } else { Rights::None };
+            Ok(Ready { template, slot, rights })
         })
         .collect()
     })

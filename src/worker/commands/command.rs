@@ -25,16 +25,20 @@ use crate::worker::commands::living;
 use crate::worker::failpoint;
 use crate::worker::identity::{Login, become_role, load_session_libraries, reset, set};
 use crate::worker::interrupts::{Limit, forget_cancel, take_signals};
+use crate::worker::latch::{self, Woken};
 use crate::worker::report;
 
 /// How often recording an end is tried: the command has been run, and nobody else knows how it went.
 const RECORDING_TRIES: u32 = 5;
 
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
 /// What our own transactions need, whatever the role's defaults are and whatever the command has set.
 const OURS: &[(&CStr, &CStr)] = &[
     (c"default_transaction_read_only", c"off"),
     (c"default_transaction_isolation", c"read committed"),
-    (c"lock_timeout", c"0"),
+    // Whoever waits in a transaction holds up vacuum. See [`patiently`].
+    (c"lock_timeout", c"2s"),
     // A crash of the server that a command brings about must find its attempt counted.
     (c"synchronous_commit", c"local"),
     (c"exit_on_error", c"off"),
@@ -77,9 +81,11 @@ pub extern "C-unwind" fn pg_edge_command_main(argument: pg_sys::Datum) {
 /// Marks the run as begun. From here on, a process that ends without a word has interrupted it.
 fn begin(role: pg_sys::Oid, slot: Slot) -> Result<Option<Begun>, Aborted> {
     OURS.iter().for_each(|(name, value)| set(name, value));
-    let begun = attempt(|| {
-        let begun = under_snapshot(|| owner::acting(|| commands::begin(slot, role)))?;
-        Ok((begun, Durability::Full))
+    let begun = patiently(|| {
+        attempt(|| {
+            let begun = under_snapshot(|| owner::acting(|| commands::begin(slot, role)))?;
+            Ok((begun, Durability::Full))
+        })
     });
     OURS.iter().for_each(|(name, _)| reset(name));
     begun
@@ -91,12 +97,30 @@ fn carry_out(order: &Order, begun: &Begun) {
     failpoint::hit("command_ended");
     show(Activity::Busy, "recording the end of a command");
     for _ in 0..RECORDING_TRIES {
-        match record(order.slot, begun, &end) {
+        match patiently(|| record(order.slot, begun, &end)) {
             Ok(()) => return,
             Err(aborted) => report::log(&format!("command \"{}\": its end cannot be recorded: {aborted}", begun.name)),
         }
-        std::thread::sleep(Duration::from_secs(1));
+        if pause() == Woken::Orphaned {
+            return;
+        }
     }
+}
+
+/// Does something anew for as long as somebody has locked what it needs. In between there is no transaction.
+fn patiently<R>(mut attempt: impl FnMut() -> Result<R, Aborted>) -> Result<R, Aborted> {
+    loop {
+        match attempt() {
+            Err(aborted) if aborted.sqlstate == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE && pause() == Woken::Up => {}
+            result => return result,
+        }
+    }
+}
+
+/// Waits until something may be tried again. Who wants the process to end, ends it here.
+fn pause() -> Woken {
+    // A cancel is meant for a command, and none is run now.
+    latch::wait(BETWEEN_TRIES).unwrap_or(Woken::Up)
 }
 
 /// How a command failed.

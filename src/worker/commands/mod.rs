@@ -26,6 +26,7 @@ use crate::worker::house;
 use crate::worker::identity::Login;
 use crate::worker::latch::my_database;
 use crate::worker::report;
+use crate::worker::schedules::NO_RIGHTS;
 use crate::worker::turn::Dispatcher;
 
 /// How soon it is tried again to start a process, or to read the tables.
@@ -76,8 +77,8 @@ impl Dispatcher {
         let commands = AssertUnwindSafe(&mut self.commands);
         let tended = house::in_place(|| {
             let AssertUnwindSafe(commands) = commands;
-            commands.clear_up(limit, now)?;
-            commands.find_due(most, now)
+            let left = commands.clear_up(limit, now)?;
+            commands.find_due(most, &left, now)
         });
         match tended {
             Ok(Some(())) => self.commands.start_due(most, limit, now),
@@ -115,8 +116,9 @@ impl Commands {
     }
 
     /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
-    /// transaction, as all that follow: what changes in memory is true without it.
-    fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<(), Error> {
+    /// transaction, as all that follow: what changes in memory is true without it. Gives those that it has to leave for later.
+    fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<Vec<i64>, Error> {
+        let mut left = Vec::new();
         for open in commands::open()? {
             if let Some(process) = self.find(&open, limit, now) {
                 if open.cancel_asked {
@@ -128,10 +130,10 @@ impl Commands {
                 (Stage::Waiting, false, Some(at)) if at > now => self.look_at(at),
                 (Stage::Waiting, false, _) => {}
                 _ if self.can_change(open.slot, now)? => self.close(&open, now)?,
-                _ => {}
+                _ => left.push(open.run),
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Whether nobody else is just changing the schedule of a run. One lock that is not to be had costs no other run anything.
@@ -175,7 +177,7 @@ impl Commands {
     }
 
     /// Reads which runs may begin, if there is room for any and none is known.
-    fn find_due(&mut self, most: usize, now: SystemTime) -> Result<(), Error> {
+    fn find_due(&mut self, most: usize, left: &[i64], now: SystemTime) -> Result<(), Error> {
         if self.running.len() >= most || !self.ready.is_empty() {
             return Ok(());
         }
@@ -185,7 +187,7 @@ impl Commands {
         let running = &self.running;
         self.started.keep(|run| {
             let is_running = running.iter().any(|process| process.run == run);
-            is_running || found.iter().any(|candidate| candidate.run == run)
+            is_running || left.contains(&run) || found.iter().any(|candidate| candidate.run == run)
         });
         for candidate in found {
             if self.is_to_begin(&candidate, now)? {
@@ -243,6 +245,7 @@ fn never_begins(candidate: &Candidate) -> Result<(), Error> {
     let slot = candidate.slot;
     match &candidate.whose {
         Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped"),
+        Whose::NoRights => end(slot, "failed", NO_RIGHTS),
         Whose::NoRole => {
             end(slot, "failed", "the role that owns its schedule no longer exists")?;
             due::disable(&[(slot.schedule, "stopped because the role that owns it no longer exists".to_owned())])

@@ -24,6 +24,10 @@ use crate::worker::house::in_place;
 use crate::worker::schedules::turn::Done;
 use crate::worker::turn::Dispatcher;
 
+/// Why a run ends that waits when its schedule's owner loses the right to have it.
+pub(in crate::worker) const NO_RIGHTS: &str =
+    "the role that owns its schedule has no right to use schema edge any more";
+
 impl Dispatcher {
     /// Whether runs may begin now.
     pub(in crate::worker) fn may_run(&self) -> MayRun {

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::error::Error;
-use crate::store::schedules::due::{self, Due};
-use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
-use crate::store::schedules::runs::{self, Slot, Template};
+use crate::store::schedules::due::{self, Due, Rights};
+use crate::store::schedules::open_runs::{self, CallEnd, OpenRun, Ready};
+use crate::store::schedules::runs::{self, Slot};
 use crate::worker::failpoint;
 use crate::worker::queued::{self, Rooms};
 use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
-use crate::worker::schedules::{Care, Clocks, Left, MayRun, Stage};
+use crate::worker::schedules::{Care, Clocks, Left, MayRun, NO_RIGHTS, Stage};
 use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
@@ -104,18 +104,20 @@ impl Dispatcher {
         if freed.is_empty() {
             return Ok(());
         }
+        let (allowed, barred): (Vec<_>, Vec<_>) =
+            open_runs::ready(freed)?.into_iter().partition(|run| run.rights == Rights::Usual);
         let mut rooms = Rooms::default();
-        let has_room = |(template, _): &(Template, Slot)| rooms.of(template.owner).take(1).is_ok();
+        let has_room = |run: &Ready| rooms.of(run.template.owner).take(1).is_ok();
         // What has been waiting for its turn has been promised. Without room it goes on waiting, and nothing is lost.
-        let (ready, crowded): (Vec<_>, Vec<_>) = open_runs::ready(freed)?.into_iter().partition(has_room);
-        done.crowded = crowded.iter().map(|(template, _)| template.schedule).collect();
-        let begun: Vec<_> = ready.iter().map(|(template, slot)| (template, slot.scheduled_for)).collect();
+        let (ready, crowded): (Vec<_>, Vec<_>) = allowed.into_iter().partition(has_room);
+        done.crowded = crowded.iter().map(|run| run.template.schedule).collect();
+        let begun: Vec<_> = ready.iter().map(|run| (&run.template, run.slot.scheduled_for)).collect();
         let ids = runs::begin(&self.database_id, &begun)?;
-        for ((template, slot), call) in ready.iter().zip(ids) {
-            queued::note(template.owner);
-            done.made.push((call, *slot));
+        for (run, call) in ready.iter().zip(ids) {
+            queued::note(run.template.owner);
+            done.made.push((call, run.slot));
         }
-        Ok(())
+        end_all_waiting(&barred)
     }
 
     /// Makes of the schedules that are due what they are.
@@ -191,6 +193,18 @@ impl Taken {
             }
         }
     }
+}
+
+/// Ends all the runs that wait of schedules whose owners may no longer have them. Their schedules are locked.
+fn end_all_waiting(barred: &[Ready]) -> Result<(), Error> {
+    if barred.is_empty() {
+        return Ok(());
+    }
+    let schedules: Vec<i64> = barred.iter().map(|run| run.slot.schedule).collect();
+    let waiting = open_runs::of(&schedules)?.into_iter().filter(|run| run.call_id.is_none());
+    let end = CallEnd { state: "failed", error: Some(NO_RIGHTS.to_owned()) };
+    open_runs::finish(&waiting.map(|run| (run.slot, end.clone())).collect::<Vec<_>>())?;
+    Ok(())
 }
 
 /// The runs that have not ended, of those schedules to which they matter.
