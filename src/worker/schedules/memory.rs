@@ -17,6 +17,9 @@ const CLOCK_LOOK: Duration = Duration::from_secs(60);
 /// How soon something is tried again that failed, or that somebody had locked.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
+/// How soon a schedule is tried again that kept everybody waiting for a lock.
+const ASIDE: Duration = Duration::from_secs(30);
+
 /// The same error is logged again after this long.
 const SAME_COMPLAINT: Duration = Duration::from_secs(30);
 
@@ -37,6 +40,10 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
     pub(in crate::worker) waiting: HashSet<i64>,
+    /// Calls whose runs were overtaken by later ones, to be cancelled.
+    pub(in crate::worker) overtaken: HashSet<i64>,
+    /// Schedules of which somebody has something locked that had to be waited for, and when they are tried again.
+    pub(super) aside: HashMap<i64, Instant>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
     /// The schedule that is taken on by itself.
@@ -92,6 +99,8 @@ impl Schedules {
             ended: Vec::new(),
             postponed: Vec::new(),
             waiting: HashSet::new(),
+            overtaken: HashSet::new(),
+            aside: HashMap::new(),
             care: Care::Batch,
             in_hand: Cell::new(None),
             was_paused: false,
@@ -111,6 +120,7 @@ impl Schedules {
     /// These calls have ended, and that is committed.
     pub fn note_ends(&mut self, endings: &[Ending]) {
         for ending in endings {
+            self.overtaken.remove(&ending.call.0);
             if let Some(slot) = self.calls.remove(&ending.call.0) {
                 self.ended.push((slot, CallEnd { state: ending.state.name(), error: ending.trace.error.clone() }));
             }
@@ -119,6 +129,7 @@ impl Schedules {
 
     /// This call has ended, in a way that is to be read from the table.
     pub fn ended_somehow(&mut self, call: i64) {
+        self.overtaken.remove(&call);
         if self.calls.remove(&call).is_some() {
             self.want();
         }
@@ -146,6 +157,25 @@ impl Schedules {
     /// What waits for the clock on the wall no longer does so if that shows its time.
     pub(super) fn release_held(&mut self, clocks: Clocks) {
         self.held.retain(|_, due| *due > clocks.wall);
+    }
+
+    /// Passes over a schedule for a while.
+    pub(super) fn set_aside(&mut self, schedule: i64) {
+        self.aside.insert(schedule, Instant::now() + ASIDE);
+    }
+
+    /// What was passed over for long enough is tried again.
+    pub(super) fn release_aside(&mut self) {
+        let (before, now) = (self.aside.len(), Instant::now());
+        self.aside.retain(|_, until| *until > now);
+        if self.aside.len() < before {
+            self.want();
+        }
+    }
+
+    /// The schedules that are not read, though they are due.
+    pub(super) fn passed_over(&self) -> Vec<i64> {
+        self.held.keys().chain(self.aside.keys()).copied().collect()
     }
 
     /// Says what is wrong, but what is wrong all the time only now and then.
@@ -176,8 +206,9 @@ impl Schedules {
         }
         let wall = wall();
         let next = self.next_due.map(|due| self.clock.wait_until(due, wall).min(CLOCK_LOOK));
+        let aside = self.aside.values().min().map(|at| at.saturating_duration_since(now));
         let held = self.held.values().min().map(|due| between(wall, *due).min(CLOCK_LOOK));
-        [again, next, held].into_iter().flatten().min()
+        [again, next, held, aside].into_iter().flatten().min()
     }
 }
 

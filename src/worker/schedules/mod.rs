@@ -10,6 +10,8 @@ mod verdict;
 
 use std::time::Instant;
 
+use pgrx::PgSqlErrorCode;
+
 pub(in crate::worker) use memory::Schedules;
 use memory::{Care, Clocks, MayRun, PAUSE, Stage};
 
@@ -47,7 +49,12 @@ impl Dispatcher {
             return;
         }
         self.schedules.release_held(clocks);
+        self.schedules.release_aside();
         let again = self.schedules.again_at.take_if(|at| *at <= Instant::now()).is_some();
+        if again && !self.schedules.overtaken.is_empty() {
+            // One was out of reach, such as on its way from one attempt to the next.
+            self.wants.cancellations = true;
+        }
         let may_run = self.may_run();
         let due = may_run == MayRun::Yes && self.schedules.is_due(clocks);
         let changed = self.schedules.stage == Stage::Changed;
@@ -108,7 +115,8 @@ impl Dispatcher {
         schedules.waiting.extend(done.waiting);
         self.wants.scan |= !done.made.is_empty();
         self.wants.commands |= done.commands;
-        self.wants.cancellations |= done.cancelled;
+        self.wants.cancellations |= !done.overtaken.is_empty();
+        schedules.overtaken.extend(done.overtaken);
         schedules.calls.extend(done.calling);
         schedules.calls.extend(done.made);
         schedules.held.extend(done.held);
@@ -116,7 +124,7 @@ impl Dispatcher {
             schedules.next_due = next_due;
             schedules.stage = Stage::Known;
         }
-        if done.left == Left::Locked || !schedules.postponed.is_empty() {
+        if done.left == Left::Locked || !schedules.postponed.is_empty() || !schedules.overtaken.is_empty() {
             schedules.again_at = Some(Instant::now() + PAUSE);
         }
     }
@@ -125,7 +133,14 @@ impl Dispatcher {
     fn schedules_failed(&mut self, aborted: &Aborted) {
         self.schedules.complain(&aborted.to_string());
         let in_hand = self.schedules.in_hand.take();
-        if aborted.is_transient() {
+        if aborted.sqlstate == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+            // Something of one schedule is locked. That one waits, and the others go on.
+            match (self.schedules.care, in_hand) {
+                (Care::Batch, _) => self.schedules.care = Care::OneByOne,
+                (Care::OneByOne, Some(schedule)) => self.schedules.set_aside(schedule),
+                (Care::OneByOne, None) => self.schedules.rest(),
+            }
+        } else if aborted.is_transient() {
             self.schedules.rest();
         } else if let (Care::OneByOne, Some(schedule)) = (self.schedules.care, in_hand) {
             let note = format!("it could not be run: {}; edge.resume_schedule has it tried again", aborted.message);

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::error::Error;
-use crate::store::calls;
 use crate::store::schedules::due::{self, Due, Progress};
 use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
 use crate::store::schedules::runs::{self, NewRun, Slot};
@@ -43,8 +42,8 @@ pub(in crate::worker) struct Done {
     pub made: Vec<(i64, Slot)>,
     /// There are commands to be run or ended.
     pub commands: bool,
-    /// Calls are to be cancelled.
-    pub cancelled: bool,
+    /// Calls that are to be cancelled.
+    pub overtaken: Vec<i64>,
     /// Schedules that wait for the clock on the wall, and for which time.
     pub held: Vec<(i64, Moment)>,
     /// When the next one is due, if that was read.
@@ -108,15 +107,15 @@ impl Dispatcher {
 
     /// Makes of the schedules that are due what they are.
     fn run_due(&self, clocks: Clocks, done: &mut Done) -> Result<(), Error> {
-        let held: Vec<i64> = self.schedules.held.keys().copied().collect();
+        let but = self.schedules.passed_over();
         let limit = match self.schedules.care {
             Care::Batch => BATCH,
             Care::OneByOne => {
-                self.schedules.in_hand.set(due::first(clocks.steady, &held)?);
+                self.schedules.in_hand.set(due::first(clocks.steady, &but)?);
                 1
             }
         };
-        let rows = due::due(clocks.steady, &held, limit)?;
+        let rows = due::due(clocks.steady, &but, limit)?;
         if rows.len() == limit {
             done.left = Left::More;
         }
@@ -162,12 +161,9 @@ impl Dispatcher {
         for plan in planned {
             let stopped = plan.to_stop.iter().map(|open| (open.slot, plan.stop_reason()));
             let waiting: Vec<(Slot, CallEnd)> = stopped.collect();
-            for open in &plan.to_stop {
-                if let Some(call) = open.call_id {
-                    calls::ask_to_cancel(call)?;
-                    done.cancelled = true;
-                }
-            }
+            // They are cancelled from memory, once this is committed. To ask for it in the table could mean to wait for
+            // somebody who is just asking for the same.
+            done.overtaken.extend(plan.to_stop.iter().filter_map(|open| open.call_id));
             if plan.row.template.is_command() {
                 if !plan.to_stop.is_empty() {
                     open_runs::ask_to_end(plan.row.template.schedule)?;
@@ -199,8 +195,9 @@ impl Dispatcher {
 
     /// Finds out when the next schedule is due.
     fn look_ahead(&self, clocks: Clocks, may_run: MayRun, done: &mut Done) -> Result<(), Error> {
-        let held: Vec<i64> = self.schedules.held.keys().copied().chain(done.held.iter().map(|(id, _)| *id)).collect();
-        let ahead = due::ahead(clocks.steady, &held)?;
+        let mut but = self.schedules.passed_over();
+        but.extend(done.held.iter().map(|(id, _)| *id));
+        let ahead = due::ahead(clocks.steady, &but)?;
         let left_over = ahead.left_over && may_run == MayRun::Yes;
         if left_over && done.left == Left::Nothing {
             done.left = Left::Locked;

@@ -1,8 +1,8 @@
 //! What becomes of a run while another of its schedule has not ended.
 
-use super::job::{Job, comes_true, reaches, runs};
+use super::job::{Job, comes_true, reaches, runs, tell};
 use crate::faults::SOON;
-use crate::harness::{Gate, Reply, eventually};
+use crate::harness::{Db, Gate, Reply, eventually};
 use crate::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,4 +65,61 @@ async fn a_run_ends_the_one_before_it_where_that_is_wanted() {
     reaches(&scene.db, id, "cancelled", 2).await;
     comes_true(&scene.db, "one runs", "select count(*) = 1 from edge_store.schedule_run where state = 'running'").await;
     assert_eq!(runs(&scene.db, id, "skipped,failed").await, 0);
+}
+
+/// Has a schedule of every hour that is written with `Job` miss its last slot.
+async fn miss_a_slot(db: &Db, schedule: i64) {
+    db.exec(&format!(
+        "update edge_store.schedule set passed = now() - interval '2 hours', due_at = now(), next_run_at = now()
+         where id = {schedule}"
+    ))
+    .await;
+    tell(db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_just_cancelling_a_run_keeps_no_schedule_waiting() {
+    let scene = Scene::start().await;
+    scene.peer.on("/slow", Reply::hang());
+    let tick = Job::new("tick", "every 1 second", &scene.peer.url("/tick")).start(&scene.db).await;
+    let slow = Job::new("slow", "every 1 hour", &scene.peer.url("/slow")).with("overlap", "'cancel'");
+    let slow = slow.start(&scene.db).await;
+    let call: i64 = scene.db.one("select edge.run_now('slow')").await;
+    eventually("it hangs", SOON, || async { scene.peer.in_flight() == 1 }).await;
+    let other = scene.cluster.connect().await;
+    other.exec(&format!("begin; select edge.cancel({call})")).await;
+    miss_a_slot(&scene.db, slow).await;
+    reaches(&scene.db, slow, "cancelled", 1).await;
+    let ticks = runs(&scene.db, tick, "succeeded").await;
+    reaches(&scene.db, tick, "succeeded", ticks + 3).await;
+    assert_eq!(runs(&scene.db, slow, "running").await, 1, "the later run goes on");
+    assert!(!scene.cluster.log().contains("dispatcher, about schedules"), "nobody had to wait for a lock");
+    other.exec("commit").await;
+    let settled = "select not exists (select from edge_store.cancellation)";
+    comes_true(&scene.db, "what was asked twice is done", settled).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_what_one_schedule_needs_stops_no_other() {
+    let scene = Scene::start().await;
+    let tick = Job::new("tick", "every 1 second", &scene.peer.url("/tick")).start(&scene.db).await;
+    let stuck = Job::new("stuck", "every 1 hour", &scene.peer.url("/stuck")).start(&scene.db).await;
+    let other = scene.cluster.connect().await;
+    // The hour may change meanwhile.
+    other
+        .exec(&format!(
+            "begin; insert into edge_store.schedule_run (schedule_id, scheduled_for, run_id, owner, name, origin, state)
+             select {stuck}, date_trunc('hour', now()) + hour * interval '1 hour', 1000 + hour, 10, 'stuck', 't', 'waiting'
+             from generate_series(0, 1) as hour"
+        ))
+        .await;
+    miss_a_slot(&scene.db, stuck).await;
+    let complaint = || async { scene.cluster.log().contains("lock timeout") };
+    eventually("the dispatcher has met the lock", SOON, complaint).await;
+    let ticks = runs(&scene.db, tick, "succeeded").await;
+    reaches(&scene.db, tick, "succeeded", ticks + 5).await;
+    assert_eq!(runs(&scene.db, stuck, "running,succeeded").await, 0);
+    other.exec("rollback").await;
+    reaches(&scene.db, stuck, "succeeded", 1).await;
+    assert_eq!(super::job::gaps(&scene.db, tick).await, 0);
 }
