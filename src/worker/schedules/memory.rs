@@ -10,6 +10,7 @@ use crate::store::progress::Ending;
 use crate::store::schedules::open_runs::CallEnd;
 use crate::store::schedules::runs::Slot;
 use crate::worker::report;
+use crate::worker::schedules::begin::Rest;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
@@ -44,6 +45,8 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) overtaken: HashSet<i64>,
     /// Schedules of which somebody has something locked that had to be waited for, and when they are tried again.
     pub(super) aside: HashMap<i64, Instant>,
+    /// What could not be done at the beginning, and when it is tried again.
+    pub(super) rest_of_beginning: Option<(Rest, Instant)>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
     /// The schedule that is taken on by itself.
@@ -101,6 +104,7 @@ impl Schedules {
             waiting: HashSet::new(),
             overtaken: HashSet::new(),
             aside: HashMap::new(),
+            rest_of_beginning: None,
             care: Care::Batch,
             in_hand: Cell::new(None),
             was_paused: false,
@@ -159,6 +163,11 @@ impl Schedules {
         self.held.retain(|_, due| *due > clocks.wall);
     }
 
+    /// Keeps in mind what could not be done at the beginning.
+    pub(super) fn keep_rest(&mut self, rest: Option<Rest>) {
+        self.rest_of_beginning = rest.map(|rest| (rest, Instant::now() + PAUSE));
+    }
+
     /// Passes over a schedule for a while.
     pub(super) fn set_aside(&mut self, schedule: i64) {
         self.aside.insert(schedule, Instant::now() + ASIDE);
@@ -200,7 +209,8 @@ impl Schedules {
         if self.stage != Stage::Known || !self.ended.is_empty() {
             return Some(Duration::ZERO);
         }
-        let again = self.again_at.map(|at| at.saturating_duration_since(now));
+        let rest = self.rest_of_beginning.map(|(_, at)| at);
+        let again = [self.again_at, rest].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
         if may_run == MayRun::No {
             return again;
         }

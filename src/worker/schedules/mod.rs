@@ -48,6 +48,7 @@ impl Dispatcher {
         if !self.begin_schedules(clocks) {
             return;
         }
+        self.finish_beginning(clocks);
         self.schedules.release_held(clocks);
         self.schedules.release_aside();
         let again = self.schedules.again_at.take_if(|at| *at <= Instant::now()).is_some();
@@ -79,8 +80,9 @@ impl Dispatcher {
             Stage::Changed | Stage::Known => return true,
         }
         match in_place(|| begin::begin(self.schedules.stage, clocks)) {
-            Ok(Some(steady)) => {
-                self.schedules.clock = SteadyClock::showing(steady, Instant::now());
+            Ok(Some(begun)) => {
+                self.schedules.clock = SteadyClock::showing(begun.steady, Instant::now());
+                self.schedules.keep_rest(begun.rest);
                 self.schedules.held.clear();
                 self.schedules.stage = Stage::Changed;
                 true
@@ -93,6 +95,24 @@ impl Dispatcher {
                 self.schedules.complain(&aborted.to_string());
                 self.schedules.rest();
                 false
+            }
+        }
+    }
+
+    /// Does what somebody had locked when things began.
+    fn finish_beginning(&mut self, clocks: Clocks) {
+        let Some((rest, _)) = self.schedules.rest_of_beginning.take_if(|(_, at)| *at <= Instant::now()) else { return };
+        match in_place(|| begin::finish(rest, clocks)) {
+            Ok(Some(finished)) => {
+                self.schedules.keep_rest(finished.rest);
+                if finished.due_now > 0 {
+                    self.schedules.want();
+                }
+            }
+            Ok(None) => self.schedules.keep_rest(Some(rest)),
+            Err(aborted) => {
+                self.schedules.complain(&aborted.to_string());
+                self.schedules.keep_rest(Some(rest));
             }
         }
     }
