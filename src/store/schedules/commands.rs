@@ -33,6 +33,8 @@ pub struct Open {
     pub slot: Slot,
     pub run: i64,
     pub stage: Stage,
+    /// What its schedule makes now.
+    pub makes: Makes,
     pub cancel_asked: bool,
     pub retry_at: Option<SystemTime>,
     pub timeout_ms: Option<i32>,
@@ -44,6 +46,13 @@ pub struct Open {
 pub enum Stage {
     Waiting,
     Running,
+}
+
+/// What a schedule makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    Commands,
+    Calls,
 }
 
 /// A run whose turn it is.
@@ -97,11 +106,10 @@ statements! {
 
     OPEN() = "
         select run.schedule_id, run.scheduled_for, run.run_id, run.state = 'running', run.cancel_asked, run.retry_at,
-               schedule.timeout_ms, run.attempts, schedule.max_attempts
+               schedule.timeout_ms, run.attempts, schedule.max_attempts, coalesce(schedule.kind <> 's', false)
         from edge_store.schedule_run as run left join edge_store.schedule on schedule.id = run.schedule_id
         where run.finished_at is null and run.call_id is null
-          and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)
-          and (schedule.id is null or schedule.kind = 's')";
+          and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)";
 
     // The runs of a schedule are made one after the other, in their order, unless they may overlap. So of each schedule with
     // open runs only the first is looked at, however many there are; the schedules are found by walking the index.
@@ -186,6 +194,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
         let rows = OPEN.with(|statement| statement.read(client, &[]))?;
         rows.map(|row| {
             let stage = if row.get::<bool>(4)?.unwrap_or(false) { Stage::Running } else { Stage::Waiting };
+            let makes = if row.get::<bool>(10)?.unwrap_or(false) { Makes::Calls } else { Makes::Commands };
             Ok(Open {
                 slot: Slot {
                     schedule: row.get(1)?.ok_or(Error::Malformed)?,
@@ -193,6 +202,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
                 },
                 run: row.get(3)?.ok_or(Error::Malformed)?,
                 stage,
+                makes,
                 cancel_asked: row.get(5)?.unwrap_or(false),
                 retry_at: row.get::<TimestampWithTimeZone>(6)?.map(from_timestamp),
                 timeout_ms: row.get(7)?,

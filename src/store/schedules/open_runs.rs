@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::Error;
+use crate::store::schedules::commands::Stage;
 use crate::store::schedules::runs::{Call, Slot, Template, Work};
 use crate::store::statement::statements;
 
@@ -14,6 +15,8 @@ pub struct OpenRun {
     pub slot: Slot,
     /// Its call, if one is queued.
     pub call_id: Option<i64>,
+    /// Without a call: whether it is a command, and has begun.
+    pub stage: Stage,
 }
 
 /// A run whose call is queued.
@@ -35,7 +38,7 @@ pub struct CallEnd {
 
 statements! {
     OPEN_OF(INT8ARRAYOID) = "
-        select schedule_id, scheduled_for, call_id
+        select schedule_id, scheduled_for, call_id, state = 'running'
         from edge_store.schedule_run
         where schedule_id = any ($1) and finished_at is null
         order by schedule_id, run_id";
@@ -49,19 +52,20 @@ statements! {
     WITH_WAITING() = "
         select distinct run.schedule_id
         from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
-        where run.finished_at is null and run.call_id is null and schedule.kind <> 's'";
+        where run.finished_at is null and run.call_id is null and run.state = 'waiting' and schedule.kind <> 's'";
 
-    // One at a time, in their order.
+    // One at a time, in their order. A schedule may have run commands before: one that is still being run goes first, and one
+    // that was to be tried again is none of ours.
     READY(INT8ARRAYOID) = "
         select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
                schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for
         from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
         where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
-          and schedule.kind <> 's' and not run.cancel_asked
+          and run.state = 'waiting' and run.retry_at is null and schedule.kind <> 's' and not run.cancel_asked
           and not exists (
                   select from edge_store.schedule_run as other
                   where other.schedule_id = run.schedule_id and other.finished_at is null
-                    and (other.call_id is not null or other.run_id < run.run_id))
+                    and (other.call_id is not null or other.state = 'running' or other.run_id < run.run_id))
         for no key update of schedule skip locked";
 
     ASK_TO_END(INT8OID) = "
@@ -101,7 +105,11 @@ statements! {
 pub fn of(schedules: &[i64]) -> Result<Vec<OpenRun>, Error> {
     Spi::connect_mut(|client| {
         let rows = OPEN_OF.with(|statement| statement.write(client, &[schedules.to_vec().into()]))?;
-        rows.map(|row| Ok(OpenRun { slot: slot(&row)?, call_id: row.get(3)? })).collect()
+        rows.map(|row| {
+            let stage = if row.get::<bool>(4)?.unwrap_or(false) { Stage::Running } else { Stage::Waiting };
+            Ok(OpenRun { slot: slot(&row)?, call_id: row.get(3)?, stage })
+        })
+        .collect()
     })
 }
 

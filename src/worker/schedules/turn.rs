@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::error::Error;
+use crate::store::schedules::commands::Stage;
 use crate::store::schedules::due::{self, Due, Progress};
 use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
 use crate::store::schedules::runs::{self, NewRun, Slot};
 use crate::worker::failpoint;
 use crate::worker::queued;
 use crate::worker::schedules::verdict::{Context, Planned, Verdict, verdict};
-use crate::worker::schedules::{Care, Clocks, Left, MayRun, Stage};
+use crate::worker::schedules::{self, Care, Clocks, Left, MayRun};
 use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
@@ -67,8 +68,9 @@ impl Dispatcher {
 
     /// Writes the ends of runs whose calls have ended.
     fn end_runs(&self, done: &mut Done) -> Result<(), Error> {
+        let known = schedules::Stage::Known;
         let schedules = &self.schedules;
-        if schedules.stage != Stage::Known {
+        if schedules.stage != known {
             for found in open_runs::calling(schedules.calls.keys().copied().collect())? {
                 match found.ended {
                     Some(end) => done.ended.push((found.slot, end)),
@@ -99,6 +101,7 @@ impl Dispatcher {
         let begun: Vec<_> = ready.iter().map(|(template, slot)| (template, slot.scheduled_for)).collect();
         let ids = runs::begin(&self.database_id, &begun)?;
         for ((template, slot), call) in ready.iter().zip(ids) {
+            let Some(call) = call else { continue };
             queued::note(template.owner);
             done.made.push((call, *slot));
         }
@@ -169,8 +172,14 @@ impl Dispatcher {
                     open_runs::ask_to_end(plan.row.template.schedule)?;
                 }
             } else {
-                let uncalled = plan.to_stop.iter().zip(waiting).filter(|(open, _)| open.call_id.is_none());
-                open_runs::finish(&uncalled.map(|(_, end)| end).collect::<Vec<_>>())?;
+                let uncalled = || plan.to_stop.iter().zip(&waiting).filter(|(open, _)| open.call_id.is_none());
+                let ends = uncalled().filter(|(open, _)| open.stage == Stage::Waiting);
+                open_runs::finish(&ends.map(|(_, end)| end.clone()).collect::<Vec<_>>())?;
+                // The schedule has run commands before.
+                if uncalled().any(|(open, _)| open.stage == Stage::Running) {
+                    open_runs::ask_to_end(plan.row.template.schedule)?;
+                    done.commands = true;
+                }
             }
         }
         let new: Vec<NewRun<'_>> = planned.iter().flat_map(Planned::new_runs).collect();
