@@ -1,6 +1,8 @@
 //! Runs of schedules that have not ended, as the dispatcher sees them: those whose calls have ended meanwhile, those that wait
 //! for others, and those that stand in a new one's way.
 
+use std::collections::HashSet;
+
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
@@ -36,6 +38,21 @@ pub struct CallEnd {
     pub error: Option<String>,
 }
 
+// Runs that need not wait any longer. One at a time, in their order. A schedule may have run commands before: one that is still being run goes first, and one
+// that was to be tried again is none of ours.
+macro_rules! is_ready {
+    () => {
+        "
+        from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
+        where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
+          and run.state = 'waiting' and run.retry_at is null and schedule.kind <> 's' and not run.cancel_asked
+          and not exists (
+                  select from edge_store.schedule_run as other
+                  where other.schedule_id = run.schedule_id and other.finished_at is null
+                    and (other.call_id is not null or other.state = 'running' or other.run_id < run.run_id))"
+    };
+}
+
 statements! {
     OPEN_OF(INT8ARRAYOID) = "
         select schedule_id, scheduled_for, call_id, state = 'running'
@@ -54,19 +71,14 @@ statements! {
         from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
         where run.finished_at is null and run.call_id is null and run.state = 'waiting' and schedule.kind <> 's'";
 
-    // One at a time, in their order. A schedule may have run commands before: one that is still being run goes first, and one
-    // that was to be tried again is none of ours.
-    READY(INT8ARRAYOID) = "
+    READY(INT8ARRAYOID) = concat!("
         select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
                schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for
-        from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
-        where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
-          and run.state = 'waiting' and run.retry_at is null and schedule.kind <> 's' and not run.cancel_asked
-          and not exists (
-                  select from edge_store.schedule_run as other
-                  where other.schedule_id = run.schedule_id and other.finished_at is null
-                    and (other.call_id is not null or other.state = 'running' or other.run_id < run.run_id))
-        for no key update of schedule skip locked";
+", is_ready!(), "
+        for no key update of schedule skip locked");
+
+    // The same, locked or not.
+    READY_OR_LOCKED(INT8ARRAYOID) = concat!("select run.schedule_id", is_ready!());
 
     ASK_TO_END(INT8OID) = "
         update edge_store.schedule_run set cancel_asked = true
@@ -138,8 +150,29 @@ pub fn with_waiting() -> Result<Vec<i64>, Error> {
     })
 }
 
-/// The runs of these schedules that are waiting and need not do so any longer. Their schedules are locked.
-pub fn ready(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
+/// Runs that were waiting.
+#[derive(Debug)]
+pub struct Ready {
+    /// Those that need not do so any longer. Their schedules are locked by us.
+    pub runs: Vec<(Template, Slot)>,
+    /// Schedules with such a run that somebody else has locked.
+    pub locked: HashSet<i64>,
+}
+
+/// The runs of these schedules that are waiting and need not do so any longer.
+pub fn ready(schedules: Vec<i64>) -> Result<Ready, Error> {
+    let mut locked: HashSet<i64> = Spi::connect_mut(|client| {
+        let rows = READY_OR_LOCKED.with(|statement| statement.write(client, &[schedules.clone().into()]))?;
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect::<Result<_, Error>>()
+    })?;
+    let runs = ready_and_free(schedules)?;
+    for (template, _) in &runs {
+        locked.remove(&template.schedule);
+    }
+    Ok(Ready { runs, locked })
+}
+
+fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
     Spi::connect_mut(|client| {
         let rows = READY.with(|statement| statement.write(client, &[schedules.into()]))?;
         rows.map(|row| {

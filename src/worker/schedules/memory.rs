@@ -41,6 +41,8 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
     pub(in crate::worker) waiting: HashSet<i64>,
+    /// Those of which one could begin, had not somebody else locked them.
+    pub(in crate::worker) blocked: HashSet<i64>,
     /// Calls whose runs were overtaken by later ones, to be cancelled.
     pub(in crate::worker) overtaken: HashSet<i64>,
     /// Schedules of which somebody has something locked that had to be waited for, and when they are tried again.
@@ -102,6 +104,7 @@ impl Schedules {
             ended: Vec::new(),
             postponed: Vec::new(),
             waiting: HashSet::new(),
+            blocked: HashSet::new(),
             overtaken: HashSet::new(),
             aside: HashMap::new(),
             rest_of_beginning: None,

@@ -133,6 +133,7 @@ impl Dispatcher {
             schedules.waiting = waiting;
         }
         schedules.waiting.extend(done.waiting);
+        schedules.blocked = done.blocked;
         self.wants.scan |= !done.made.is_empty();
         self.wants.commands |= done.commands;
         self.wants.cancellations |= !done.overtaken.is_empty();
@@ -144,7 +145,9 @@ impl Dispatcher {
             schedules.next_due = next_due;
             schedules.stage = Stage::Known;
         }
-        if done.left == Left::Locked || !schedules.postponed.is_empty() || !schedules.overtaken.is_empty() {
+        let is_left =
+            !(schedules.postponed.is_empty() && schedules.overtaken.is_empty() && schedules.blocked.is_empty());
+        if done.left == Left::Locked || is_left {
             schedules.again_at = Some(Instant::now() + PAUSE);
         }
     }

@@ -39,6 +39,8 @@ pub(in crate::worker) struct Done {
     pub waiting_found: Option<HashSet<i64>>,
     /// More of them.
     pub waiting: Vec<i64>,
+    /// Those of which one could begin, had not somebody else locked them.
+    pub blocked: HashSet<i64>,
     /// Calls that were queued.
     pub made: Vec<(i64, Slot)>,
     /// There are commands to be run or ended.
@@ -91,13 +93,15 @@ impl Dispatcher {
             Some(waiting) => waiting.iter().copied().collect(),
             None => {
                 let ended = schedules.ended.iter().chain(&schedules.postponed).map(|(slot, _)| slot.schedule);
-                ended.filter(|schedule| schedules.waiting.contains(schedule)).collect()
+                let freed = ended.filter(|schedule| schedules.waiting.contains(schedule));
+                freed.chain(schedules.blocked.iter().copied()).collect()
             }
         };
         if freed.is_empty() {
             return Ok(());
         }
-        let ready = open_runs::ready(freed)?;
+        let open_runs::Ready { runs: ready, locked } = open_runs::ready(freed)?;
+        done.blocked = locked;
         let begun: Vec<_> = ready.iter().map(|(template, slot)| (template, slot.scheduled_for)).collect();
         let ids = runs::begin(&self.database_id, &begun)?;
         for ((template, slot), call) in ready.iter().zip(ids) {

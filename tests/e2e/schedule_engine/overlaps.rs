@@ -123,3 +123,25 @@ async fn a_lock_on_what_one_schedule_needs_stops_no_other() {
     reaches(&scene.db, stuck, "succeeded", 1).await;
     assert_eq!(super::job::gaps(&scene.db, tick).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_is_not_forgotten_because_its_schedule_was_locked_when_it_could_begin() {
+    let scene = Scene::start().await;
+    for name in ["locked", "free"] {
+        let url = scene.peer.url(&format!("/{name}"));
+        scene.db.exec(&format!("select edge.schedule_http('{name}', '0 12 * * *', '{url}', timezone => 'UTC')")).await;
+    }
+    scene.db.exec("select edge.pause()").await;
+    for name in ["locked", "free"] {
+        let slots = format!("select edge.backfill('{name}', '2026-01-01 00:00+00', '2026-01-03 00:00+00')");
+        assert_eq!(scene.db.one::<i64>(&slots).await, 2);
+    }
+    let other = scene.cluster.connect().await;
+    other.exec("begin; select edge.pause_schedule('locked')").await;
+    scene.db.exec("select edge.resume()").await;
+    let id = |name: &str| format!("select id from edge_store.schedule where name = '{name}'");
+    reaches(&scene.db, scene.db.one(&id("free")).await, "succeeded", 2).await;
+    assert_eq!(scene.peer.count("/locked"), 0);
+    other.exec("rollback").await;
+    reaches(&scene.db, scene.db.one(&id("locked")).await, "succeeded", 2).await;
+}
