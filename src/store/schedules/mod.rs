@@ -137,7 +137,10 @@ statements! {
         select owner::oid, name, kind::text, method, url, endpoint, headers, body, max_attempts, timeout_ms
         from edge_store.schedule where id = $1";
 
-    NOTE_RUN(INT8OID) = "update edge_store.schedule set last_run_at = clock_timestamp() where id = $1";
+    // Once in a transaction: each further version of the row would have to be sought among all of those before it.
+    NOTE_RUN(INT8OID) = "
+        update edge_store.schedule set last_run_at = now()
+        where id = $1 and (last_run_at is null or last_run_at < now())";
 
     DROP(INT8OID) = "delete from edge_store.schedule where id = $1";
 

@@ -38,8 +38,8 @@ pub struct CallEnd {
     pub error: Option<String>,
 }
 
-// Runs that need not wait any longer. One at a time, in their order. A schedule may have run commands before: one that is still being run goes first, and one
-// that was to be tried again is none of ours.
+// Runs that need not wait any longer, one at a time, in their order. A schedule may have run commands before: one that is still
+// being run goes first, and one that was to be tried again is none of ours.
 macro_rules! is_ready {
     () => {
         "
@@ -54,11 +54,23 @@ macro_rules! is_ready {
 }
 
 statements! {
+    // A schedule may have very many of them. Only where all are to be ended are all read; otherwise two tell whether one is in
+    // the way, and whether another waits already.
     OPEN_OF(INT8ARRAYOID) = "
-        select schedule_id, scheduled_for, call_id, state = 'running'
-        from edge_store.schedule_run
-        where schedule_id = any ($1) and finished_at is null
-        order by schedule_id, run_id";
+        select run.schedule_id, run.scheduled_for, run.call_id, run.state = 'running'
+        from edge_store.schedule as its
+        cross join lateral (
+            (select * from edge_store.schedule_run as open
+             where open.schedule_id = its.id and open.finished_at is null
+             order by open.run_id limit case when its.overlap = 'cancel' then null else 2 end)
+            union
+            (select * from edge_store.schedule_run as open
+             where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
+               and open.state = 'waiting'
+             order by open.run_id limit 1)
+        ) as run
+        where its.id = any ($1)
+        order by run.schedule_id, run.run_id";
 
     CALLING(INT8ARRAYOID) = "
         select run.schedule_id, run.scheduled_for, run.call_id, response.state::text, response.error,
@@ -113,7 +125,8 @@ statements! {
         select schedule_id, scheduled_for from over where not free";
 }
 
-/// The runs of these schedules that have not ended, each schedule's in their order.
+/// The runs of these schedules that have not ended, each schedule's in their order; the first ones only, unless a new run ends
+/// them.
 pub fn of(schedules: &[i64]) -> Result<Vec<OpenRun>, Error> {
     Spi::connect_mut(|client| {
         let rows = OPEN_OF.with(|statement| statement.write(client, &[schedules.to_vec().into()]))?;
