@@ -112,7 +112,8 @@ statements! {
           and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)";
 
     // The runs of a schedule are made one after the other, in their order, unless they may overlap. So of each schedule with
-    // open runs only the first is looked at, however many there are; the schedules are found by walking the index.
+    // open runs only the first is looked at, however many there are; the schedules are found by walking the index. Roles take
+    // turns, and so do the schedules of a role: a long row of runs that may overlap goes before nobody else's.
     CANDIDATES(INT8ARRAYOID, TIMESTAMPTZOID, INT8OID) = "
         with recursive its as (
             (select schedule_id as id from edge_store.schedule_run
@@ -123,22 +124,29 @@ statements! {
                     order by run.schedule_id limit 1)
             from its where its.id is not null
         )
-        select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null,
-               role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms
-        from its
-        left join edge_store.schedule on schedule.id = its.id
-        left join pg_catalog.pg_roles as role on role.oid = schedule.owner
-        cross join lateral (
-            select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
-                      as may_begin
-            from edge_store.schedule_run as open
-            where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
-              and (coalesce(schedule.overlap, '') <> 'allow'
-                   or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
-            order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
-        ) as run
-        where run.may_begin and (schedule.id is null or schedule.kind = 's')
-        order by run.run_id limit $3";
+        select schedule_id, scheduled_for, run_id, attempts, is_dropped, oid, rolcanlogin, rolname, timeout_ms
+        from (
+            select *, pg_catalog.row_number() over (partition by oid order by turn, run_id) as place
+            from (
+                select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null as is_dropped,
+                       role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
+                       pg_catalog.row_number() over (partition by run.schedule_id order by run.run_id) as turn
+                from its
+                left join edge_store.schedule on schedule.id = its.id
+                left join pg_catalog.pg_roles as role on role.oid = schedule.owner
+                cross join lateral (
+                    select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
+                              as may_begin
+                    from edge_store.schedule_run as open
+                    where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
+                      and (coalesce(schedule.overlap, '') <> 'allow'
+                           or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
+                    order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
+                ) as run
+                where run.may_begin and (schedule.id is null or schedule.kind = 's')
+            ) as of_each
+        ) as placed
+        order by place, run_id limit $3";
 }
 
 /// Begins a run, if it is still to be begun, as a command of this role's.
@@ -213,7 +221,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
     })
 }
 
-/// The runs that may begin now, the oldest first, without those that are in hand already.
+/// The runs that may begin now, those of each role in turn, without those that are in hand already.
 pub fn candidates(in_hand: Vec<i64>, now: SystemTime, limit: usize) -> Result<Vec<Candidate>, Error> {
     Spi::connect(|client| {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -14,7 +14,7 @@ use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
 use crate::store::schedules::runs::{self, NewRun, Slot};
 use crate::worker::failpoint;
 use crate::worker::queued;
-use crate::worker::schedules::verdict::{Context, Planned, Verdict, verdict};
+use crate::worker::schedules::verdict::{Context, Planned, UNREADABLE, Verdict, verdict};
 use crate::worker::schedules::{self, Care, Clocks, Left, MayRun};
 use crate::worker::turn::Dispatcher;
 
@@ -139,7 +139,7 @@ impl Dispatcher {
             let row = match row {
                 Ok(row) => row,
                 Err(unreadable) => {
-                    disabled.push((unreadable.schedule, crate::worker::schedules::verdict::UNREADABLE.to_owned()));
+                    disabled.push((unreadable.schedule, UNREADABLE.to_owned()));
                     continue;
                 }
             };
