@@ -131,8 +131,7 @@ impl Dispatcher {
         self.note_reasons(now);
         self.settle_reports(now);
         if !self.has_work(now) {
-            self.keep_schedules();
-            self.look_after_commands(now);
+            self.run_schedules(now);
             return Ok(Turn::Done);
         }
         let end = attempt(AssertUnwindSafe(|| match lock::hold_extension() {
@@ -155,8 +154,7 @@ impl Dispatcher {
             }
         }
         self.keep_house(now)?;
-        self.keep_schedules();
-        self.look_after_commands(now);
+        self.run_schedules(now);
         Ok(Turn::Done)
     }
 

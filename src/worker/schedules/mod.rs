@@ -8,7 +8,7 @@ mod memory;
 mod turn;
 mod verdict;
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use pgrx::PgSqlErrorCode;
 
@@ -30,8 +30,19 @@ impl Dispatcher {
         if self.paused || self.stopping { MayRun::No } else { MayRun::Yes }
     }
 
+    /// Does what there is to do about schedules and their commands. Starting a process takes a while, so calls that have
+    /// just been queued go out first: the turn that sends them follows at once.
+    pub(in crate::worker) fn run_schedules(&mut self, now: SystemTime) {
+        let before = self.schedules.calls.len();
+        self.keep_schedules();
+        let has_queued = self.wants.scan && self.schedules.calls.len() > before;
+        if !has_queued {
+            self.look_after_commands(now);
+        }
+    }
+
     /// Does what there is to do about schedules. A failure costs the calls nothing: it is logged, and tried again.
-    pub(in crate::worker) fn keep_schedules(&mut self) {
+    fn keep_schedules(&mut self) {
         if self.schedules.resting_until.is_some_and(|until| until > Instant::now()) {
             return;
         }
