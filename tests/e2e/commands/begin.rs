@@ -213,37 +213,3 @@ async fn very_many_runs_can_be_asked_for_in_one_statement() {
     world.db().exec("select count(edge.run_now('s')) from generate_series(1, 20000)").await;
     assert!(began.elapsed() < Duration::from_secs(40), "it took {:?}", began.elapsed());
 }
-
-/// Rows of runs that were read in some other way than by the test's own counting, which goes through all of them.
-async fn read_by_index(world: &World) -> i64 {
-    let sql = "select coalesce(sum(idx_tup_fetch), 0)::bigint from pg_stat_all_tables
-               where schemaname = 'edge_store' and relname = 'schedule_run'";
-    world.db().one(sql).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slot_does_not_read_all_the_runs_that_wait() {
-    let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "0")).await;
-    let long = world.schedule("postgres", "long", "select 1").await;
-    world
-        .db()
-        .exec(&format!(
-            "insert into edge_store.schedule_run (schedule_id, scheduled_for, run_id, owner, name, origin, state)
-             select {long}, timestamptz '2020-01-01' + number * interval '1 min', nextval('edge_store.run_id'), 10, 'long', 'b',
-                    'waiting'
-             from generate_series(1, 50000) as number;
-             analyze edge_store.schedule_run"
-        ))
-        .await;
-    world.db().exec("select edge.schedule('long', 'every 1 second', 'select 1')").await;
-    let skipped = || async {
-        world.db().one::<i64>("select count(*) from edge_store.schedule_run where state = 'skipped'").await
-    };
-    // What is read once, because something has changed, has been read.
-    eventually("slots come due", SERVER_DEADLINE, || async { skipped().await >= 2 }).await;
-    let before = read_by_index(&world).await;
-    let slots = skipped().await;
-    eventually("more slots come due", SERVER_DEADLINE, || async { skipped().await >= slots + 4 }).await;
-    let after = read_by_index(&world).await;
-    assert!(after - before < 50_000, "{} rows were read", after - before);
-}
