@@ -28,6 +28,8 @@ pub struct Calling {
     pub call_id: i64,
     /// How the call ended, if it has.
     pub ended: Option<CallEnd>,
+    /// A later run has overtaken it.
+    pub overtaken: bool,
 }
 
 /// How a run's call ended.
@@ -74,7 +76,7 @@ statements! {
 
     CALLING(INT8ARRAYOID) = "
         select run.schedule_id, run.scheduled_for, run.call_id, response.state::text, response.error,
-               exists (select from edge_store.request where request.id = run.call_id)
+               exists (select from edge_store.request where request.id = run.call_id), run.cancel_asked
         from edge_store.schedule_run as run left join edge_store.response on response.call_id = run.call_id
         where run.finished_at is null and run.call_id is not null and run.call_id <> all ($1)";
 
@@ -91,6 +93,10 @@ statements! {
 
     // The same, locked or not.
     READY_OR_LOCKED(INT8ARRAYOID) = concat!("select run.schedule_id", is_ready!());
+
+    OVERTAKE(INT8ARRAYOID) = "
+        update edge_store.schedule_run set cancel_asked = true
+        where call_id = any ($1) and finished_at is null and not cancel_asked";
 
     ASK_TO_END(INT8OID) = "
         update edge_store.schedule_run set cancel_asked = true
@@ -149,7 +155,8 @@ pub fn calling(but: Vec<i64>) -> Result<Vec<Calling>, Error> {
                 (None, Some(true)) => None,
                 (None, _) => Some(CallEnd { state: "failed", error: Some("its call is no longer kept".to_owned()) }),
             };
-            Ok(Calling { slot: slot(&row)?, call_id: row.get(3)?.ok_or(Error::Malformed)?, ended })
+            let overtaken = row.get(7)?.unwrap_or(false);
+            Ok(Calling { slot: slot(&row)?, call_id: row.get(3)?.ok_or(Error::Malformed)?, ended, overtaken })
         })
         .collect()
     })
@@ -225,6 +232,17 @@ pub fn finish(ends: &[(Slot, CallEnd)]) -> Result<Vec<Slot>, Error> {
         ];
         let rows = FINISH.with(|statement| statement.write(client, &args))?;
         rows.map(|row| slot(&row)).collect()
+    })
+}
+
+/// Notes of runs that later ones have overtaken them, should the next dispatcher have to cancel their calls.
+pub fn overtake(calls: &[i64]) -> Result<(), Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    Spi::connect_mut(|client| {
+        OVERTAKE.with(|statement| statement.write(client, &[calls.to_vec().into()]))?;
+        Ok(())
     })
 }
 

@@ -74,6 +74,9 @@ impl Dispatcher {
         let schedules = &self.schedules;
         if schedules.stage != known {
             for found in open_runs::calling(schedules.calls.keys().copied().collect())? {
+                if found.overtaken && found.ended.is_none() {
+                    done.overtaken.push(found.call_id);
+                }
                 match found.ended {
                     Some(end) => done.ended.push((found.slot, end)),
                     None => done.calling.push((found.call_id, found.slot)),
@@ -186,6 +189,7 @@ impl Dispatcher {
                 }
             }
         }
+        open_runs::overtake(&done.overtaken)?;
         let new: Vec<NewRun<'_>> = planned.iter().flat_map(Planned::new_runs).collect();
         let made = runs::materialise(&self.database_id, &new)?;
         for (run, made) in new.iter().zip(made) {

@@ -69,12 +69,15 @@ async fn a_run_ends_the_one_before_it_where_that_is_wanted() {
 
 /// Has a schedule of every hour that is written with `Job` miss its last slot.
 async fn miss_a_slot(db: &Db, schedule: i64) {
-    db.exec(&format!(
+    db.exec(&missed_slot(schedule)).await;
+    tell(db).await;
+}
+
+fn missed_slot(schedule: i64) -> String {
+    format!(
         "update edge_store.schedule set passed = now() - interval '2 hours', due_at = now(), next_run_at = now()
          where id = {schedule}"
-    ))
-    .await;
-    tell(db).await;
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,4 +147,25 @@ async fn a_run_that_waits_is_not_forgotten_because_its_schedule_was_locked_when_
     assert_eq!(scene.peer.count("/locked"), 0);
     other.exec("rollback").await;
     reaches(&scene.db, scene.db.one(&id("locked")).await, "succeeded", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_overtaken_ends_even_if_the_server_goes_before_it_is_told() {
+    let scene = Scene::start().await;
+    scene.peer.on("/slow", Reply::hang());
+    let slow = Job::new("slow", "every 1 hour", &scene.peer.url("/slow")).with("overlap", "'cancel'");
+    let slow = slow.start(&scene.db).await;
+    scene.db.exec("select edge.run_now('slow')").await;
+    eventually("it hangs", SOON, || async { scene.peer.in_flight() == 1 }).await;
+    comes_true(&scene.db, "its run is known", "select last_run_at is not null from edge_store.schedule").await;
+    let watch = scene.cluster.connect().await;
+    scene.db.exec(&missed_slot(slow)).await;
+    scene.cluster.fail_at("after_run_commit", "kill");
+    // The server may go before it says that it has been told.
+    let _ = scene.db.try_exec("select pg_reload_conf()").await;
+    eventually("the server has ended all its sessions", SOON, || async { watch.client().is_closed() }).await;
+    let ended =
+        "select count(*) filter (where state = 'cancelled') = 1 and count(*) filter (where state = 'running') = 1
+                 from edge_store.schedule_run";
+    eventually("the run before has ended", SOON, || crate::faults::holds(&scene.cluster, "postgres", ended)).await;
 }
