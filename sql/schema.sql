@@ -254,6 +254,7 @@ create table edge_store.schedule (
     due_at          timestamptz,
     -- The last slot that was dealt with, run or not. The next one is sought after it.
     passed          timestamptz not null,
+    -- When the last of the runs began that have ended, and how the last one ended.
     last_run_at     timestamptz,
     last_state      text,
     created_at      timestamptz not null,

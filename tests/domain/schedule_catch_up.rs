@@ -6,6 +6,7 @@ use std::time::Duration;
 use pg_edge::domain::moment::Moment;
 use pg_edge::domain::schedule::catch_up::{CatchUp, GRACE, Plan, Rules, Slots, Timeliness, Why, plan};
 use pg_edge::domain::schedule::missed::Count;
+use pg_edge::domain::schedule::overlap::Open;
 use pg_edge::domain::schedule::planning::{Bounds, Spread};
 use pg_edge::domain::schedule::zone::Utc;
 use pg_edge::domain::schedule::{Course, Dst, Schedule, Timing};
@@ -77,6 +78,37 @@ fn the_latest_missed_slot_runs_unless_one_is_due_that_stands_for_it() {
         assert_eq!((plan.skipped.len(), plan.next), (skipped, Some(at(next))), "{now}");
     }
     assert!(missed(14_400).skipped.iter().all(|skipped| skipped.why == Why::StoodFor(at(14_400))));
+}
+
+#[test]
+fn with_all_what_is_due_by_now_queues_behind_what_was_missed() {
+    let secondly = Grid::of(1);
+    let open = Open { running: 1, waiting: 0 };
+    for (catch_up, passed, now, open, in_line) in [
+        (CatchUp::All, 0, 20, Open::default(), true),
+        (CatchUp::All, 0, 20, open, true),
+        // Nothing was missed, but three are late.
+        (CatchUp::All, 17, 20, Open::default(), true),
+        (CatchUp::All, 17, 20, open, false),
+        (CatchUp::One, 0, 20, Open::default(), false),
+        (CatchUp::Skip, 0, 20, Open::default(), false),
+    ] {
+        let plan = plan(&secondly, at(passed), at(now), rules(catch_up));
+        assert_eq!(plan.is_a_line(catch_up, open), in_line, "{catch_up:?} from {passed} with {open:?}");
+    }
+}
+
+#[test]
+fn what_stands_for_a_missed_slot_is_a_run_that_takes_place() {
+    let missed = || plan(&Grid::of(1), at(0), at(20), rules(CatchUp::One));
+    let reasons = |plan: Plan| plan.skipped.into_iter().map(|skipped| skipped.why).collect::<Vec<_>>();
+    // The first that is due; those behind it meet it.
+    assert_eq!(reasons(missed()), [Why::StoodFor(at(15)); 14]);
+    for (ran, why) in [(Some(at(20)), Why::StoodFor(at(20))), (None, Why::StoodForByNone)] {
+        let mut plan = missed();
+        plan.stand_in(ran);
+        assert_eq!(reasons(plan), [why; 14]);
+    }
 }
 
 #[test]

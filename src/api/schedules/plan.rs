@@ -6,7 +6,7 @@ use crate::api::schedules::options::{Clock, Options, bounds, spread};
 use crate::domain::moment::Moment;
 use crate::domain::schedule::catch_up::Slots;
 use crate::domain::schedule::planning::{self, Begin, Bounds, Next, Times};
-use crate::domain::schedule::{Course, Kind};
+use crate::domain::schedule::{Course, Dst, Kind};
 use crate::error::Error;
 use crate::store::owner;
 use crate::store::schedules::{self, Known, Of, Plan, Said, Target};
@@ -51,10 +51,21 @@ fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, E
     };
     let course = clock.course(options.bounds(), spread(options.jitter, id));
     let next = next(&course, after);
-    if next.is_none() && begin == Begin::Now {
+    if next.is_none() && !is_said_again(known, written)? {
         waits_for_the_server(&course, written.name, &clock.text)?;
     }
     Ok(made(next.filter(|_| options.active), after))
+}
+
+/// Whether a schedule is just what it was: what is over stays so when the migration that made it is run again. Anything else
+/// would look as if it were still to run.
+fn is_said_again(known: Option<&Known>, written: &Written<'_>) -> Result<bool, Error> {
+    let Some(known) = known else { return Ok(false) };
+    let (clock, options) = (written.clock, written.options);
+    let active = known.active;
+    let same_times = Times { active, ..times_of(known) } == Times { active, ..times(clock, options) }
+        && bounds(None, known.ends_at).ends_at == options.bounds().ends_at;
+    Ok(same_times && schedules::already_runs(known.id, written.runs)?)
 }
 
 /// The first slot of a course after a moment, and when it is due.
@@ -68,6 +79,11 @@ pub fn waits_for_the_server(course: &Course<'_>, name: &str, text: &str) -> Resu
     let why = match course.timing.schedule.kind() {
         Kind::Reboot => return Ok(()),
         _ if course.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+        Kind::At
+            if course.timing.dst != Dst::Vixie && course.timing.next_after(Moment::from_micros(i64::MIN)).is_none() =>
+        {
+            "is left out by a change of the clock in its time zone (with dst 'vixie' it would run right after that)"
+        }
         Kind::At => "lies in the past",
         Kind::Cron | Kind::Every => "has no time left",
     };

@@ -86,13 +86,7 @@ fn make(template: &Template, slots: &[Moment], origin: Origin, beginning: &Begin
     if calls && matches!(beginning, Beginning::AtOnce) {
         queued::may_queue_all(template.owner, new.len() as u64)?;
     }
-    let made = owner::acting(|| {
-        let made = runs::materialise(&control::read()?.database_id, &new)?;
-        if made.iter().any(Option::is_some) {
-            schedules::note_run(template.schedule)?;
-        }
-        Ok(made)
-    })?;
+    let made = owner::acting(|| runs::materialise(&control::read()?.database_id, &new))?;
     let made: Vec<Made> = made.into_iter().flatten().collect();
     for _ in made.iter().filter(|made| made.call_id.is_some()) {
         queued::note(template.owner);

@@ -92,8 +92,10 @@ statements! {
                   pg_catalog.convert_to(schedule.command, pg_catalog.getdatabaseencoding()),
                   schedule.timeout_ms, run.attempts, schedule.max_attempts";
 
+    // A schedule that is dropped has its runs end in the same transaction; one that there is wants a later run instead.
     CANCEL_ASKED(INT8OID, TIMESTAMPTZOID) = "
-        select cancel_asked from edge_store.schedule_run where schedule_id = $1 and scheduled_for = $2";
+        select cancel_asked, exists (select from edge_store.schedule where id = $1)
+        from edge_store.schedule_run where schedule_id = $1 and scheduled_for = $2";
 
     // Whoever changes a schedule's runs locks the schedule first.
     RESERVE(INT8OID) = "select from edge_store.schedule where id = $1 for no key update skip locked";
@@ -177,12 +179,17 @@ pub fn reserve(schedule: i64) -> Result<bool, Error> {
     })
 }
 
-/// Whether somebody wants a run to end.
-pub fn cancel_asked(slot: Slot) -> Result<bool, Error> {
+/// Why somebody wants a run to end, if so.
+pub fn cancel_asked(slot: Slot) -> Result<Option<&'static str>, Error> {
     Spi::connect(|client| {
         let args = [slot.schedule.into(), slot.scheduled_for.into()];
-        let rows = CANCEL_ASKED.with(|statement| statement.read(client, &args))?;
-        Ok(!rows.is_empty() && rows.first().get_one::<bool>()?.unwrap_or(false))
+        let mut rows = CANCEL_ASKED.with(|statement| statement.read(client, &args))?;
+        let Some(row) = rows.next() else { return Ok(None) };
+        let why = match row.get::<bool>(2)? {
+            Some(true) => "with overlap 'cancel' a later run took its place",
+            _ => "the schedule was dropped, and its runs with it",
+        };
+        Ok(row.get::<bool>(1)?.unwrap_or(false).then_some(why))
     })
 }
 

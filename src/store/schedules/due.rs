@@ -54,17 +54,8 @@ pub struct Progress {
     pub next_run_at: Option<Moment>,
     pub due_at: Option<Moment>,
     pub passed: Moment,
-    /// It has run.
-    pub ran: Ran,
-    /// What its last slot came to, if that is known already.
+    /// What its last run came to, if one has ended before it began.
     pub last_state: Option<&'static str>,
-}
-
-/// Whether a schedule has run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ran {
-    Now,
-    Not,
 }
 
 /// What is due after a moment.
@@ -102,12 +93,11 @@ statements! {
         select (select due_at from edge_store.schedule where due_at > $1 order by due_at limit 1),
                exists (select from edge_store.schedule where due_at <= $1 and id <> all ($2))";
 
-    MOVE_ON(INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, TEXTARRAYOID) = "
+    MOVE_ON(INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID) = "
         update edge_store.schedule
         set next_run_at = moved.next_run_at, due_at = moved.due_at, passed = moved.passed,
-            last_run_at = case when moved.ran then pg_catalog.clock_timestamp() else schedule.last_run_at end,
             last_state = coalesce(moved.last_state, schedule.last_state)
-        from unnest($1, $2, $3, $4, $5, $6) as moved (id, next_run_at, due_at, passed, ran, last_state)
+        from unnest($1, $2, $3, $4, $5) as moved (id, next_run_at, due_at, passed, last_state)
         where schedule.id = moved.id";
 
     DISABLE(INT8ARRAYOID, TEXTARRAYOID) = "
@@ -169,7 +159,6 @@ pub fn move_on(moved: &[Progress]) -> Result<(), Error> {
             column(moved, |one| one.next_run_at.map(of_moment)).into(),
             column(moved, |one| one.due_at.map(of_moment)).into(),
             column(moved, |one| of_moment(one.passed)).into(),
-            column(moved, |one| one.ran == Ran::Now).into(),
             column(moved, |one| one.last_state).into(),
         ];
         MOVE_ON.with(|statement| statement.write(client, &args))?;

@@ -120,12 +120,14 @@ statements! {
             from over
             where over.free and run.schedule_id = over.schedule_id and run.scheduled_for = over.scheduled_for
               and run.finished_at is null
-            returning run.schedule_id, run.run_id, run.state
+            returning run.schedule_id, run.run_id, run.state, run.started_at
         ),
         told as (
-            update edge_store.schedule set last_state = latest.state
-            from (select distinct on (schedule_id) schedule_id, state from ended
-                  order by schedule_id, run_id desc) as latest
+            update edge_store.schedule
+            set last_state = latest.state, last_run_at = greatest(schedule.last_run_at, latest.began)
+            from (select distinct on (schedule_id) schedule_id, state,
+                         max(started_at) over (partition by schedule_id) as began
+                  from ended order by schedule_id, run_id desc) as latest
             where id = latest.schedule_id
         )
         select schedule_id, scheduled_for from over where not free";

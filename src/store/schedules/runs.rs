@@ -51,10 +51,12 @@ statements! {
             set state = $3, finished_at = pg_catalog.clock_timestamp(), rows = $4, sqlstate = $5, error = $6, pid = null
             where schedule_id = $1 and scheduled_for = $2 and finished_at is null
               and (select count(*) from its) >= 0
-            returning schedule_id
+            returning schedule_id, started_at
         ),
         told as (
-            update edge_store.schedule set last_state = $3 from ended where id = ended.schedule_id
+            update edge_store.schedule
+            set last_state = $3, last_run_at = greatest(schedule.last_run_at, ended.started_at)
+            from ended where id = ended.schedule_id
         )
         select from ended";
 }

@@ -173,13 +173,17 @@ fn succeeded(slot: Slot, rows: Option<u64>) -> Result<(), Error> {
 
 fn failed(slot: Slot, begun: &Begun, failure: &Failure) -> Result<(), Error> {
     let Failure { sqlstate, message } = failure;
-    let is_unwanted = commands::cancel_asked(slot)?;
+    let unwanted = commands::cancel_asked(slot)?;
     let verdict = after_failure(begun.tries.made, begun.tries.most, SystemTime::now(), fastrand::f64());
-    if let (false, Verdict::Again(at)) = (is_unwanted, verdict) {
+    if let (None, Verdict::Again(at)) = (unwanted, verdict) {
         return commands::try_again(slot, at, Some(sqlstate), message);
     }
-    let state = if is_unwanted && sqlstate == CANCELLED { "cancelled" } else { "failed" };
-    let end = End { state, rows: None, sqlstate: Some(sqlstate.clone()), error: Some(message.clone()) };
+    let (state, error) = match unwanted {
+        // All that Postgres says is that somebody asked for it.
+        Some(why) if sqlstate == CANCELLED => ("cancelled", why.to_owned()),
+        _ => ("failed", message.clone()),
+    };
+    let end = End { state, rows: None, sqlstate: Some(sqlstate.clone()), error: Some(error) };
     if runs::finish(slot, &end)? && sqlstate == UNDEFINED_FUNCTION {
         let name = begun.name.replace('\'', "''");
         let note =

@@ -169,8 +169,10 @@ impl Commands {
         self.freed = true;
         let why = match (open.stage, open.cancel_asked) {
             (Stage::Waiting, false) => return end(open.slot, "cancelled", NOT_AGAIN),
-            (Stage::Waiting, true) => return end(open.slot, "cancelled", "it was cancelled before it began"),
-            (Stage::Running, true) => return end(open.slot, "cancelled", "it was cancelled, and its process ended"),
+            (Stage::Waiting, _) | (_, true) => {
+                let why = commands::cancel_asked(open.slot)?.unwrap_or("it was cancelled");
+                return end(open.slot, "cancelled", why);
+            }
             (Stage::Running, false) if self.started.know(open.run) => "its process ended before it did",
             (Stage::Running, false) => "interrupted: the server restarted, or the database was wanted without sessions",
         };

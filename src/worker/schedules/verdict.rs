@@ -10,7 +10,7 @@ use crate::domain::schedule::planning::{self, Bounds, Spread};
 use crate::domain::schedule::{Course, Dst, Kind, Schedule, Timing};
 use crate::error::Error;
 use crate::store::owner;
-use crate::store::schedules::due::{Due, Progress, Ran, Rights};
+use crate::store::schedules::due::{Due, Progress, Rights};
 use crate::store::schedules::open_runs::{CallEnd, OpenRun};
 use crate::store::schedules::runs::{Beginning, NewRun, Origin, Template, Work};
 use crate::store::time::of_moment;
@@ -80,7 +80,7 @@ pub(in crate::worker) fn verdict(row: Due, context: &Context) -> Result<Verdict,
     };
     let next = plan.next.map(|slot| planning::Next { slot, due: course.due_at(slot) });
     let mut planned = Planned { runs: Vec::new(), to_stop: Vec::new(), passed: plan.passed, next, row };
-    planned.decide(&plan, &read, &context.open);
+    planned.decide(plan, &read, &context.open);
     Ok(Verdict::Planned(Box::new(planned)))
 }
 
@@ -136,20 +136,16 @@ impl Read {
 
 impl Planned {
     /// Decides how each run begins.
-    fn decide(&mut self, plan: &Plan, read: &Read, open_runs: &[OpenRun]) {
-        for skipped in &plan.skipped {
-            let (Count::Exactly(slots) | Count::AtLeast(slots)) = skipped.count;
-            let slots = i64::try_from(slots).unwrap_or(i64::MAX);
-            let beginning = Beginning::Skipped { why: skipped.to_string(), slots };
-            self.runs.push((skipped.first, Origin::Missed, beginning));
-        }
+    fn decide(&mut self, mut plan: Plan, read: &Read, open_runs: &[OpenRun]) {
         let mut open = self.count(open_runs);
+        let in_line = plan.is_a_line(read.catch_up, open);
         let last = plan.runs.last().map(|run| run.slot);
         for run in &plan.runs {
             let beginning = if read.overlap == Overlap::Cancel && Some(run.slot) != last {
                 skip(OVERTAKEN)
             } else {
-                self.begin(run, read, &mut open, open_runs)
+                let decision = if in_line { read.overlap.decide_in_line(open) } else { read.overlap.decide(open) };
+                self.begin(decision, &mut open, open_runs)
             };
             let origin = match run.timeliness {
                 Timeliness::Due => Origin::Due,
@@ -157,12 +153,19 @@ impl Planned {
             };
             self.runs.push((run.slot, origin, beginning));
         }
+        let ran = self.runs.iter().find(|(.., beginning)| !matches!(beginning, Beginning::Skipped { .. }));
+        plan.stand_in(ran.map(|(slot, ..)| *slot));
+        for skipped in &plan.skipped {
+            let (Count::Exactly(slots) | Count::AtLeast(slots)) = skipped.count;
+            let slots = i64::try_from(slots).unwrap_or(i64::MAX);
+            let beginning = Beginning::Skipped { why: skipped.to_string(), slots };
+            self.runs.push((skipped.first, Origin::Missed, beginning));
+        }
         self.runs.sort_by_key(|(slot, ..)| *slot);
     }
 
-    fn begin(&mut self, run: &Run, read: &Read, open: &mut Open, open_runs: &[OpenRun]) -> Beginning {
-        let made_up = run.timeliness == Timeliness::Missed && read.catch_up == CatchUp::All;
-        match if made_up { read.overlap.decide_made_up(*open) } else { read.overlap.decide(*open) } {
+    fn begin(&mut self, decision: Decision, open: &mut Open, open_runs: &[OpenRun]) -> Beginning {
+        match decision {
             Decision::Skip(why) => return skip(&why.to_string()),
             Decision::Wait => {
                 open.waiting += 1;
@@ -202,19 +205,13 @@ impl Planned {
 
     /// How it goes on.
     pub fn progress(&self) -> Progress {
-        let ran = self.runs.iter().any(|(.., beginning)| matches!(beginning, Beginning::AtOnce));
-        let last_state = match self.runs.last() {
-            Some((.., Beginning::Skipped { .. })) => Some("skipped"),
-            Some((.., Beginning::Refused(_))) => Some("failed"),
-            _ => None,
-        };
+        let refused = self.runs.iter().any(|(.., beginning)| matches!(beginning, Beginning::Refused(_)));
         Progress {
             schedule: self.row.template.schedule,
             next_run_at: self.next.map(|next| next.slot),
             due_at: self.next.map(|next| next.due),
             passed: self.passed,
-            ran: if ran { Ran::Now } else { Ran::Not },
-            last_state,
+            last_state: refused.then_some("failed"),
         }
     }
 

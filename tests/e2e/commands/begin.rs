@@ -79,7 +79,7 @@ async fn nothing_begins_while_sending_is_paused() {
         .exec(&format!("update edge_store.schedule_run set cancel_asked = true where run_id = {cancelled}"))
         .await;
     world.scene.cluster.reload().await;
-    assert_eq!(world.end(cancelled).await, "cancelled|||it was cancelled before it began");
+    assert_eq!(world.end(cancelled).await, "cancelled|||with overlap 'cancel' a later run took its place");
     assert_eq!(world.processes().await, Vec::<i32>::new());
     assert_eq!(world.db().one::<i64>("select count(*) from t").await, 0);
     world.db().exec("select edge.resume()").await;

@@ -84,14 +84,14 @@ async fn a_command_is_cancelled_when_somebody_asks() {
     let (first, second) = (world.due(running).await, world.due(running).await);
     world.reaches(first, "running").await;
     world.cancel(second).await;
-    assert_eq!(world.end(second).await, "cancelled|||it was cancelled before it began");
+    assert_eq!(world.end(second).await, "cancelled|||with overlap 'cancel' a later run took its place");
     world.cancel(first).await;
-    assert_eq!(world.end(first).await, "cancelled||57014|canceling statement due to user request");
+    assert_eq!(world.end(first).await, "cancelled||57014|with overlap 'cancel' a later run took its place");
     let stubborn = world.schedule("postgres", "stubborn", STUBBORN).await;
     let run = world.due(stubborn).await;
     sleeps(&world).await;
     world.cancel(run).await;
-    assert_eq!(world.end(run).await, "cancelled|||it was cancelled, and its process ended");
+    assert_eq!(world.end(run).await, "cancelled|||with overlap 'cancel' a later run took its place");
     // Also one whose schedule goes at the same time.
     let dropped = world.schedule("postgres", "dropped", SLEEPS).await;
     let run = world.due(dropped).await;
@@ -163,7 +163,7 @@ async fn a_schedule_that_somebody_has_locked_delays_nothing_but_its_own_ends() {
     assert_eq!(world.db().one_with::<String>(super::STATE, &[&unwanted]).await, "waiting");
     session.exec("commit").await;
     assert_eq!(world.end(run).await, "succeeded|1||");
-    assert_eq!(world.end(unwanted).await, "cancelled|||it was cancelled before it began");
+    assert_eq!(world.end(unwanted).await, "cancelled|||with overlap 'cancel' a later run took its place");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ async fn unschedule_ends_a_command_when_asked_and_only_then() {
     world.reaches(first, "running").await;
     world.reaches(third, "running").await;
     world.db().exec("select edge.unschedule('stays'), edge.unschedule('goes', cancel => true)").await;
-    assert_eq!(world.end(third).await, "cancelled||57014|canceling statement due to user request");
+    assert_eq!(world.end(third).await, "cancelled||57014|the schedule was dropped, and its runs with it");
     assert_eq!(world.end(first).await, "succeeded|1||");
     for run in [second, fourth] {
         assert!(world.end(run).await.starts_with("cancelled|||"));
