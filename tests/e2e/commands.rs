@@ -1,6 +1,7 @@
 //! Schedules whose target is SQL: the command is run by a process of its own, as in a session of its owner's.
 
 mod begin;
+mod changes;
 mod ends;
 mod identity;
 mod processes;

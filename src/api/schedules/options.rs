@@ -200,6 +200,11 @@ fn jitter(given: Interval) -> Result<Interval, Error> {
 
 fn within(argument: &'static str, wanted: &'static str, longest: i128, given: Interval) -> Result<Interval, Error> {
     let micros = given.as_micros();
+    // What is added to a year and what is taken away from it would have to be measured by the same days everywhere.
+    if given.months() < 0 || given.days() < 0 || given.micros() < 0 {
+        let given = format!("one with a negative part, {} s in all", micros as f64 / 1_000_000.0);
+        return Err(Error::OutOfRange { argument, wanted, given });
+    }
     if (0..=longest).contains(&micros) {
         return Ok(given);
     }

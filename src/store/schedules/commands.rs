@@ -27,6 +27,8 @@ pub struct Open {
     pub slot: Slot,
     pub run: i64,
     pub stage: Stage,
+    /// What its schedule makes now.
+    pub makes: Makes,
     pub cancel_asked: bool,
     pub retry_at: Option<SystemTime>,
     pub timeout_ms: Option<i32>,
@@ -38,6 +40,13 @@ pub struct Open {
 pub enum Stage {
     Waiting,
     Running,
+}
+
+/// What a schedule makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    Commands,
+    Calls,
 }
 
 /// A run whose turn it is.
@@ -96,14 +105,14 @@ statements! {
 
     OPEN() = "
         select run.schedule_id, run.scheduled_for, run.run_id, run.state = 'running', run.cancel_asked, run.retry_at,
-               schedule.timeout_ms, run.attempts, schedule.max_attempts
+               schedule.timeout_ms, run.attempts, schedule.max_attempts, coalesce(schedule.kind <> 's', false)
         from edge_store.schedule_run as run left join edge_store.schedule on schedule.id = run.schedule_id
         where run.finished_at is null and run.call_id is null
-          and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)
-          and (schedule.id is null or schedule.kind = 's')";
+          and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)";
 
     // The runs of a schedule are made one after the other, in their order, unless they may overlap. So of each schedule with
-    // open runs only the first is looked at, however many there are; the schedules are found by walking the index.
+    // open runs only the first is looked at, however many there are; the schedules are found by walking the index. Roles take
+    // turns, and so do the schedules of a role: a long row of runs that may overlap goes before nobody else's.
     CANDIDATES(INT8ARRAYOID, TIMESTAMPTZOID, INT8OID) = "
         with recursive its as (
             (select schedule_id as id from edge_store.schedule_run
@@ -114,23 +123,32 @@ statements! {
                     order by run.schedule_id limit 1)
             from its where its.id is not null
         )
-        select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null,
-               role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
-               case when role.oid is not null then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end
-        from its
-        left join edge_store.schedule on schedule.id = its.id
-        left join pg_catalog.pg_roles as role on role.oid = schedule.owner
-        cross join lateral (
-            select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
-                      as may_begin
-            from edge_store.schedule_run as open
-            where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
-              and (coalesce(schedule.overlap, '') <> 'allow'
-                   or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
-            order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
-        ) as run
-        where run.may_begin and (schedule.id is null or schedule.kind = 's')
-        order by run.run_id limit $3";
+        select schedule_id, scheduled_for, run_id, attempts, is_dropped, oid, rolcanlogin, rolname, timeout_ms,
+               may_use
+        from (
+            select *, pg_catalog.row_number() over (partition by oid order by turn, run_id) as place
+            from (
+                select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null as is_dropped,
+                       role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
+                        case when role.oid is not null then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end
+                            as may_use,
+                       pg_catalog.row_number() over (partition by run.schedule_id order by run.run_id) as turn
+                from its
+                left join edge_store.schedule on schedule.id = its.id
+                left join pg_catalog.pg_roles as role on role.oid = schedule.owner
+                cross join lateral (
+                    select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
+                              as may_begin
+                    from edge_store.schedule_run as open
+                    where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
+                      and (coalesce(schedule.overlap, '') <> 'allow'
+                           or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
+                    order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
+                ) as run
+                where run.may_begin and (schedule.id is null or schedule.kind = 's')
+            ) as of_each
+        ) as placed
+        order by place, run_id limit $3";
 }
 
 /// Begins a run, if it is still to be begun, as a command of this role's.
@@ -191,6 +209,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
         let rows = OPEN.with(|statement| statement.read(client, &[]))?;
         rows.map(|row| {
             let stage = if row.get::<bool>(4)?.unwrap_or(false) { Stage::Running } else { Stage::Waiting };
+            let makes = if row.get::<bool>(10)?.unwrap_or(false) { Makes::Calls } else { Makes::Commands };
             Ok(Open {
                 slot: Slot {
                     schedule: row.get(1)?.ok_or(Error::Malformed)?,
@@ -198,6 +217,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
                 },
                 run: row.get(3)?.ok_or(Error::Malformed)?,
                 stage,
+                makes,
                 cancel_asked: row.get(5)?.unwrap_or(false),
                 retry_at: row.get::<TimestampWithTimeZone>(6)?.map(from_timestamp),
                 timeout_ms: row.get(7)?,
@@ -208,7 +228,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
     })
 }
 
-/// The runs that may begin now, the oldest first, without those that are in hand already.
+/// The runs that may begin now, those of each role in turn, without those that are in hand already.
 pub fn candidates(in_hand: Vec<i64>, now: SystemTime, limit: usize) -> Result<Vec<Candidate>, Error> {
     Spi::connect(|client| {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

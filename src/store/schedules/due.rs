@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
@@ -68,14 +68,12 @@ pub struct Ahead {
 }
 
 statements! {
-    // How much is read of an interval follows Postgres: a month has 30 days, a day 24 hours.
     DUE(TIMESTAMPTZOID, INT8ARRAYOID, INT8OID) = "
         select schedule.id, schedule.owner::oid, schedule.name, schedule.kind::text,
                schedule.method, schedule.url, schedule.endpoint, schedule.headers, schedule.body,
                schedule.max_attempts, schedule.timeout_ms,
                schedule.schedule, schedule.timezone, schedule.dst, schedule.overlap, schedule.catchup,
-               (extract(epoch from schedule.catchup_window) * 1000000)::bigint,
-               (extract(epoch from schedule.jitter) * 1000000)::bigint,
+               schedule.catchup_window, schedule.jitter,
                schedule.starts_at, schedule.ends_at, schedule.passed, schedule.next_run_at, schedule.due_at,
                role.oid, case when role.oid is not null
                               then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end,
@@ -232,8 +230,9 @@ fn moment(at: Option<TimestampWithTimeZone>) -> Option<Moment> {
     at.map(to_moment)
 }
 
-fn micros(of: Option<i64>) -> Option<Duration> {
-    u64::try_from(of?).ok().map(Duration::from_micros)
+/// How long an interval is, by the same measure as where it is checked: a month has 30 days, a day 24 hours.
+fn micros(of: Option<Interval>) -> Option<Duration> {
+    u64::try_from(of?.as_micros()).ok().map(Duration::from_micros)
 }
 
 fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {

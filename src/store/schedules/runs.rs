@@ -39,7 +39,9 @@ statements! {
         update edge_store.schedule_run
         set state = 'running', call_id = begun.call_id, started_at = pg_catalog.clock_timestamp()
         from unnest($1, $2, $3) as begun (schedule_id, scheduled_for, call_id)
-        where schedule_run.schedule_id = begun.schedule_id and schedule_run.scheduled_for = begun.scheduled_for";
+        where schedule_run.schedule_id = begun.schedule_id and schedule_run.scheduled_for = begun.scheduled_for
+          and schedule_run.state = 'waiting'
+        returning schedule_run.call_id";
 
     // The one place where a run ends, so that its schedule always shows the last end. The schedule's row is locked first, as
     // whoever makes runs does.
@@ -84,22 +86,28 @@ pub fn materialise(database_id: &str, runs: &[NewRun<'_>]) -> Result<Vec<Option<
     Ok(made)
 }
 
-/// Has runs begin that were waiting, all of them such that make calls: queues their calls, and gives their ids.
-pub fn begin(database_id: &str, runs: &[(&Template, TimestampWithTimeZone)]) -> Result<Vec<i64>, Error> {
+/// Has runs begin that are waiting, all of them such that make calls: queues their calls, and gives their ids. `None` for one
+/// that waits no longer: it is a command of before, whose process has just begun it.
+pub fn begin(database_id: &str, runs: &[(&Template, TimestampWithTimeZone)]) -> Result<Vec<Option<i64>>, Error> {
     if runs.is_empty() {
         return Ok(Vec::new());
     }
     let ids = runs.iter().map(|_| queue::next_id()).collect::<Result<Vec<i64>, Error>>()?;
-    queue_calls(database_id, runs.iter().zip(&ids).map(|((template, slot), id)| (*template, *slot, *id)))?;
-    Spi::connect_mut(|client| {
+    let begun: HashSet<i64> = Spi::connect_mut(|client| {
         let args = [
             runs.iter().map(|(template, _)| template.schedule).collect::<Vec<_>>().into(),
             runs.iter().map(|(_, slot)| *slot).collect::<Vec<_>>().into(),
             ids.clone().into(),
         ];
-        BEGIN.with(|statement| statement.write(client, &args))?;
-        Ok(ids)
-    })
+        let rows = BEGIN.with(|statement| statement.write(client, &args))?;
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect::<Result<_, Error>>()
+    })?;
+    let ids: Vec<Option<i64>> = ids.into_iter().map(|id| begun.contains(&id).then_some(id)).collect();
+    queue_calls(
+        database_id,
+        runs.iter().zip(&ids).filter_map(|((template, slot), id)| Some((*template, *slot, (*id)?))),
+    )?;
+    Ok(ids)
 }
 
 /// Writes the end of a run; `false` where it had one already.

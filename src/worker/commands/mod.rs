@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::schedule::command::{AfterProcess, MOST_STARTS, Reached, Start, Wish, after_process, limit_of};
 use crate::error::Error;
-use crate::store::schedules::commands::{self, Candidate, Open, Stage, Whose};
+use crate::store::schedules::commands::{self, Candidate, Makes, Open, Stage, Whose};
 use crate::store::schedules::due;
 use crate::store::schedules::runs::{self, End, Slot};
 use crate::worker::commands::command::Order;
@@ -37,6 +37,9 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// So many runs that may begin are read at once: a process that ends is to be followed by the next one without a search.
 const READ_AHEAD: usize = 64;
 
+/// Why a run ends that was to be tried again.
+const NOT_AGAIN: &str = "it was to be tried again, but its schedule makes calls now";
+
 /// The commands of this database that are being run.
 #[derive(Default)]
 pub struct Commands {
@@ -44,6 +47,8 @@ pub struct Commands {
     started: Starts,
     /// Runs that may begin as soon as there is room. What has become of them since is found out by their process.
     ready: VecDeque<Candidate>,
+    /// Runs have ended without their processes, so that others of their schedules may begin.
+    freed: bool,
     /// When to look again, if nobody wakes us.
     next_try: Option<SystemTime>,
 }
@@ -67,6 +72,11 @@ impl Dispatcher {
             self.tend_commands(now);
         } else if ended == Ended::Some {
             self.tend_commands(now);
+        }
+        // A call of the same schedule may have been waiting for a command of before.
+        let freed = std::mem::take(&mut self.commands.freed) || ended == Ended::Some;
+        if freed && !self.schedules.waiting.is_empty() {
+            self.schedules.want();
         }
         self.commands.running.iter_mut().for_each(|process| process.push(now));
     }
@@ -126,9 +136,9 @@ impl Commands {
                 }
                 continue;
             }
-            match (open.stage, open.cancel_asked, open.retry_at) {
-                (Stage::Waiting, false, Some(at)) if at > now => self.look_at(at),
-                (Stage::Waiting, false, _) => {}
+            match (open.stage, open.cancel_asked, open.retry_at, open.makes) {
+                (Stage::Waiting, false, Some(at), Makes::Commands) if at > now => self.look_at(at),
+                (Stage::Waiting, false, _, Makes::Commands) => {}
                 _ if self.can_change(open.slot, now)? => self.close(&open, now)?,
                 _ => left.push(open.run),
             }
@@ -158,6 +168,10 @@ impl Commands {
 
     /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
     fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
+        self.freed = true;
+        if (open.stage, open.cancel_asked) == (Stage::Waiting, false) {
+            return end(open.slot, "cancelled", NOT_AGAIN);
+        }
         let reached = match open.stage {
             Stage::Waiting => Reached::Waiting,
             Stage::Running if self.started.know(open.run) => Reached::RunningHere,
@@ -169,6 +183,7 @@ impl Commands {
                 end(open.slot, "cancelled", commands::cancel_asked(open.slot)?.unwrap_or(why))
             }
             AfterProcess::Failed(why) => end(open.slot, "failed", why),
+            AfterProcess::Again(..) if open.makes == Makes::Calls => end(open.slot, "cancelled", NOT_AGAIN),
             AfterProcess::Again(at, why) => {
                 self.look_at(at);
                 commands::try_again(open.slot, at, None, why)

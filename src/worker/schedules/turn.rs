@@ -15,7 +15,7 @@ use crate::store::schedules::runs::{self, Slot};
 use crate::worker::failpoint;
 use crate::worker::queued::{self, Rooms};
 use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
-use crate::worker::schedules::{Care, Clocks, Left, MayRun, NO_RIGHTS, Stage};
+use crate::worker::schedules::{self, Care, Clocks, Left, MayRun, NO_RIGHTS};
 use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
@@ -41,12 +41,14 @@ pub(in crate::worker) struct Done {
     pub waiting: Vec<i64>,
     /// Schedules with a call that waits for room only: its role has as many as it may.
     pub crowded: Vec<i64>,
+    /// Those of which one could begin, had not somebody else locked them.
+    pub blocked: HashSet<i64>,
     /// Calls that were queued.
     pub made: Vec<(i64, Slot)>,
     /// There are commands to be run or ended.
     pub commands: bool,
-    /// Calls are to be cancelled.
-    pub cancelled: bool,
+    /// Calls that are to be cancelled.
+    pub overtaken: Vec<i64>,
     /// Schedules that wait for the clock on the wall, and for which time.
     pub held: Vec<(i64, Moment)>,
     /// When the next one is due, if that was read.
@@ -75,9 +77,13 @@ impl Dispatcher {
 
     /// Writes the ends of runs whose calls have ended.
     fn end_runs(&self, done: &mut Done) -> Result<(), Error> {
+        let known = schedules::Stage::Known;
         let schedules = &self.schedules;
-        if schedules.stage != Stage::Known {
+        if schedules.stage != known {
             for found in open_runs::calling(schedules.calls.keys().copied().collect())? {
+                if found.overtaken && found.ended.is_none() {
+                    done.overtaken.push(found.call_id);
+                }
                 match found.ended {
                     Some(end) => done.ended.push((found.slot, end)),
                     None => done.calling.push((found.call_id, found.slot)),
@@ -98,14 +104,16 @@ impl Dispatcher {
             None => {
                 let ended = schedules.ended.iter().chain(&schedules.postponed).map(|(slot, _)| slot.schedule);
                 let freed = ended.chain(schedules.crowded.iter().copied());
-                freed.filter(|schedule| schedules.waiting.contains(schedule)).collect()
+                let freed = freed.filter(|schedule| schedules.waiting.contains(schedule));
+                freed.chain(schedules.blocked.iter().copied()).collect()
             }
         };
         if freed.is_empty() {
             return Ok(());
         }
-        let (allowed, barred): (Vec<_>, Vec<_>) =
-            open_runs::ready(freed)?.into_iter().partition(|run| run.rights == Rights::Usual);
+        let open_runs::Found { runs: found, locked } = open_runs::ready(freed)?;
+        done.blocked = locked;
+        let (allowed, barred): (Vec<_>, Vec<_>) = found.into_iter().partition(|run| run.rights == Rights::Usual);
         let mut rooms = Rooms::default();
         let has_room = |run: &Ready| rooms.of(run.template.owner).take(1).is_ok();
         // What has been waiting for its turn has been promised. Without room it goes on waiting, and nothing is lost.
@@ -114,6 +122,7 @@ impl Dispatcher {
         let begun: Vec<_> = ready.iter().map(|run| (&run.template, run.slot.scheduled_for)).collect();
         let ids = runs::begin(&self.database_id, &begun)?;
         for (run, call) in ready.iter().zip(ids) {
+            let Some(call) = call else { continue };
             queued::note(run.template.owner);
             done.made.push((call, run.slot));
         }
@@ -122,15 +131,15 @@ impl Dispatcher {
 
     /// Makes of the schedules that are due what they are.
     fn run_due(&self, clocks: Clocks, in_hand: &Cell<Option<i64>>, done: &mut Done) -> Result<(), Error> {
-        let held: Vec<i64> = self.schedules.held.keys().copied().collect();
+        let but = self.schedules.passed_over();
         let limit = match self.schedules.care {
             Care::Batch => BATCH,
             Care::OneByOne => {
-                in_hand.set(due::first(clocks.steady, &held)?);
+                in_hand.set(due::first(clocks.steady, &but)?);
                 1
             }
         };
-        let rows = due::due(clocks.steady, &held, limit)?;
+        let rows = due::due(clocks.steady, &but, limit)?;
         if rows.len() == limit {
             done.left = Left::More;
         }
@@ -156,8 +165,9 @@ impl Dispatcher {
 
     /// Finds out when the next schedule is due.
     fn look_ahead(&self, clocks: Clocks, may_run: MayRun, done: &mut Done) -> Result<(), Error> {
-        let held: Vec<i64> = self.schedules.held.keys().copied().chain(done.held.iter().map(|(id, _)| *id)).collect();
-        let ahead = due::ahead(clocks.steady, &held)?;
+        let mut but = self.schedules.passed_over();
+        but.extend(done.held.iter().map(|(id, _)| *id));
+        let ahead = due::ahead(clocks.steady, &but)?;
         let left_over = ahead.left_over && may_run == MayRun::Yes;
         if left_over && done.left == Left::Nothing {
             done.left = Left::Locked;

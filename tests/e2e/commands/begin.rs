@@ -215,3 +215,36 @@ async fn a_long_queue_of_one_schedule_is_in_nobody_elses_way() {
     world.db().exec("select edge.unschedule('long', cancel => true)").await;
     assert!(world.end(first).await.starts_with("cancelled||57014"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_and_their_schedules_take_turns() {
+    let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "1")).await;
+    world.db().exec("create role ada; create role bob; select pg_advisory_lock(7)").await;
+    let long = world.schedule("ada", "long", WAITS).await;
+    world.alter(long, "overlap = 'allow'").await;
+    let first = world.due(long).await;
+    world.reaches(first, "running").await;
+    for _ in 0..30 {
+        world.due(long).await;
+    }
+    let (hers, his) = (world.schedule("ada", "hers", "select 1").await, world.schedule("bob", "his", "select 1").await);
+    let others = [world.due(hers).await, world.due(his).await];
+    world.db().exec("select pg_advisory_unlock(7)").await;
+    for run in others {
+        assert_eq!(world.end(run).await, "succeeded|1||");
+        let before = "
+            select count(*) from edge_store.schedule_run as run, edge_store.schedule_run as mine
+            where mine.run_id = $1 and run.run_id <> $1 and run.started_at < mine.started_at";
+        let before: i64 = world.db().one_with(before, &[&run]).await;
+        assert!(before <= 4, "{before} others went before it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_runs_can_be_asked_for_in_one_statement() {
+    let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "0")).await;
+    world.schedule("postgres", "s", "select 1").await;
+    let began = Instant::now();
+    world.db().exec("select count(edge.run_now('s')) from generate_series(1, 20000)").await;
+    assert!(began.elapsed() < Duration::from_secs(40), "it took {:?}", began.elapsed());
+}
