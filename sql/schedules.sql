@@ -9,9 +9,15 @@ select
     schedule.timezone,
     schedule.active,
     schedule.next_run_at,
-    schedule.last_run_at,
+    -- A run that has not ended has not told its schedule that it began.
+    greatest(schedule.last_run_at,
+             (select max(run.started_at) from edge_store.schedule_run as run
+              where run.schedule_id operator(pg_catalog.=) schedule.id and run.finished_at is null)) as last_run_at,
     schedule.last_state,
-    schedule.note,
+    coalesce(schedule.note,
+             case when schedule.active and schedule.next_run_at is null
+                       and not pg_catalog.starts_with(schedule.schedule, '@re')
+                  then 'it is over: there is no time left at which it would run' end) as note,
     schedule.noted_by,
     pg_catalog.pg_get_userbyid(schedule.owner) as owner,
     edge_store.schedule_description(schedule.schedule) as description,

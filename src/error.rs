@@ -46,6 +46,8 @@ pub enum Error {
     EndpointExists(String),
     #[error("endpoint \"{0}\" has calls that have not ended")]
     EndpointInUse(String),
+    #[error("endpoint \"{name}\" is called by {count} schedule(s), such as \"{schedule}\"")]
+    EndpointScheduled { name: String, count: i64, schedule: String },
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
     #[error(transparent)]
@@ -84,13 +86,15 @@ pub enum Error {
     Schedule(#[from] ScheduleError),
     #[error("schedule \"{name}\" would never run: \"{schedule}\" {why}")]
     NeverRuns { name: String, schedule: String, why: &'static str },
+    #[error("ends_at must not be earlier than starts_at, but {ends_at} is earlier than {starts_at}")]
+    EndsFirst { starts_at: String, ends_at: String },
     #[error("there are more than {0} slots in that time")]
     TooManySlots(usize),
     #[error("schedule \"{0}\" does not exist")]
     NoSuchSchedule(String),
     #[error("several roles have a schedule \"{0}\", and you have none")]
     AmbiguousSchedule(String),
-    #[error("time zone \"{0}\" does not exist")]
+    #[error("timezone must be a name of pg_timezone_names, not \"{0}\"")]
     NoSuchZone(String),
     #[error("this database's time zone \"{0}\" is not the name of a zone")]
     NoDefaultZone(String),
@@ -134,6 +138,7 @@ impl Error {
             | Self::Schedule(_)
             | Self::NeverRuns { .. }
             | Self::TooManySlots(_)
+            | Self::EndsFirst { .. }
             | Self::NoSuchZone(_)
             | Self::NoDefaultZone(_)
             | Self::NoCommand
@@ -141,7 +146,7 @@ impl Error {
             | Self::SecretLength(_)
             | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
-            Self::EndpointInUse(_) => Code::ERRCODE_OBJECT_IN_USE,
+            Self::EndpointInUse(_) | Self::EndpointScheduled { .. } => Code::ERRCODE_OBJECT_IN_USE,
             Self::SecretClosed { .. } | Self::KeyFile { .. } => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::NoRandomness => Code::ERRCODE_SYSTEM_ERROR,
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
@@ -181,6 +186,9 @@ impl Error {
             Self::EndpointInUse(_) => Some(
                 "Wait for them, or give force => true: they then fail, and can be replayed once there is an endpoint of that name.",
             ),
+            Self::EndpointScheduled { .. } => Some(
+                "Drop or change them (edge.schedules has the endpoint of each), or give force => true: they are then stopped.",
+            ),
             Self::SecretsNotAllowed => Some(
                 "Name an endpoint that has the header, or ask a superuser: GRANT EXECUTE ON FUNCTION edge.set_secret.",
             ),
@@ -191,9 +199,11 @@ impl Error {
                 Some("Bring the key back into the file from its backup, or set the secret anew.")
             }
             Self::NoSuchSchedule(_) => Some("edge.schedules lists those that there are. A name belongs to a role."),
-            Self::AmbiguousSchedule(_) => Some("SET ROLE to the one whose schedule is meant."),
+            Self::AmbiguousSchedule(_) => Some(
+                "SET ROLE to the one whose schedule is meant, or edge.unschedule(id): edge.schedules has their ids and owners.",
+            ),
             Self::NoSuchZone(_) => Some(
-                "pg_timezone_names lists those that there are, such as Europe/Berlin. An offset or an abbreviation will not do: \
+                "Such as Europe/Berlin. An offset or an abbreviation will not do: \
                  it does not know when the clocks are changed.",
             ),
             Self::NoDefaultZone(_) => Some(

@@ -64,6 +64,7 @@ pgrx::extension_sql_file!(
         api::schedules::control::pause_schedule,
         api::schedules::control::resume_schedule,
         api::schedules::control::unschedule,
+        api::schedules::control::unschedule_by_id,
         api::schedules::preview::describe_schedule,
         api::schedules::preview::next_runs,
         api::schedules::runs::backfill,

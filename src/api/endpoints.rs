@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
 use crate::store::endpoints;
 use crate::store::owner;
+use crate::store::schedules::endpoint as schedules;
 use crate::worker::wake::{self, reason};
 
 /// Makes an endpoint.
@@ -111,12 +112,21 @@ fn alter_endpoint(
     changed(name, |name| endpoints::alter(name, &changes))
 }
 
-/// Removes an endpoint. Where it has calls that have not ended, that has to be forced, and they fail.
+/// Removes an endpoint. Where it has calls that have not ended, that has to be forced, and they fail; where it has schedules,
+/// too, and they are stopped.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 fn drop_endpoint(name: Option<Text>, force: default!(bool, "false")) -> Result<(), ErrorReport> {
     let name = given::name(name)?;
-    if !force && owner::acting(|| endpoints::has_calls(&name))? {
+    if force {
+        let by = owner::name(owner::current_role());
+        let note =
+            format!("its endpoint \"{name}\" was dropped; edge.resume_schedule starts it again once there is one");
+        owner::acting(|| schedules::stop(&name, &note, &by))?;
+        wake::at_commit(reason::SCHEDULES);
+    } else if owner::acting(|| endpoints::has_calls(&name))? {
         return Err(Error::EndpointInUse(name).into());
+    } else if let Some((count, schedule)) = owner::acting(|| schedules::scheduled(&name))? {
+        return Err(Error::EndpointScheduled { name, count, schedule }.into());
     }
     changed(name, endpoints::drop)
 }

@@ -108,10 +108,10 @@ statements! {
 
     PARKED_LANES() = "select distinct parked_on from edge_store.deferred where parked_on is not null";
 
-    CANCELLED_DEFERRED() = concat!("
+    CANCELLED_DEFERRED(INT8ARRAYOID) = concat!("
         select ", columns!(), ", waiting.tries, waiting.interruptions
-        from edge_store.cancellation
-        join edge_store.deferred as waiting on waiting.call_id = cancellation.call_id
+        from (select call_id from edge_store.cancellation union select unnest($1)) as cancelled
+        join edge_store.deferred as waiting on waiting.call_id = cancelled.call_id
         join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot");
 
     CANCELLATIONS() = "select call_id from edge_store.cancellation";
@@ -162,10 +162,10 @@ pub fn parked_lanes() -> Result<Vec<String>, Error> {
     })
 }
 
-/// Deferred calls that somebody asked to cancel.
-pub fn cancelled_deferred() -> Result<Vec<Queued>, Error> {
+/// Deferred calls that somebody asked to cancel, and those of `others`.
+pub fn cancelled_deferred(others: Vec<i64>) -> Result<Vec<Queued>, Error> {
     Spi::connect(|client| {
-        CANCELLED_DEFERRED.with(|statement| statement.read(client, &[]))?.map(|row| queued(&row)).collect()
+        CANCELLED_DEFERRED.with(|statement| statement.read(client, &[others.into()]))?.map(|row| queued(&row)).collect()
     })
 }
 

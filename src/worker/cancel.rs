@@ -2,6 +2,7 @@
 //!
 //! Runs on the main thread of a dispatcher, inside the turn's transaction and before anything is written in it.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use super::ledger::{Source, Waiting};
@@ -21,17 +22,18 @@ pub enum Cancelled {
 }
 
 impl Dispatcher {
-    /// Does what was asked for in the table of cancellations. One for a call that no scan has seen yet stays
-    /// there; the scan will see both.
+    /// Does what was asked for in the table of cancellations, and what schedules want. What concerns a call that no scan has
+    /// seen yet stays; the scan will see both.
     pub(super) fn cancel(&mut self, now: SystemTime) -> Result<Cancelled, Error> {
-        let wanted = scan::cancellations()?;
+        let overtaken: Vec<i64> = self.schedules.overtaken.iter().copied().collect();
+        let wanted: HashSet<i64> = scan::cancellations()?.into_iter().chain(overtaken.iter().copied()).collect();
         let is_wanted = |waiting: &Waiting| wanted.contains(&waiting.queued.id.0);
         for waiting in self.backlog.remove(is_wanted) {
             self.ledger.stops_waiting(waiting.queued.id);
             settle::end_unsent(&waiting.queued, waiting.source, Unsent::Cancelled, now, &mut self.outbox);
         }
         let ended = self.outbox.ended();
-        for queued in scan::cancelled_deferred()? {
+        for queued in scan::cancelled_deferred(overtaken)? {
             // One that was about to be put off again must not be: it ends here.
             self.outbox.deferrals.retain(|deferral| deferral.call != queued.id);
             if !ended.contains(&queued.id.0) && !self.ledger.is_in_flight(queued.id) && !self.is_being_taken(queued.id)
@@ -49,6 +51,7 @@ impl Dispatcher {
                     engine.cancel(CallId(id));
                 }
             } else if calls::is_final(id)? {
+                self.schedules.overtaken.remove(&id);
                 self.outbox.settled_cancellations.push(id);
             }
         }

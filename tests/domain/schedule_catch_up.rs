@@ -6,9 +6,9 @@ use std::time::Duration;
 use pg_edge::domain::moment::Moment;
 use pg_edge::domain::schedule::catch_up::{CatchUp, GRACE, Plan, Rules, Slots, Timeliness, Why, plan};
 use pg_edge::domain::schedule::missed::Count;
-use pg_edge::domain::schedule::planning::{Bounds, Spread};
+use pg_edge::domain::schedule::overlap::Open;
 use pg_edge::domain::schedule::zone::Utc;
-use pg_edge::domain::schedule::{Course, Dst, Schedule, Timing};
+use pg_edge::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
 use proptest::prelude::*;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -80,6 +80,37 @@ fn the_latest_missed_slot_runs_unless_one_is_due_that_stands_for_it() {
 }
 
 #[test]
+fn with_all_what_is_due_by_now_queues_behind_what_was_missed() {
+    let secondly = Grid::of(1);
+    let open = Open { running: 1, waiting: 0 };
+    for (catch_up, passed, now, open, in_line) in [
+        (CatchUp::All, 0, 20, Open::default(), true),
+        (CatchUp::All, 0, 20, open, true),
+        // Nothing was missed, but three are late.
+        (CatchUp::All, 17, 20, Open::default(), true),
+        (CatchUp::All, 17, 20, open, false),
+        (CatchUp::One, 0, 20, Open::default(), false),
+        (CatchUp::Skip, 0, 20, Open::default(), false),
+    ] {
+        let plan = plan(&secondly, at(passed), at(now), rules(catch_up));
+        assert_eq!(plan.is_a_line(catch_up, open), in_line, "{catch_up:?} from {passed} with {open:?}");
+    }
+}
+
+#[test]
+fn what_stands_for_a_missed_slot_is_a_run_that_takes_place() {
+    let missed = || plan(&Grid::of(1), at(0), at(20), rules(CatchUp::One));
+    let reasons = |plan: Plan| plan.skipped.into_iter().map(|skipped| skipped.why).collect::<Vec<_>>();
+    // The first that is due; those behind it meet it.
+    assert_eq!(reasons(missed()), [Why::StoodFor(at(15)); 14]);
+    for (ran, why) in [(Some(at(20)), Why::StoodFor(at(20))), (None, Why::StoodForByNone)] {
+        let mut plan = missed();
+        plan.stand_in(ran);
+        assert_eq!(reasons(plan), [why; 14]);
+    }
+}
+
+#[test]
 fn each_policy_makes_up_for_what_it_says() {
     let minutely = Grid::of(60);
     let now = at(6_030);
@@ -131,8 +162,7 @@ fn years_of_every_second_take_a_bounded_number_of_steps_and_rows() {
 fn a_job_of_every_second_of_some_months_takes_a_bounded_number_of_steps_too() {
     // From the first of November on nothing was due, and before that every second.
     let schedule = Schedule::parse("* * * * 1-10 *").unwrap();
-    let timing = Timing { schedule: &schedule, zone: &Utc, dst: Dst::Vixie, anchor: at(0) };
-    let course = Course { timing, bounds: Bounds::default(), spread: None };
+    let course = Course::new(&schedule, &Utc, Dst::Vixie, Bounds::default(), None);
     let now = at(1_798_700_000); // The last days of 2026.
     let began = std::time::Instant::now();
     let plan = plan(&course, at(1_700_000_000), now, Rules { window: 1000 * WEEK, ..rules(CatchUp::All) });
@@ -146,8 +176,6 @@ fn a_job_of_every_second_of_some_months_takes_a_bounded_number_of_steps_too() {
 #[test]
 fn a_grid_is_counted_within_its_bounds() {
     let schedule = Schedule::parse("every 10 seconds").unwrap();
-    let anchor = at(5);
-    let timing = Timing { schedule: &schedule, zone: &Utc, dst: Dst::Vixie, anchor };
     for (starts, ends, after, until, count) in [
         (5, None, 0, 25, 3),
         (5, None, 5, 25, 2),
@@ -156,7 +184,7 @@ fn a_grid_is_counted_within_its_bounds() {
         (5, None, 26, 30, 0),
     ] {
         let bounds = Bounds { starts_at: Some(at(starts)), ends_at: ends.map(at) };
-        let course = Course { timing, bounds, spread: None };
+        let course = Course::new(&schedule, &Utc, Dst::Vixie, bounds, None);
         let counted = course.count(at(after), at(until)).unwrap_or(0);
         assert_eq!(counted, count, "{after} to {until} in {bounds:?}");
     }
@@ -165,9 +193,8 @@ fn a_grid_is_counted_within_its_bounds() {
 #[test]
 fn a_slot_that_is_put_off_is_neither_missed_nor_run_before_its_time() {
     let schedule = Schedule::parse("0 * * * *").unwrap();
-    let timing = Timing { schedule: &schedule, zone: &Utc, dst: Dst::Vixie, anchor: at(0) };
     let spread = Some(Spread { most: Duration::from_secs(86_400), seed: 5 });
-    let course = Course { timing, bounds: Bounds::default(), spread };
+    let course = Course::new(&schedule, &Utc, Dst::Vixie, Bounds::default(), spread);
     let due = course.due_at(at(7200));
     assert!(due >= at(7200) && due < at(10_800), "{due}");
     let just_before = plan(&course, at(3600), due.saturating_sub(Duration::from_micros(1)), rules(CatchUp::One));

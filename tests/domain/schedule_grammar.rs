@@ -94,7 +94,9 @@ fn a_refusal_names_the_field_and_what_would_be_right() {
         ("0 9,24 * * *", format!("the hour field \"9,24\" has 24 in it, which is out of range: {hours}")),
         (
             "0 22-2 * * *",
-            format!("the hour field \"22-2\" has the range 22-2 in it, which ends before it begins: {hours}"),
+            format!(
+                "the hour field \"22-2\" has the range 22-2 in it, which ends before it begins; write 22-23,0-2: {hours}"
+            ),
         ),
         (
             "*/0 * * * *",
@@ -126,6 +128,27 @@ fn a_refusal_names_the_field_and_what_would_be_right() {
 fn a_range_that_ends_on_sunday_is_told_how_to_be_written() {
     let said = refusal("0 0 * * sat-Sun");
     assert!(said.contains("the range sat-Sun in it, but Sunday is day 0 and begins the week; write 6-7: "), "{said}");
+}
+
+#[test]
+fn the_part_that_is_wrong_is_named_and_a_way_out_with_it() {
+    for (text, said) in [
+        ("-1 * * * *", "has \"-1\" in it, but a range is two values"),
+        ("5- * * * *", "has \"5-\" in it, but a range is two values"),
+        ("1-5-7 * * * *", "has \"1-5-7\" in it, but a range is two values"),
+        ("0 0 L-3 * *", "has \"L-3\" in it, but L stands by itself"),
+        ("0 0 W * *", "has \"W\" in it"),
+        ("0 0 * * #2", "has \"#2\" in it"),
+        ("/5 * * * *", "has \"/5\" in it"),
+        ("0 0 * * fri-mon", "the range fri-mon in it, which ends before it begins; write 5-6,0-1"),
+        ("0 22-4 * * *", "the range 22-4 in it, which ends before it begins; write 22-23,0-4"),
+        ("digest", "\"digest\" has 1 field; a schedule has 5"),
+        ("every day", "for days, \"0 9 * * *\" or \"@daily\""),
+        ("every 2 days", "such as \"every 10 seconds\" or \"every 48 hours\""),
+    ] {
+        assert!(refusal(text).contains(said), "{text}: {}", refusal(text));
+    }
+    assert!(Schedule::parse("0 0 * * 5-6,0-1").is_ok() && Schedule::parse("0 22-23,0-4 * * *").is_ok());
 }
 
 #[test]
@@ -253,10 +276,7 @@ fn other_things_are_refused_by_name() {
     assert!(refusal("@fortnightly").starts_with("there is no schedule \"@fortnightly\"; there are @hourly"));
     assert!(refusal("@every 5m").starts_with("there is no schedule"));
     assert_eq!(refusal(&"1,".repeat(501)), "a schedule has at most 1000 characters, not 1002");
-    assert_eq!(
-        Dst::parse("none").unwrap_err().to_string(),
-        "there is no DST rule \"none\"; there are vixie, skip and literal"
-    );
+    assert_eq!(Dst::parse("none").unwrap_err().to_string(), "dst must be vixie, skip or literal, not \"none\"");
     for rule in [Dst::Vixie, Dst::Skip, Dst::Literal] {
         assert_eq!(Dst::parse(rule.as_str()), Ok(rule));
     }

@@ -23,7 +23,7 @@ fn each_policy_does_as_it_says() {
         (Cancel, one, CancelThenRun, CancelThenRun),
         (Cancel, only_waiting, CancelThenRun, CancelThenRun),
     ] {
-        assert_eq!((policy.decide(open), policy.decide_made_up(open)), (decision, made_up), "{policy:?} with {open:?}");
+        assert_eq!((policy.decide(open), policy.decide_in_line(open)), (decision, made_up), "{policy:?} with {open:?}");
     }
 }
 

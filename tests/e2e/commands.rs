@@ -1,10 +1,12 @@
 //! Schedules whose target is SQL: the command is run by a process of its own, as in a session of its owner's.
 
 mod begin;
+mod changes;
 mod ends;
 mod identity;
 mod processes;
 mod sessions;
+mod settings;
 
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{ClusterBuilder, Db, eventually};

@@ -3,7 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::api::arguments::viewer;
+use crate::api::arguments::{required, viewer};
 use crate::api::schedules::options::{self as given, Clock, bounds, spread};
 use crate::api::schedules::plan;
 use crate::domain::schedule::Course;
@@ -19,12 +19,29 @@ use crate::worker::wake::{self, reason};
 fn unschedule(name: Option<Text>, cancel: default!(bool, "false")) -> Result<bool, ErrorReport> {
     let name = given::name(name)?;
     let Some(known) = find(&name)? else { return Ok(false) };
-    if cancel {
-        end_runs(known.id)?;
-    }
-    owner::acting(|| schedules::drop(known.id))?;
-    wake::at_commit(reason::SCHEDULES);
+    remove(known.id, cancel)?;
     Ok(true)
+}
+
+/// The same by the number of the schedule, as names do not tell apart what roles have left behind that are gone.
+#[pg_extern(schema = "edge", name = "unschedule", volatile, parallel_unsafe)]
+fn unschedule_by_id(id: Option<i64>, cancel: default!(bool, "false")) -> Result<bool, ErrorReport> {
+    let (id, viewer) = (required(id, "id")?, viewer());
+    let owner = owner::acting(|| schedules::lock_by_id(id))?;
+    if owner.is_none_or(|owner| owner != viewer.role && !viewer.sees_all) {
+        return Ok(false);
+    }
+    remove(id, cancel)?;
+    Ok(true)
+}
+
+fn remove(id: i64, cancel: bool) -> Result<(), Error> {
+    if cancel {
+        end_runs(id)?;
+    }
+    owner::acting(|| schedules::drop(id))?;
+    wake::at_commit(reason::SCHEDULES);
+    Ok(())
 }
 
 fn end_runs(schedule: i64) -> Result<(), Error> {
@@ -60,11 +77,10 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
         return Ok(());
     }
     let clock = clock_of(&known)?;
-    let course = course_of(&known, &clock);
     let now = now();
-    let next = plan::next(&course, now);
+    let next = course_of(&known, &clock).next(now);
     if next.is_none() {
-        plan::waits_for_the_server(&course, &known.name, &known.schedule)?;
+        plan::waits_for_the_server(&clock, bounds(known.starts_at, known.ends_at), &known.name)?;
     }
     owner::acting(|| schedules::resume(known.id, &plan::made(next, now)))?;
     wake::at_commit(reason::SCHEDULES);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::api::arguments;
-use crate::domain::schedule::planning::{self, Bounds, Spread};
-use crate::domain::schedule::{Course, Dst, Schedule, Timing};
+use crate::domain::moment::Moment;
+use crate::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::owner;
@@ -75,9 +75,12 @@ impl Clock {
 
     /// The slots that it shows, within bounds and spread.
     pub fn course(&self, bounds: Bounds, spread: Option<Spread>) -> Course<'_> {
-        let anchor = planning::anchor(bounds);
-        let timing = Timing { schedule: &self.schedule, zone: &self.zone, dst: self.dst, anchor };
-        Course { timing, bounds, spread }
+        Course::new(&self.schedule, &self.zone, self.dst, bounds, spread)
+    }
+
+    /// Whether this is a single time that its zone's clock never shows, and that is not made up for.
+    pub fn is_in_a_gap(&self) -> bool {
+        self.dst != Dst::Vixie && self.course(Bounds::default(), None).next(Moment::from_micros(i64::MIN)).is_none()
     }
 }
 
@@ -88,8 +91,8 @@ impl Given {
         if let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at)
             && ends_at < starts_at
         {
-            let (wanted, given) = ("no earlier than starts_at", ends_at.to_string());
-            return Err(Error::OutOfRange { argument: "ends_at", wanted, given });
+            let (starts_at, ends_at) = (to_moment(starts_at).to_string(), to_moment(ends_at).to_string());
+            return Err(Error::EndsFirst { starts_at, ends_at });
         }
         Ok(Options {
             overlap: one_of("overlap", OVERLAP, "skip, queue_one, allow or cancel", self.overlap)?,
@@ -127,6 +130,10 @@ pub fn spread(jitter: Option<Interval>, schedule: i64) -> Option<Spread> {
 /// The name of a schedule.
 pub fn name(argument: Option<Text>) -> Result<String, Error> {
     let name = arguments::required(argument, "name")?.read("name")?;
+    if name.chars().any(char::is_control) {
+        let given = format!("\"{}\"", name.escape_default());
+        return Err(Error::OutOfRange { argument: "name", wanted: "without control characters", given });
+    }
     if name.is_empty() || name.len() > LONGEST_NAME {
         let given = format!("{} bytes", name.len());
         return Err(Error::OutOfRange { argument: "name", wanted: "1 to 255 bytes long", given });
@@ -184,17 +191,22 @@ fn one_of(
 }
 
 fn window(given: Interval) -> Result<Interval, Error> {
-    within("catchup_window", "between zero and 10 years", LONGEST_WINDOW, given)
+    within("catchup_window", "from 0 to 3660 days", LONGEST_WINDOW, given)
 }
 
 fn jitter(given: Interval) -> Result<Interval, Error> {
-    within("jitter", "between zero and one day", LONGEST_JITTER, given)
+    within("jitter", "from 0 to 1 day (24 hours)", LONGEST_JITTER, given)
 }
 
 fn within(argument: &'static str, wanted: &'static str, longest: i128, given: Interval) -> Result<Interval, Error> {
     let micros = given.as_micros();
+    // What is added to a year and what is taken away from it would have to be measured by the same days everywhere.
+    if given.months() < 0 || given.days() < 0 || given.micros() < 0 {
+        let given = format!("one with a negative part, {} s in all", micros as f64 / 1_000_000.0);
+        return Err(Error::OutOfRange { argument, wanted, given });
+    }
     if (0..=longest).contains(&micros) {
         return Ok(given);
     }
-    Err(Error::OutOfRange { argument, wanted, given: format!("{} s", micros as f64 / 1_000_000.0) })
+    Err(Error::OutOfRange { argument, wanted, given: given.to_string() })
 }

@@ -4,9 +4,8 @@ use pgrx::prelude::*;
 
 use crate::api::schedules::options::{Clock, Options, bounds, spread};
 use crate::domain::moment::Moment;
-use crate::domain::schedule::catch_up::Slots;
-use crate::domain::schedule::planning::{self, Begin, Bounds, Next, Times};
-use crate::domain::schedule::{Course, Kind};
+use crate::domain::schedule::planning::{Begin, Times, begins};
+use crate::domain::schedule::{Bounds, Kind, Next};
 use crate::error::Error;
 use crate::store::owner;
 use crate::store::schedules::{self, Known, Of, Plan, Said, Target};
@@ -40,38 +39,43 @@ pub fn put(owner: pg_sys::Oid, written: &Written<'_>) -> Result<i64, Error> {
 
 fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, Error> {
     let (clock, options) = (written.clock, written.options);
-    let begin = known.map_or(Begin::Now, |known| planning::begins(times_of(known), times(clock, options)));
-    let after = match (begin, known) {
-        // When it runs next is not said by its text, and may have been decided just now.
-        (Begin::WhereItStood, Some(known)) if clock.schedule.kind() == Kind::Reboot && options.active => {
-            return Ok(known.plan);
-        }
-        (Begin::WhereItStood, Some(known)) => to_moment(known.plan.passed),
+    let begin = |known: &Known| begins(times_of(known), times(clock, options), clock.schedule.kind());
+    let after = match known.map(|known| (begin(known), known.plan)) {
+        Some((Begin::AsPlanned, plan)) => return Ok(plan),
+        Some((Begin::WhereItStood, plan)) => to_moment(plan.passed),
         _ => now(),
     };
     let course = clock.course(options.bounds(), spread(options.jitter, id));
-    let next = next(&course, after);
-    if next.is_none() && begin == Begin::Now {
-        waits_for_the_server(&course, written.name, &clock.text)?;
+    let next = course.next(after);
+    if next.is_none() && !is_said_again(known, written)? {
+        waits_for_the_server(clock, options.bounds(), written.name)?;
     }
     Ok(made(next.filter(|_| options.active), after))
 }
 
-/// The first slot of a course after a moment, and when it is due.
-pub fn next(course: &Course<'_>, after: Moment) -> Option<Next> {
-    let slot = course.next_after(after)?;
-    Some(Next { slot, due: course.due_at(slot) })
+/// Whether a schedule is just what it was: what is over stays so when the migration that made it is run again. Anything else
+/// would look as if it were still to run.
+fn is_said_again(known: Option<&Known>, written: &Written<'_>) -> Result<bool, Error> {
+    let Some(known) = known else { return Ok(false) };
+    let (clock, options) = (written.clock, written.options);
+    let active = known.active;
+    let same_times = Times { active, ..times_of(known) } == Times { active, ..times(clock, options) }
+        && bounds(None, known.ends_at).ends_at == options.bounds().ends_at;
+    Ok(same_times && schedules::already_runs(known.id, written.runs)?)
 }
 
 /// What has no slot ahead runs when the server starts, or never.
-pub fn waits_for_the_server(course: &Course<'_>, name: &str, text: &str) -> Result<(), Error> {
-    let why = match course.timing.schedule.kind() {
+pub fn waits_for_the_server(clock: &Clock, bounds: Bounds, name: &str) -> Result<(), Error> {
+    let why = match clock.schedule.kind() {
         Kind::Reboot => return Ok(()),
-        _ if course.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+        _ if bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+        Kind::At if clock.is_in_a_gap() => {
+            "is left out by a change of the clock in its time zone (with dst 'vixie' it would run right after that)"
+        }
         Kind::At => "lies in the past",
         Kind::Cron | Kind::Every => "has no time left",
     };
-    Err(Error::NeverRuns { name: name.to_owned(), schedule: text.to_owned(), why })
+    Err(Error::NeverRuns { name: name.to_owned(), schedule: clock.text.clone(), why })
 }
 
 /// The plan of a schedule that goes on from a moment.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::missed::{Count, Missed};
+use super::overlap::Open;
 use crate::domain::moment::Moment;
 
 /// A slot that is no later than this is merely late, as one is while a server restarts.
@@ -99,6 +100,8 @@ pub enum Why {
     TooLongAgo(Duration),
     /// Another one runs instead.
     StoodFor(Moment),
+    /// The one that would have run instead met another that had not ended.
+    StoodForByNone,
     /// The policy is to make up for nothing.
     NotWanted,
     /// There are more than are made up for.
@@ -120,11 +123,29 @@ pub fn plan(slots: &dyn Slots, passed: Moment, now: Moment, rules: Rules) -> Pla
     }
     let passed = due.last().or(missed.newest.last()).copied().unwrap_or(passed);
     let made_up = missed.made_up(rules, now, due.first().copied());
-    let stand_in = due.last().or(made_up.last()).copied();
+    let stand_in = due.first().or(made_up.last()).copied();
     let skipped = missed.skipped(&made_up, rules.listed, |slot| rules.why(slot, now, stand_in));
     let missed = made_up.into_iter().map(|slot| Run { slot, timeliness: Timeliness::Missed });
     let due = due.into_iter().map(|slot| Run { slot, timeliness: Timeliness::Due });
     Plan { runs: missed.chain(due).collect(), skipped, passed, next }
+}
+
+impl Plan {
+    /// Whether these runs are to take place one after the other, whatever the overlap: somebody wants each slot, and they
+    /// come together because the dispatcher is late. Slots that are due beside an open run are the overlap's business.
+    pub fn is_a_line(&self, catch_up: CatchUp, open: Open) -> bool {
+        let has_missed = self.runs.iter().any(|run| run.timeliness == Timeliness::Missed);
+        catch_up == CatchUp::All && (has_missed || open == Open::default())
+    }
+
+    /// Says which of the runs really takes place, once that is decided: it is the one that stands for others.
+    pub fn stand_in(&mut self, ran: Option<Moment>) {
+        for skipped in &mut self.skipped {
+            if let Why::StoodFor(_) = skipped.why {
+                skipped.why = ran.map_or(Why::StoodForByNone, Why::StoodFor);
+            }
+        }
+    }
 }
 
 impl Rules {
@@ -180,6 +201,9 @@ impl fmt::Display for Why {
                 write!(f, "that was longer ago than the catchup_window of {} s", window.as_secs())
             }
             Self::StoodFor(slot) => write!(f, "with catchup 'one' the run of {slot} stands for it"),
+            Self::StoodForByNone => {
+                f.write_str("the run that would have stood for it did not take place, as the one before had not ended")
+            }
             Self::NotWanted => f.write_str("catchup is 'skip'"),
             Self::TooMany(most) => write!(f, "pg_edge.max_catchup allows to make up for {most}"),
         }

@@ -68,10 +68,12 @@ impl Days {
             self.last = true;
         } else if entry.eq_ignore_ascii_case("lw") {
             self.last_working = true;
+        } else if entry.split_once('-').is_some_and(|(first, _)| first.eq_ignore_ascii_case("l")) {
+            return Err(Fault::BeforeLast(entry.to_owned()));
         } else if entry.contains('$') {
             return Err(Fault::NotAlone);
         } else if let Some(day) = entry.strip_suffix(['w', 'W']) {
-            self.working |= 1 << field.value(day)?;
+            self.working |= 1 << field.part(day, entry)?;
         } else {
             self.numbers |= field.entry(entry)? as u32;
         }
@@ -81,7 +83,7 @@ impl Days {
     fn week_entry(&mut self, entry: &str) -> Result<(), Fault> {
         let field = Field::DayOfWeek;
         if let Some((day, nth)) = entry.split_once('#') {
-            let weekday = 1 << (field.value(day)? % 7);
+            let weekday = 1 << (field.part(day, entry)? % 7);
             match nth.as_bytes() {
                 [digit @ b'1'..=b'5'] => self.counted[usize::from(digit - b'1')] |= weekday,
                 _ => return Err(Fault::Nth(entry.to_owned())),

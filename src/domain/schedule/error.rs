@@ -20,7 +20,7 @@ pub enum ScheduleError {
     },
     /// The wrong number of fields.
     #[error(
-        "\"{text}\" has {given} fields; a schedule has 5, minute hour day-of-month month day-of-week, such as \"0 9 * * mon-fri\", or 6 with seconds first, such as \"*/10 0 9 * * *\""
+        "\"{text}\" has {given} field{}; a schedule has 5, minute hour day-of-month month day-of-week, such as \"0 9 * * mon-fri\", or 6 with seconds first, such as \"*/10 0 9 * * *\"", if *given == 1 { "" } else { "s" }
     )]
     Fields {
         /// What was given.
@@ -50,7 +50,7 @@ pub enum ScheduleError {
     Nickname(String),
     /// `every` with something else behind it than a number and a unit.
     #[error(
-        "\"{0}\" is no interval; write every N seconds, minutes or hours, such as \"every 10 seconds\" or \"every 2 hours\""
+        "\"{0}\" is no interval; write every N seconds, minutes or hours, such as \"every 10 seconds\" or \"every 48 hours\"; for days, \"0 9 * * *\" or \"@daily\" (a day has 23 to 25 hours), and \"0 9 */2 * *\" for odd dates"
     )]
     Every(String),
     /// An interval of nothing, or of years.
@@ -78,7 +78,7 @@ pub enum ScheduleError {
     )]
     AtZone(String),
     /// No such rule for changes of the clock.
-    #[error("there is no DST rule \"{0}\"; there are vixie, skip and literal")]
+    #[error("dst must be vixie, skip or literal, not \"{0}\"")]
     Dst(String),
 }
 
@@ -95,8 +95,19 @@ pub enum Fault {
     #[error("has {0} in it, which is out of range")]
     OutOfRange(String),
     /// A range that ends before it begins.
-    #[error("has the range {0} in it, which ends before it begins")]
-    Reversed(String),
+    #[error("has the range {range} in it, which ends before it begins; write {instead}")]
+    Reversed {
+        /// As it was written.
+        range: String,
+        /// The same from its beginning to the end of the field, and from there to its end.
+        instead: String,
+    },
+    /// `1-5-7`, `5-`, `-1`.
+    #[error("has \"{0}\" in it, but a range is two values, the smaller one first; none is negative")]
+    Range(String),
+    /// `L-3`.
+    #[error("has \"{0}\" in it, but L stands by itself; days before the last one cannot be counted")]
+    BeforeLast(String),
     /// `fri-sun`.
     #[error("has the range {range} in it, but Sunday is day 0 and begins the week; write {instead}")]
     ToSunday {

@@ -59,6 +59,11 @@ impl Field {
         }
     }
 
+    /// The last value that a range may go to and be followed by the first one: Sunday is not meant twice.
+    const fn end(self) -> u8 {
+        if let Self::DayOfWeek = self { 6 } else { self.bounds().1 }
+    }
+
     const fn names(self) -> (&'static [&'static str], u8) {
         match self {
             Self::Month => (&MONTHS, 1),
@@ -93,9 +98,12 @@ impl Field {
         let (low, high) = self.bounds();
         let (first, last) = match range.split_once('-') {
             _ if range == "*" => (low, high),
+            Some((first, last)) if first.is_empty() || last.is_empty() || last.contains('-') => {
+                return Err(Fault::Range(range.to_owned()));
+            }
             Some((first, last)) => (self.value(first)?, self.value(last)?),
             None => {
-                let value = self.value(range)?;
+                let value = self.part(range, entry)?;
                 match step {
                     Some(_) => return Err(Fault::StepAlone(entry.to_owned(), format!("{value}-{high}"))),
                     None => (value, value),
@@ -107,11 +115,22 @@ impl Field {
                 Some((_, end)) if end.eq_ignore_ascii_case("sun") => {
                     Fault::ToSunday { range: range.to_owned(), instead: format!("{first}-7") }
                 }
-                _ => Fault::Reversed(range.to_owned()),
+                // Sunday as day 7.
+                _ if first > self.end() => {
+                    Fault::Reversed { range: range.to_owned(), instead: format!("{low}-{last}") }
+                }
+                _ => {
+                    Fault::Reversed { range: range.to_owned(), instead: format!("{first}-{},{low}-{last}", self.end()) }
+                }
             });
         }
         let step = step.map_or(Ok(1), step_of)?;
         Ok((first..=last).step_by(step).fold(0, |bits, value| bits | 1 << value))
+    }
+
+    /// The same as a part of an entry, which is named where nothing stands in its place.
+    pub fn part(self, word: &str, entry: &str) -> Result<u8, Fault> {
+        if word.is_empty() { Err(Fault::Unknown(entry.to_owned())) } else { self.value(word) }
     }
 
     /// A number or a name.

@@ -76,9 +76,9 @@ impl Overlap {
         }
     }
 
-    /// What becomes of one of several runs that are to be made up for. Somebody wants each of them, so they take place one
-    /// after the other, unless the policy is that only the latest matters.
-    pub const fn decide_made_up(self, open: Open) -> Decision {
+    /// What becomes of one of several runs in a line: the slots that are made up for, and those that are due with them.
+    /// Somebody wants each of them, so they take place one after the other, unless only the latest matters.
+    pub const fn decide_in_line(self, open: Open) -> Decision {
         match self.decide(open) {
             Decision::Skip(_) => Decision::Wait,
             decision => decision,

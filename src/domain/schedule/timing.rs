@@ -38,7 +38,7 @@ impl Timing<'_> {
                 found.map(Moment::from_seconds)
             }
             Schedule::Every(grid) => grid.next_after(self.anchor, after),
-            Schedule::At(once) => Some(self.moment_of(*once)).filter(|slot| *slot > after),
+            Schedule::At(once) => self.moment_of(*once).filter(|slot| *slot > after),
             Schedule::Reboot => None,
         }
     }
@@ -87,20 +87,21 @@ impl Timing<'_> {
         None
     }
 
-    /// When the clock shows this, or passes it by in a gap.
-    fn moment_of(&self, once: Once) -> Moment {
+    /// When the clock shows this first, or passes it by in a gap; by the rules that leave out what a gap skips, then never.
+    fn moment_of(&self, once: Once) -> Option<Moment> {
         let clock = match once {
-            Once::Moment(moment) => return moment,
+            Once::Moment(moment) => return Some(moment),
             Once::Clock(clock) => clock,
         };
         let mut begin = clock.seconds().saturating_sub(LONGEST_CHANGE);
         loop {
             let span = self.zone.span(begin);
             let offset = Moment::from_seconds(i64::from(span.offset)).micros();
-            let moment = Moment::from_micros(clock.micros().saturating_sub(offset)).max(Moment::from_seconds(begin));
+            let shown = Moment::from_micros(clock.micros().saturating_sub(offset));
+            let moment = shown.max(Moment::from_seconds(begin));
             let ends = end_of(span, begin);
             if moment < Moment::from_seconds(ends) || ends == i64::MAX {
-                return moment;
+                return (moment == shown || self.dst == Dst::Vixie).then_some(moment);
             }
             begin = ends;
         }

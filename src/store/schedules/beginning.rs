@@ -41,12 +41,18 @@ statements! {
         select id, schedule, passed from edge_store.schedule
         where active and due_at is null and schedule like '%@re%'";
 
+    // A row that somebody has locked is left for later, here and below.
     SET_DUE(INT8ARRAYOID, TIMESTAMPTZOID) = "
-        update edge_store.schedule set next_run_at = $2, due_at = $2 where id = any ($1)";
+        update edge_store.schedule set next_run_at = $2, due_at = $2
+        where id in (select id from edge_store.schedule where id = any ($1) and active and due_at is null
+                     for no key update skip locked)
+        returning id";
 
     PLAN_ANEW(TIMESTAMPTZOID, TIMESTAMPTZOID) = "
         update edge_store.schedule set passed = $1, next_run_at = $1, due_at = $1
-        where due_at is not null and passed > $2";
+        where id in (select id from edge_store.schedule where due_at is not null and passed > $2
+                     for no key update skip locked)
+        returning id";
 
     PASSED_BEYOND(TIMESTAMPTZOID) = "
         select id, schedule, passed from edge_store.schedule where due_at is not null and passed > $1";
@@ -66,22 +72,22 @@ pub fn reboots() -> Result<Vec<Far>, Error> {
     Spi::connect_mut(|client| REBOOTS.with(|statement| statement.write(client, &[]))?.map(far).collect())
 }
 
-/// Makes schedules due.
-pub fn set_due(schedules: Vec<i64>, slot: Moment) -> Result<(), Error> {
+/// Makes schedules due, and gives how many.
+pub fn set_due(schedules: Vec<i64>, slot: Moment) -> Result<usize, Error> {
     if schedules.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     Spi::connect_mut(|client| {
-        SET_DUE.with(|statement| statement.write(client, &[schedules.into(), of_moment(slot).into()]))?;
-        Ok(())
+        let args = [schedules.into(), of_moment(slot).into()];
+        Ok(SET_DUE.with(|statement| statement.write(client, &args))?.len())
     })
 }
 
-/// Has schedules planned anew from `now` on that have passed a slot later than `bound`.
-pub fn plan_anew(now: Moment, bound: Moment) -> Result<(), Error> {
+/// Has schedules planned anew from `now` on that have passed a slot later than `bound`, and gives how many.
+pub fn plan_anew(now: Moment, bound: Moment) -> Result<usize, Error> {
     Spi::connect_mut(|client| {
-        PLAN_ANEW.with(|statement| statement.write(client, &[of_moment(now).into(), of_moment(bound).into()]))?;
-        Ok(())
+        let args = [of_moment(now).into(), of_moment(bound).into()];
+        Ok(PLAN_ANEW.with(|statement| statement.write(client, &args))?.len())
     })
 }
 

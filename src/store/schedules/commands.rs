@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::domain::schedule::command::Tries;
 use crate::error::Error;
 use crate::store::schedules::runs::Slot;
 use crate::store::statement::statements;
@@ -20,19 +21,14 @@ pub struct Begun {
     pub tries: Tries,
 }
 
-/// How often a command was tried, the latest attempt included, and how often it may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries {
-    pub made: u32,
-    pub most: u32,
-}
-
 /// A run that there may be something to do about: it is being run, or is to end, or to be tried again.
 #[derive(Clone, Debug)]
 pub struct Open {
     pub slot: Slot,
     pub run: i64,
     pub stage: Stage,
+    /// What its schedule makes now.
+    pub makes: Makes,
     pub cancel_asked: bool,
     pub retry_at: Option<SystemTime>,
     pub timeout_ms: Option<i32>,
@@ -44,6 +40,13 @@ pub struct Open {
 pub enum Stage {
     Waiting,
     Running,
+}
+
+/// What a schedule makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    Commands,
+    Calls,
 }
 
 /// A run whose turn it is.
@@ -64,6 +67,8 @@ pub enum Whose {
         can_login: bool,
         name: String,
     },
+    /// The role may no longer use the extension.
+    NoRights,
     /// The role is gone.
     NoRole,
     /// The schedule is gone.
@@ -79,12 +84,15 @@ statements! {
         where run.schedule_id = $1 and run.scheduled_for = $2 and run.state = 'waiting' and run.call_id is null
           and not run.cancel_asked
           and schedule.id = run.schedule_id and schedule.owner = $3 and schedule.kind = 's'
+          and pg_catalog.has_schema_privilege($3, 'edge', 'usage')
         returning schedule.name,
                   pg_catalog.convert_to(schedule.command, pg_catalog.getdatabaseencoding()),
                   schedule.timeout_ms, run.attempts, schedule.max_attempts";
 
+    // A schedule that is dropped has its runs end in the same transaction; one that there is wants a later run instead.
     CANCEL_ASKED(INT8OID, TIMESTAMPTZOID) = "
-        select cancel_asked from edge_store.schedule_run where schedule_id = $1 and scheduled_for = $2";
+        select cancel_asked, exists (select from edge_store.schedule where id = $1)
+        from edge_store.schedule_run where schedule_id = $1 and scheduled_for = $2";
 
     // Whoever changes a schedule's runs locks the schedule first.
     RESERVE(INT8OID) = "select from edge_store.schedule where id = $1 for no key update skip locked";
@@ -97,14 +105,14 @@ statements! {
 
     OPEN() = "
         select run.schedule_id, run.scheduled_for, run.run_id, run.state = 'running', run.cancel_asked, run.retry_at,
-               schedule.timeout_ms, run.attempts, schedule.max_attempts
+               schedule.timeout_ms, run.attempts, schedule.max_attempts, coalesce(schedule.kind <> 's', false)
         from edge_store.schedule_run as run left join edge_store.schedule on schedule.id = run.schedule_id
         where run.finished_at is null and run.call_id is null
-          and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)
-          and (schedule.id is null or schedule.kind = 's')";
+          and (run.state = 'running' or run.cancel_asked or run.retry_at is not null)";
 
     // The runs of a schedule are made one after the other, in their order, unless they may overlap. So of each schedule with
-    // open runs only the first is looked at, however many there are; the schedules are found by walking the index.
+    // open runs only the first is looked at, however many there are; the schedules are found by walking the index. Roles take
+    // turns, and so do the schedules of a role: a long row of runs that may overlap goes before nobody else's.
     CANDIDATES(INT8ARRAYOID, TIMESTAMPTZOID, INT8OID) = "
         with recursive its as (
             (select schedule_id as id from edge_store.schedule_run
@@ -115,22 +123,32 @@ statements! {
                     order by run.schedule_id limit 1)
             from its where its.id is not null
         )
-        select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null,
-               role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms
-        from its
-        left join edge_store.schedule on schedule.id = its.id
-        left join pg_catalog.pg_roles as role on role.oid = schedule.owner
-        cross join lateral (
-            select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
-                      as may_begin
-            from edge_store.schedule_run as open
-            where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
-              and (coalesce(schedule.overlap, '') <> 'allow'
-                   or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
-            order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
-        ) as run
-        where run.may_begin and (schedule.id is null or schedule.kind = 's')
-        order by run.run_id limit $3";
+        select schedule_id, scheduled_for, run_id, attempts, is_dropped, oid, rolcanlogin, rolname, timeout_ms,
+               may_use
+        from (
+            select *, pg_catalog.row_number() over (partition by oid order by turn, run_id) as place
+            from (
+                select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null as is_dropped,
+                       role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
+                        case when role.oid is not null then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end
+                            as may_use,
+                       pg_catalog.row_number() over (partition by run.schedule_id order by run.run_id) as turn
+                from its
+                left join edge_store.schedule on schedule.id = its.id
+                left join pg_catalog.pg_roles as role on role.oid = schedule.owner
+                cross join lateral (
+                    select *, state = 'waiting' and not cancel_asked and run_id <> all ($1) and coalesce(retry_at <= $2, true)
+                              as may_begin
+                    from edge_store.schedule_run as open
+                    where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
+                      and (coalesce(schedule.overlap, '') <> 'allow'
+                           or open.state = 'waiting' and not open.cancel_asked and open.run_id <> all ($1))
+                    order by open.run_id limit case when schedule.overlap = 'allow' then $3 else 1 end
+                ) as run
+                where run.may_begin and (schedule.id is null or schedule.kind = 's')
+            ) as of_each
+        ) as placed
+        order by place, run_id limit $3";
 }
 
 /// Begins a run, if it is still to be begun, as a command of this role's.
@@ -161,12 +179,17 @@ pub fn reserve(schedule: i64) -> Result<bool, Error> {
     })
 }
 
-/// Whether somebody wants a run to end.
-pub fn cancel_asked(slot: Slot) -> Result<bool, Error> {
+/// Why somebody wants a run to end, if so.
+pub fn cancel_asked(slot: Slot) -> Result<Option<&'static str>, Error> {
     Spi::connect(|client| {
         let args = [slot.schedule.into(), slot.scheduled_for.into()];
-        let rows = CANCEL_ASKED.with(|statement| statement.read(client, &args))?;
-        Ok(!rows.is_empty() && rows.first().get_one::<bool>()?.unwrap_or(false))
+        let mut rows = CANCEL_ASKED.with(|statement| statement.read(client, &args))?;
+        let Some(row) = rows.next() else { return Ok(None) };
+        let why = match row.get::<bool>(2)? {
+            Some(true) => "with overlap 'cancel' a later run took its place",
+            _ => "the schedule was dropped, and its runs with it",
+        };
+        Ok(row.get::<bool>(1)?.unwrap_or(false).then_some(why))
     })
 }
 
@@ -186,6 +209,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
         let rows = OPEN.with(|statement| statement.read(client, &[]))?;
         rows.map(|row| {
             let stage = if row.get::<bool>(4)?.unwrap_or(false) { Stage::Running } else { Stage::Waiting };
+            let makes = if row.get::<bool>(10)?.unwrap_or(false) { Makes::Calls } else { Makes::Commands };
             Ok(Open {
                 slot: Slot {
                     schedule: row.get(1)?.ok_or(Error::Malformed)?,
@@ -193,6 +217,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
                 },
                 run: row.get(3)?.ok_or(Error::Malformed)?,
                 stage,
+                makes,
                 cancel_asked: row.get(5)?.unwrap_or(false),
                 retry_at: row.get::<TimestampWithTimeZone>(6)?.map(from_timestamp),
                 timeout_ms: row.get(7)?,
@@ -203,7 +228,7 @@ pub fn open() -> Result<Vec<Open>, Error> {
     })
 }
 
-/// The runs that may begin now, the oldest first, without those that are in hand already.
+/// The runs that may begin now, those of each role in turn, without those that are in hand already.
 pub fn candidates(in_hand: Vec<i64>, now: SystemTime, limit: usize) -> Result<Vec<Candidate>, Error> {
     Spi::connect(|client| {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -213,6 +238,7 @@ pub fn candidates(in_hand: Vec<i64>, now: SystemTime, limit: usize) -> Result<Ve
             let whose = match (row.get(5)?, row.get(6)?) {
                 (Some(true), _) => Whose::NoSchedule,
                 (_, None) => Whose::NoRole,
+                _ if row.get(10)? != Some(true) => Whose::NoRights,
                 (_, Some(oid)) => {
                     Whose::Role { oid, can_login: row.get(7)?.unwrap_or(false), name: row.get(8)?.unwrap_or_default() }
                 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
@@ -54,17 +54,8 @@ pub struct Progress {
     pub next_run_at: Option<Moment>,
     pub due_at: Option<Moment>,
     pub passed: Moment,
-    /// It has run.
-    pub ran: Ran,
-    /// What its last slot came to, if that is known already.
+    /// What its last run came to, if one has ended before it began.
     pub last_state: Option<&'static str>,
-}
-
-/// Whether a schedule has run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ran {
-    Now,
-    Not,
 }
 
 /// What is due after a moment.
@@ -77,14 +68,12 @@ pub struct Ahead {
 }
 
 statements! {
-    // How much is read of an interval follows Postgres: a month has 30 days, a day 24 hours.
     DUE(TIMESTAMPTZOID, INT8ARRAYOID, INT8OID) = "
         select schedule.id, schedule.owner::oid, schedule.name, schedule.kind::text,
                schedule.method, schedule.url, schedule.endpoint, schedule.headers, schedule.body,
                schedule.max_attempts, schedule.timeout_ms,
                schedule.schedule, schedule.timezone, schedule.dst, schedule.overlap, schedule.catchup,
-               (extract(epoch from schedule.catchup_window) * 1000000)::bigint,
-               (extract(epoch from schedule.jitter) * 1000000)::bigint,
+               schedule.catchup_window, schedule.jitter,
                schedule.starts_at, schedule.ends_at, schedule.passed, schedule.next_run_at, schedule.due_at,
                role.oid, case when role.oid is not null
                               then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end,
@@ -104,12 +93,11 @@ statements! {
         select (select due_at from edge_store.schedule where due_at > $1 order by due_at limit 1),
                exists (select from edge_store.schedule where due_at <= $1 and id <> all ($2))";
 
-    MOVE_ON(INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, TEXTARRAYOID) = "
+    MOVE_ON(INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID) = "
         update edge_store.schedule
         set next_run_at = moved.next_run_at, due_at = moved.due_at, passed = moved.passed,
-            last_run_at = case when moved.ran then pg_catalog.clock_timestamp() else schedule.last_run_at end,
             last_state = coalesce(moved.last_state, schedule.last_state)
-        from unnest($1, $2, $3, $4, $5, $6) as moved (id, next_run_at, due_at, passed, ran, last_state)
+        from unnest($1, $2, $3, $4, $5) as moved (id, next_run_at, due_at, passed, last_state)
         where schedule.id = moved.id";
 
     DISABLE(INT8ARRAYOID, TEXTARRAYOID) = "
@@ -171,7 +159,6 @@ pub fn move_on(moved: &[Progress]) -> Result<(), Error> {
             column(moved, |one| one.next_run_at.map(of_moment)).into(),
             column(moved, |one| one.due_at.map(of_moment)).into(),
             column(moved, |one| of_moment(one.passed)).into(),
-            column(moved, |one| one.ran == Ran::Now).into(),
             column(moved, |one| one.last_state).into(),
         ];
         MOVE_ON.with(|statement| statement.write(client, &args))?;
@@ -243,8 +230,9 @@ fn moment(at: Option<TimestampWithTimeZone>) -> Option<Moment> {
     at.map(to_moment)
 }
 
-fn micros(of: Option<i64>) -> Option<Duration> {
-    u64::try_from(of?).ok().map(Duration::from_micros)
+/// How long an interval is, by the same measure as where it is checked: a month has 30 days, a day 24 hours.
+fn micros(of: Option<Interval>) -> Option<Duration> {
+    u64::try_from(of?.as_micros()).ok().map(Duration::from_micros)
 }
 
 fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {

@@ -4,6 +4,7 @@ pub mod beginning;
 pub mod commands;
 pub mod default_zone;
 pub mod due;
+pub mod endpoint;
 pub mod history;
 pub mod open_runs;
 pub mod pg_cron;
@@ -100,6 +101,8 @@ statements! {
         order by owner <> $2
         for no key update";
 
+    LOCK_BY_ID(INT8OID) = "select owner::oid from edge_store.schedule where id = $1 for no key update";
+
     PUT(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, INTERVALOID,
         TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
         INT2OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID) = "
@@ -122,6 +125,11 @@ statements! {
                 passed = excluded.passed, updated_at = excluded.updated_at
         returning id";
 
+    RUNS(INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID) = "
+        select from edge_store.schedule
+        where id = $1
+          and (kind::text, command, method, url, endpoint, headers, body) is not distinct from ($2, $3, $4, $5, $6, $7, $8)";
+
     PAUSE(INT8OID, TEXTOID, TEXTOID) = "
         update edge_store.schedule
         set active = false, note = $2, noted_by = $3, next_run_at = null, due_at = null, updated_at = clock_timestamp()
@@ -136,8 +144,6 @@ statements! {
     TEMPLATE(INT8OID) = "
         select owner::oid, name, kind::text, method, url, endpoint, headers, body, max_attempts, timeout_ms
         from edge_store.schedule where id = $1";
-
-    NOTE_RUN(INT8OID) = "update edge_store.schedule set last_run_at = clock_timestamp() where id = $1";
 
     DROP(INT8OID) = "delete from edge_store.schedule where id = $1";
 
@@ -181,6 +187,14 @@ pub fn lock(name: &str, role: pg_sys::Oid, of: Of) -> Result<Vec<Known>, Error> 
     })
 }
 
+/// Locks the schedule of a number, and tells whose it is.
+pub fn lock_by_id(id: i64) -> Result<Option<pg_sys::Oid>, Error> {
+    Spi::connect_mut(|client| {
+        let mut rows = LOCK_BY_ID.with(|statement| statement.write(client, &[id.into()]))?;
+        Ok(rows.next().map(|row| row.get::<pg_sys::Oid>(1)).transpose()?.flatten())
+    })
+}
+
 fn known(row: &SpiHeapTupleData<'_>) -> Result<Known, Error> {
     Ok(Known {
         id: row.get(1)?.ok_or(Error::Malformed)?,
@@ -201,11 +215,7 @@ fn known(row: &SpiHeapTupleData<'_>) -> Result<Known, Error> {
 /// Writes a schedule, over one of the same owner and name if there is one, and gives the number that it has. `by` is who
 /// says so.
 pub fn put(id: i64, owner: pg_sys::Oid, said: &Said<'_>, plan: &Plan, by: &str) -> Result<i64, Error> {
-    let (kind, command, call) = match said.target {
-        Target::Command(command) => ("s", Some(command), None),
-        Target::Call(call) if call.kind == CallKind::Function => ("f", None, Some(call)),
-        Target::Call(call) => ("h", None, Some(call)),
-    };
+    let (kind, command, call) = parts(said.target);
     let args = [
         id.into(),
         owner.into(),
@@ -241,6 +251,32 @@ pub fn put(id: i64, owner: pg_sys::Oid, said: &Said<'_>, plan: &Plan, by: &str) 
     })
 }
 
+/// How what a schedule runs is kept: its kind, and the command or the call.
+const fn parts(target: Target<'_>) -> (&'static str, Option<&str>, Option<Call<'_>>) {
+    match target {
+        Target::Command(command) => ("s", Some(command), None),
+        Target::Call(call) => (if matches!(call.kind, CallKind::Function) { "f" } else { "h" }, None, Some(call)),
+    }
+}
+
+/// Whether this is what a schedule runs.
+pub fn already_runs(id: i64, target: Target<'_>) -> Result<bool, Error> {
+    let (kind, command, call) = parts(target);
+    Spi::connect_mut(|client| {
+        let args = [
+            id.into(),
+            kind.into(),
+            command.into(),
+            call.map(|call| call.method).into(),
+            call.map(|call| call.url).into(),
+            call.and_then(|call| call.endpoint).into(),
+            call.and_then(|call| call.headers).into(),
+            call.and_then(|call| call.body).into(),
+        ];
+        Ok(!RUNS.with(|statement| statement.write(client, &args))?.is_empty())
+    })
+}
+
 /// What a schedule runs.
 pub fn template(id: i64) -> Result<Template, Error> {
     Spi::connect_mut(|client| {
@@ -260,14 +296,6 @@ pub fn template(id: i64) -> Result<Template, Error> {
         };
         let (owner, name) = (row.get(1)?.ok_or(Error::Malformed)?, row.get(2)?.ok_or(Error::Malformed)?);
         Ok(Template { schedule: id, owner, name, work })
-    })
-}
-
-/// Notes that a schedule has run.
-pub fn note_run(id: i64) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        NOTE_RUN.with(|statement| statement.write(client, &[id.into()]))?;
-        Ok(())
     })
 }
 

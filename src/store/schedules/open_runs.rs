@@ -1,10 +1,14 @@
 //! Runs of schedules that have not ended, as the dispatcher sees them: those whose calls have ended meanwhile, those that wait
 //! for others, and those that stand in a new one's way.
 
+use std::collections::HashSet;
+
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::Error;
+use crate::store::schedules::commands::Stage;
+use crate::store::schedules::due::Rights;
 use crate::store::schedules::runs::{Call, Slot, Template, Work};
 use crate::store::statement::statements;
 
@@ -14,6 +18,8 @@ pub struct OpenRun {
     pub slot: Slot,
     /// Its call, if one is queued.
     pub call_id: Option<i64>,
+    /// Without a call: whether it is a command, and has begun.
+    pub stage: Stage,
 }
 
 /// A run whose call is queued.
@@ -23,6 +29,8 @@ pub struct Calling {
     pub call_id: i64,
     /// How the call ended, if it has.
     pub ended: Option<CallEnd>,
+    /// A later run has overtaken it.
+    pub overtaken: bool,
 }
 
 /// How a run's call ended.
@@ -33,36 +41,64 @@ pub struct CallEnd {
     pub error: Option<String>,
 }
 
+// Runs that need not wait any longer, one at a time, in their order. A schedule may have run commands before: one that is still
+// being run goes first, and one that was to be tried again is none of ours.
+macro_rules! is_ready {
+    () => {
+        "
+        from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
+        where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
+          and run.state = 'waiting' and run.retry_at is null and schedule.kind <> 's' and not run.cancel_asked
+          and not exists (
+                  select from edge_store.schedule_run as other
+                  where other.schedule_id = run.schedule_id and other.finished_at is null
+                    and (other.call_id is not null or other.state = 'running' or other.run_id < run.run_id))"
+    };
+}
+
 statements! {
+    // A schedule may have very many of them. Only where all are to be ended are all read; otherwise two tell whether one is in
+    // the way, and whether another waits already.
     OPEN_OF(INT8ARRAYOID) = "
-        select schedule_id, scheduled_for, call_id
-        from edge_store.schedule_run
-        where schedule_id = any ($1) and finished_at is null
-        order by schedule_id, run_id";
+        select run.schedule_id, run.scheduled_for, run.call_id, run.state = 'running'
+        from edge_store.schedule as its
+        cross join lateral (
+            (select * from edge_store.schedule_run as open
+             where open.schedule_id = its.id and open.finished_at is null
+             order by open.run_id limit case when its.overlap = 'cancel' then null else 2 end)
+            union
+            (select * from edge_store.schedule_run as open
+             where open.schedule_id = its.id and open.finished_at is null and open.call_id is null
+               and open.state = 'waiting'
+             order by open.run_id limit 1)
+        ) as run
+        where its.id = any ($1)
+        order by run.schedule_id, run.run_id";
 
     CALLING(INT8ARRAYOID) = "
         select run.schedule_id, run.scheduled_for, run.call_id, response.state::text, response.error,
-               exists (select from edge_store.request where request.id = run.call_id)
+               exists (select from edge_store.request where request.id = run.call_id), run.cancel_asked
         from edge_store.schedule_run as run left join edge_store.response on response.call_id = run.call_id
         where run.finished_at is null and run.call_id is not null and run.call_id <> all ($1)";
 
     WITH_WAITING() = "
         select distinct run.schedule_id
         from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
-        where run.finished_at is null and run.call_id is null and schedule.kind <> 's'";
+        where run.finished_at is null and run.call_id is null and run.state = 'waiting' and schedule.kind <> 's'";
 
-    // One at a time, in their order.
-    READY(INT8ARRAYOID) = "
+    READY(INT8ARRAYOID) = concat!("
         select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
-               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for
-        from edge_store.schedule_run as run join edge_store.schedule on schedule.id = run.schedule_id
-        where run.schedule_id = any ($1) and run.finished_at is null and run.call_id is null
-          and schedule.kind <> 's' and not run.cancel_asked
-          and not exists (
-                  select from edge_store.schedule_run as other
-                  where other.schedule_id = run.schedule_id and other.finished_at is null
-                    and (other.call_id is not null or other.run_id < run.run_id))
-        for no key update of schedule skip locked";
+               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for,
+               pg_catalog.has_schema_privilege(schedule.owner::oid, 'edge', 'usage')
+", is_ready!(), "
+        for no key update of schedule skip locked");
+
+    // The same, locked or not.
+    READY_OR_LOCKED(INT8ARRAYOID) = concat!("select run.schedule_id", is_ready!());
+
+    OVERTAKE(INT8ARRAYOID) = "
+        update edge_store.schedule_run set cancel_asked = true
+        where call_id = any ($1) and finished_at is null and not cancel_asked";
 
     ASK_TO_END(INT8OID) = "
         update edge_store.schedule_run set cancel_asked = true
@@ -86,22 +122,29 @@ statements! {
             from over
             where over.free and run.schedule_id = over.schedule_id and run.scheduled_for = over.scheduled_for
               and run.finished_at is null
-            returning run.schedule_id, run.run_id, run.state
+            returning run.schedule_id, run.run_id, run.state, run.started_at
         ),
         told as (
-            update edge_store.schedule set last_state = latest.state
-            from (select distinct on (schedule_id) schedule_id, state from ended
-                  order by schedule_id, run_id desc) as latest
+            update edge_store.schedule
+            set last_state = latest.state, last_run_at = greatest(schedule.last_run_at, latest.began)
+            from (select distinct on (schedule_id) schedule_id, state,
+                         max(started_at) over (partition by schedule_id) as began
+                  from ended order by schedule_id, run_id desc) as latest
             where id = latest.schedule_id
         )
         select schedule_id, scheduled_for from over where not free";
 }
 
-/// The runs of these schedules that have not ended, each schedule's in their order.
+/// The runs of these schedules that have not ended, each schedule's in their order; the first ones only, unless a new run ends
+/// them.
 pub fn of(schedules: &[i64]) -> Result<Vec<OpenRun>, Error> {
     Spi::connect_mut(|client| {
         let rows = OPEN_OF.with(|statement| statement.write(client, &[schedules.to_vec().into()]))?;
-        rows.map(|row| Ok(OpenRun { slot: slot(&row)?, call_id: row.get(3)? })).collect()
+        rows.map(|row| {
+            let stage = if row.get::<bool>(4)?.unwrap_or(false) { Stage::Running } else { Stage::Waiting };
+            Ok(OpenRun { slot: slot(&row)?, call_id: row.get(3)?, stage })
+        })
+        .collect()
     })
 }
 
@@ -116,7 +159,8 @@ pub fn calling(but: Vec<i64>) -> Result<Vec<Calling>, Error> {
                 (None, Some(true)) => None,
                 (None, _) => Some(CallEnd { state: "failed", error: Some("its call is no longer kept".to_owned()) }),
             };
-            Ok(Calling { slot: slot(&row)?, call_id: row.get(3)?.ok_or(Error::Malformed)?, ended })
+            let overtaken = row.get(7)?.unwrap_or(false);
+            Ok(Calling { slot: slot(&row)?, call_id: row.get(3)?.ok_or(Error::Malformed)?, ended, overtaken })
         })
         .collect()
     })
@@ -130,8 +174,37 @@ pub fn with_waiting() -> Result<Vec<i64>, Error> {
     })
 }
 
-/// The runs of these schedules that are waiting and need not do so any longer. Their schedules are locked.
-pub fn ready(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
+/// A run that has waited and need not do so any longer.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    pub template: Template,
+    pub slot: Slot,
+    pub rights: Rights,
+}
+
+/// What was found of runs that were waiting.
+#[derive(Debug)]
+pub struct Found {
+    /// Those that need not do so any longer. Their schedules are locked by us.
+    pub runs: Vec<Ready>,
+    /// Schedules with such a run that somebody else has locked.
+    pub locked: HashSet<i64>,
+}
+
+/// The runs of these schedules that are waiting and need not do so any longer.
+pub fn ready(schedules: Vec<i64>) -> Result<Found, Error> {
+    let mut locked: HashSet<i64> = Spi::connect_mut(|client| {
+        let rows = READY_OR_LOCKED.with(|statement| statement.write(client, &[schedules.clone().into()]))?;
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect::<Result<_, Error>>()
+    })?;
+    let runs = ready_and_free(schedules)?;
+    for run in &runs {
+        locked.remove(&run.slot.schedule);
+    }
+    Ok(Found { runs, locked })
+}
+
+fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<Ready>, Error> {
     Spi::connect_mut(|client| {
         let rows = READY.with(|statement| statement.write(client, &[schedules.into()]))?;
         rows.map(|row| {
@@ -151,7 +224,8 @@ pub fn ready(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
                 work: Work::Call(call),
             };
             let slot = Slot { schedule: template.schedule, scheduled_for: row.get(11)?.ok_or(Error::Malformed)? };
-            Ok((template, slot))
+            let rights = if row.get(12)? == Some(true) { Rights::Usual } else { Rights::None };
+            Ok(Ready { template, slot, rights })
         })
         .collect()
     })
@@ -171,6 +245,17 @@ pub fn finish(ends: &[(Slot, CallEnd)]) -> Result<Vec<Slot>, Error> {
         ];
         let rows = FINISH.with(|statement| statement.write(client, &args))?;
         rows.map(|row| slot(&row)).collect()
+    })
+}
+
+/// Notes of runs that later ones have overtaken them, should the next dispatcher have to cancel their calls.
+pub fn overtake(calls: &[i64]) -> Result<(), Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    Spi::connect_mut(|client| {
+        OVERTAKE.with(|statement| statement.write(client, &[calls.to_vec().into()]))?;
+        Ok(())
     })
 }
 

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::domain::schedule::decision::Beginning;
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
-pub use crate::store::schedules::run::{Beginning, Call, End, Made, NewRun, Origin, Slot, Template, Work};
+pub use crate::store::schedules::run::{Call, End, Made, NewRun, Slot, Template, Work};
 use crate::store::statement::statements;
 use crate::store::table;
 use crate::store::time::to_moment;
@@ -38,7 +39,9 @@ statements! {
         update edge_store.schedule_run
         set state = 'running', call_id = begun.call_id, started_at = pg_catalog.clock_timestamp()
         from unnest($1, $2, $3) as begun (schedule_id, scheduled_for, call_id)
-        where schedule_run.schedule_id = begun.schedule_id and schedule_run.scheduled_for = begun.scheduled_for";
+        where schedule_run.schedule_id = begun.schedule_id and schedule_run.scheduled_for = begun.scheduled_for
+          and schedule_run.state = 'waiting'
+        returning schedule_run.call_id";
 
     // The one place where a run ends, so that its schedule always shows the last end. The schedule's row is locked first, as
     // whoever makes runs does.
@@ -49,10 +52,12 @@ statements! {
             set state = $3, finished_at = pg_catalog.clock_timestamp(), rows = $4, sqlstate = $5, error = $6, pid = null
             where schedule_id = $1 and scheduled_for = $2 and finished_at is null
               and (select count(*) from its) >= 0
-            returning schedule_id
+            returning schedule_id, started_at
         ),
         told as (
-            update edge_store.schedule set last_state = $3 from ended where id = ended.schedule_id
+            update edge_store.schedule
+            set last_state = $3, last_run_at = greatest(schedule.last_run_at, ended.started_at)
+            from ended where id = ended.schedule_id
         )
         select from ended";
 }
@@ -81,22 +86,28 @@ pub fn materialise(database_id: &str, runs: &[NewRun<'_>]) -> Result<Vec<Option<
     Ok(made)
 }
 
-/// Has runs begin that were waiting, all of them such that make calls: queues their calls, and gives their ids.
-pub fn begin(database_id: &str, runs: &[(&Template, TimestampWithTimeZone)]) -> Result<Vec<i64>, Error> {
+/// Has runs begin that are waiting, all of them such that make calls: queues their calls, and gives their ids. `None` for one
+/// that waits no longer: it is a command of before, whose process has just begun it.
+pub fn begin(database_id: &str, runs: &[(&Template, TimestampWithTimeZone)]) -> Result<Vec<Option<i64>>, Error> {
     if runs.is_empty() {
         return Ok(Vec::new());
     }
     let ids = runs.iter().map(|_| queue::next_id()).collect::<Result<Vec<i64>, Error>>()?;
-    queue_calls(database_id, runs.iter().zip(&ids).map(|((template, slot), id)| (*template, *slot, *id)))?;
-    Spi::connect_mut(|client| {
+    let begun: HashSet<i64> = Spi::connect_mut(|client| {
         let args = [
             runs.iter().map(|(template, _)| template.schedule).collect::<Vec<_>>().into(),
             runs.iter().map(|(_, slot)| *slot).collect::<Vec<_>>().into(),
             ids.clone().into(),
         ];
-        BEGIN.with(|statement| statement.write(client, &args))?;
-        Ok(ids)
-    })
+        let rows = BEGIN.with(|statement| statement.write(client, &args))?;
+        rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect::<Result<_, Error>>()
+    })?;
+    let ids: Vec<Option<i64>> = ids.into_iter().map(|id| begun.contains(&id).then_some(id)).collect();
+    queue_calls(
+        database_id,
+        runs.iter().zip(&ids).filter_map(|((template, slot), id)| Some((*template, *slot, (*id)?))),
+    )?;
+    Ok(ids)
 }
 
 /// Writes the end of a run; `false` where it had one already.

@@ -1,21 +1,25 @@
 //! What the dispatcher's memory holds of schedules: when to look at them, and which run each call belongs to.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
 use crate::store::progress::Ending;
 use crate::store::schedules::open_runs::CallEnd;
 use crate::store::schedules::runs::Slot;
+use crate::store::time::now as wall;
 use crate::worker::report;
+use crate::worker::schedules::begin::Rest;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
 
-/// How soon something is tried again that failed, or that somebody had locked.
+/// How soon something is tried again that failed, that somebody had locked, or for which there was no room.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+/// How soon a schedule is tried again that kept everybody waiting for a lock.
+const ASIDE: Duration = Duration::from_secs(30);
 
 /// The same error is logged again after this long.
 const SAME_COMPLAINT: Duration = Duration::from_secs(30);
@@ -37,14 +41,22 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
     pub(in crate::worker) waiting: HashSet<i64>,
+    /// Those whose call waits for room only.
+    pub(in crate::worker) crowded: Vec<i64>,
+    /// Those of which one could begin, had not somebody else locked them.
+    pub(in crate::worker) blocked: HashSet<i64>,
+    /// Calls whose runs were overtaken by later ones, to be cancelled.
+    pub(in crate::worker) overtaken: HashSet<i64>,
+    /// Schedules of which somebody has something locked that had to be waited for, and when they are tried again.
+    pub(super) aside: HashMap<i64, Instant>,
+    /// What could not be done at the beginning, and when it is tried again.
+    pub(super) rest_of_beginning: Option<(Rest, Instant)>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
-    /// The schedule that is taken on by itself.
-    pub(in crate::worker) in_hand: Cell<Option<i64>>,
     pub(super) was_paused: bool,
     /// Before this, nothing is done.
     pub(super) resting_until: Option<Instant>,
-    /// Then what somebody had locked is tried again.
+    /// Then what somebody had locked, or had no room, is tried again.
     pub(super) again_at: Option<Instant>,
     /// What was wrong last, and when that was said.
     complaint: Option<(String, Instant)>,
@@ -92,8 +104,12 @@ impl Schedules {
             ended: Vec::new(),
             postponed: Vec::new(),
             waiting: HashSet::new(),
+            crowded: Vec::new(),
+            blocked: HashSet::new(),
+            overtaken: HashSet::new(),
+            aside: HashMap::new(),
+            rest_of_beginning: None,
             care: Care::Batch,
-            in_hand: Cell::new(None),
             was_paused: false,
             resting_until: None,
             again_at: None,
@@ -111,6 +127,7 @@ impl Schedules {
     /// These calls have ended, and that is committed.
     pub fn note_ends(&mut self, endings: &[Ending]) {
         for ending in endings {
+            self.overtaken.remove(&ending.call.0);
             if let Some(slot) = self.calls.remove(&ending.call.0) {
                 self.ended.push((slot, CallEnd { state: ending.state.name(), error: ending.trace.error.clone() }));
             }
@@ -119,6 +136,7 @@ impl Schedules {
 
     /// This call has ended, in a way that is to be read from the table.
     pub fn ended_somehow(&mut self, call: i64) {
+        self.overtaken.remove(&call);
         if self.calls.remove(&call).is_some() {
             self.want();
         }
@@ -148,6 +166,30 @@ impl Schedules {
         self.held.retain(|_, due| *due > clocks.wall);
     }
 
+    /// Keeps in mind what could not be done at the beginning.
+    pub(super) fn keep_rest(&mut self, rest: Option<Rest>) {
+        self.rest_of_beginning = rest.map(|rest| (rest, Instant::now() + PAUSE));
+    }
+
+    /// Passes over a schedule for a while.
+    pub(super) fn set_aside(&mut self, schedule: i64) {
+        self.aside.insert(schedule, Instant::now() + ASIDE);
+    }
+
+    /// What was passed over for long enough is tried again.
+    pub(super) fn release_aside(&mut self) {
+        let (before, now) = (self.aside.len(), Instant::now());
+        self.aside.retain(|_, until| *until > now);
+        if self.aside.len() < before {
+            self.want();
+        }
+    }
+
+    /// The schedules that are not read, though they are due.
+    pub(super) fn passed_over(&self) -> Vec<i64> {
+        self.held.keys().chain(self.aside.keys()).copied().collect()
+    }
+
     /// Says what is wrong, but what is wrong all the time only now and then.
     pub(super) fn complain(&mut self, text: &str) {
         let now = Instant::now();
@@ -170,14 +212,16 @@ impl Schedules {
         if self.stage != Stage::Known || !self.ended.is_empty() {
             return Some(Duration::ZERO);
         }
-        let again = self.again_at.map(|at| at.saturating_duration_since(now));
+        let rest = self.rest_of_beginning.map(|(_, at)| at);
+        let again = [self.again_at, rest].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
         if may_run == MayRun::No {
             return again;
         }
         let wall = wall();
         let next = self.next_due.map(|due| self.clock.wait_until(due, wall).min(CLOCK_LOOK));
+        let aside = self.aside.values().min().map(|at| at.saturating_duration_since(now));
         let held = self.held.values().min().map(|due| between(wall, *due).min(CLOCK_LOOK));
-        [again, next, held].into_iter().flatten().min()
+        [again, next, held, aside].into_iter().flatten().min()
     }
 }
 
@@ -187,14 +231,4 @@ pub(in crate::worker) enum MayRun {
     Yes,
     /// Sending is paused, or the dispatcher stops. Only ends are written.
     No,
-}
-
-/// What the clock on the wall shows.
-fn wall() -> Moment {
-    let now = SystemTime::now();
-    let micros = |of: Duration| i64::try_from(of.as_micros()).unwrap_or(i64::MAX);
-    Moment::from_micros(match now.duration_since(UNIX_EPOCH) {
-        Ok(after) => micros(after),
-        Err(before) => -micros(before.duration()),
-    })
 }

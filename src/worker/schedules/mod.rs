@@ -1,14 +1,18 @@
-//! The schedules of a dispatcher: when there is something to do about them, and what its memory holds of them.
+//! The schedules of a dispatcher: when there is something to do about them, and what follows from what was done.
 //!
 //! Runs on the main thread of a dispatcher. What is on disk decides; memory knows when to look, and which run each call
 //! belongs to. While nothing is due, no statement is run, however many schedules there are.
 
 mod begin;
+mod carry_out;
 mod memory;
 mod turn;
 mod verdict;
 
+use std::cell::Cell;
 use std::time::{Instant, SystemTime};
+
+use pgrx::PgSqlErrorCode;
 
 pub(in crate::worker) use memory::Schedules;
 use memory::{Care, Clocks, MayRun, PAUSE, Stage};
@@ -21,6 +25,10 @@ use crate::store::transaction::Aborted;
 use crate::worker::house::in_place;
 use crate::worker::schedules::turn::Done;
 use crate::worker::turn::Dispatcher;
+
+/// Why a run ends that waits when its schedule's owner loses the right to have it.
+pub(in crate::worker) const NO_RIGHTS: &str =
+    "the role that owns its schedule has no right to use schema edge any more";
 
 impl Dispatcher {
     /// Whether runs may begin now.
@@ -57,8 +65,14 @@ impl Dispatcher {
         if !self.begin_schedules(clocks) {
             return;
         }
+        self.finish_beginning(clocks);
         self.schedules.release_held(clocks);
+        self.schedules.release_aside();
         let again = self.schedules.again_at.take_if(|at| *at <= Instant::now()).is_some();
+        if again && !self.schedules.overtaken.is_empty() {
+            // One was out of reach, such as on its way from one attempt to the next.
+            self.wants.cancellations = true;
+        }
         let may_run = self.may_run();
         let due = may_run == MayRun::Yes && self.schedules.is_due(clocks);
         let changed = self.schedules.stage == Stage::Changed;
@@ -69,10 +83,12 @@ impl Dispatcher {
             // One of them may be another now.
             self.schedules.held.clear();
         }
-        match in_place(|| self.schedules_in_transaction(clocks, may_run)) {
+        // A transaction that fails hands back nothing else.
+        let in_hand = Cell::new(None);
+        match in_place(|| self.schedules_in_transaction(clocks, may_run, &in_hand)) {
             Ok(Some(done)) => self.schedules_committed(done),
             Ok(None) => self.schedules.rest(),
-            Err(aborted) => self.schedules_failed(&aborted),
+            Err(aborted) => self.schedules_failed(&aborted, in_hand.get()),
         }
     }
 
@@ -83,8 +99,9 @@ impl Dispatcher {
             Stage::Changed | Stage::Known => return true,
         }
         match in_place(|| begin::begin(self.schedules.stage, clocks)) {
-            Ok(Some(steady)) => {
-                self.schedules.clock = SteadyClock::showing(steady, Instant::now());
+            Ok(Some(begun)) => {
+                self.schedules.clock = SteadyClock::showing(begun.steady, Instant::now());
+                self.schedules.keep_rest(begun.rest);
                 self.schedules.held.clear();
                 self.schedules.stage = Stage::Changed;
                 true
@@ -101,11 +118,28 @@ impl Dispatcher {
         }
     }
 
+    /// Does what somebody had locked when things began.
+    fn finish_beginning(&mut self, clocks: Clocks) {
+        let Some((rest, _)) = self.schedules.rest_of_beginning.take_if(|(_, at)| *at <= Instant::now()) else { return };
+        match in_place(|| begin::finish(rest, clocks)) {
+            Ok(Some(finished)) => {
+                self.schedules.keep_rest(finished.rest);
+                if finished.due_now > 0 {
+                    self.schedules.want();
+                }
+            }
+            Ok(None) => self.schedules.keep_rest(Some(rest)),
+            Err(aborted) => {
+                self.schedules.complain(&aborted.to_string());
+                self.schedules.keep_rest(Some(rest));
+            }
+        }
+    }
+
     /// What was done is committed.
     fn schedules_committed(&mut self, done: Done) {
         crate::worker::failpoint::hit("after_run_commit");
         let schedules = &mut self.schedules;
-        schedules.in_hand.set(None);
         if done.left == Left::Nothing {
             schedules.care = Care::Batch;
         }
@@ -117,9 +151,12 @@ impl Dispatcher {
             schedules.waiting = waiting;
         }
         schedules.waiting.extend(done.waiting);
+        schedules.crowded = done.crowded;
+        schedules.blocked = done.blocked;
         self.wants.scan |= !done.made.is_empty();
         self.wants.commands |= done.commands;
-        self.wants.cancellations |= done.cancelled;
+        self.wants.cancellations |= !done.overtaken.is_empty();
+        schedules.overtaken.extend(done.overtaken);
         schedules.calls.extend(done.calling);
         schedules.calls.extend(done.made);
         schedules.held.extend(done.held);
@@ -127,16 +164,26 @@ impl Dispatcher {
             schedules.next_due = next_due;
             schedules.stage = Stage::Known;
         }
-        if done.left == Left::Locked || !schedules.postponed.is_empty() {
+        let is_left = !(schedules.postponed.is_empty()
+            && schedules.crowded.is_empty()
+            && schedules.overtaken.is_empty()
+            && schedules.blocked.is_empty());
+        if done.left == Left::Locked || is_left {
             schedules.again_at = Some(Instant::now() + PAUSE);
         }
     }
 
     /// The transaction failed. If the server is not at fault, a row is; it is looked for, and taken out of service.
-    fn schedules_failed(&mut self, aborted: &Aborted) {
+    fn schedules_failed(&mut self, aborted: &Aborted, in_hand: Option<i64>) {
         self.schedules.complain(&aborted.to_string());
-        let in_hand = self.schedules.in_hand.take();
-        if aborted.is_transient() {
+        if aborted.sqlstate == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+            // Something of one schedule is locked. That one waits, and the others go on.
+            match (self.schedules.care, in_hand) {
+                (Care::Batch, _) => self.schedules.care = Care::OneByOne,
+                (Care::OneByOne, Some(schedule)) => self.schedules.set_aside(schedule),
+                (Care::OneByOne, None) => self.schedules.rest(),
+            }
+        } else if aborted.is_transient() {
             self.schedules.rest();
         } else if let (Care::OneByOne, Some(schedule)) = (self.schedules.care, in_hand) {
             let note = format!("it could not be run: {}; edge.resume_schedule has it tried again", aborted.message);

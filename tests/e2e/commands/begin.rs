@@ -79,7 +79,7 @@ async fn nothing_begins_while_sending_is_paused() {
         .exec(&format!("update edge_store.schedule_run set cancel_asked = true where run_id = {cancelled}"))
         .await;
     world.scene.cluster.reload().await;
-    assert_eq!(world.end(cancelled).await, "cancelled|||it was cancelled before it began");
+    assert_eq!(world.end(cancelled).await, "cancelled|||with overlap 'cancel' a later run took its place");
     assert_eq!(world.processes().await, Vec::<i32>::new());
     assert_eq!(world.db().one::<i64>("select count(*) from t").await, 0);
     world.db().exec("select edge.resume()").await;
@@ -112,15 +112,40 @@ async fn a_run_whose_owner_is_gone_fails_and_stops_its_schedule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_may_not_connect_is_tried_a_few_times_and_then_said_to_be_the_cause() {
+async fn a_run_that_waits_while_its_owner_loses_the_right_to_it_never_begins() {
     let world = World::start().await;
-    world.db().exec("create role ada login; revoke connect on database postgres from public").await;
-    let schedule = world.schedule("ada", "s", "select 1").await;
+    world.db().exec("create role ada; create table t (n int); grant insert on t to public").await;
+    let schedule = world.schedule("ada", "s", "insert into t values (1)").await;
+    world.db().exec("select edge.pause()").await;
+    let runs = [world.due(schedule).await, world.due(schedule).await];
+    world.db().exec("select edge.revoke_access('ada'), edge.resume()").await;
+    for run in runs {
+        let why = "the role that owns its schedule has no right to use schema edge any more";
+        assert_eq!(world.end(run).await, format!("failed|||{why}"));
+    }
+    assert_eq!(world.db().one::<i64>("select count(*) from t").await, 0);
+    world.db().exec("select edge.grant_access('ada')").await;
     let run = world.due(schedule).await;
-    let end = world.end(run).await;
-    assert!(end.starts_with("failed|||its process ended before it could begin, 3 times"), "{end}");
-    assert!(end.contains("role \"ada\" may not connect"), "{end}");
-    assert_eq!(world.scene.cluster.log().matches("permission denied for database").count(), 3);
+    assert_eq!(world.end(run).await, "succeeded|1||");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_connect_is_tried_a_few_times_and_then_said_to_be_the_cause() {
+    for login in ["login", "nologin"] {
+        let world = World::start().await;
+        let roles = format!("create role ada {login}; create role boss superuser {login}");
+        world.db().exec(&format!("{roles}; revoke connect on database postgres from public")).await;
+        let schedule = world.schedule("ada", "s", "select 1").await;
+        let run = world.due(schedule).await;
+        let end = world.end(run).await;
+        assert!(end.starts_with("failed|||its process ended before it could begin, 3 times"), "{login}: {end}");
+        assert!(end.contains("role \"ada\" may not connect"), "{login}: {end}");
+        assert_eq!(world.scene.cluster.log().matches("permission denied for database").count(), 3, "{login}");
+        // A superuser may do everything.
+        let schedule = world.schedule("boss", "s", "select 1").await;
+        let run = world.due(schedule).await;
+        assert_eq!(world.end(run).await, "succeeded|1||", "{login}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,12 +173,22 @@ async fn nothing_is_read_or_written_while_no_command_waits() {
     let reads = "
         select coalesce(sum(seq_scan + idx_scan), 0)::bigint from pg_stat_all_tables
         where schemaname = 'edge_store' and relname in ('schedule', 'schedule_run')";
-    let settled = || async {
-        let before: i64 = world.db().one(reads).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        world.db().one::<i64>(reads).await == before
-    };
-    eventually("the tables are let alone", SERVER_DEADLINE, settled).await;
+    // What was read for the command is counted a little later than the command ends.
+    let settled = || async { stays(&world, reads, Duration::from_secs(1)).await };
+    eventually("all that was read for the command is counted", SERVER_DEADLINE, settled).await;
+    assert!(stays(&world, reads, Duration::from_secs(5)).await, "the tables are not let alone");
+}
+
+/// Whether a count stays what it is for so long.
+async fn stays(world: &World, count: &str, how_long: Duration) -> bool {
+    let (before, since) = (world.db().one::<i64>(count).await, Instant::now());
+    while since.elapsed() < how_long {
+        if world.db().one::<i64>(count).await != before {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    true
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,4 +214,37 @@ async fn a_long_queue_of_one_schedule_is_in_nobody_elses_way() {
     assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
     world.db().exec("select edge.unschedule('long', cancel => true)").await;
     assert!(world.end(first).await.starts_with("cancelled||57014"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_and_their_schedules_take_turns() {
+    let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "1")).await;
+    world.db().exec("create role ada; create role bob; select pg_advisory_lock(7)").await;
+    let long = world.schedule("ada", "long", WAITS).await;
+    world.alter(long, "overlap = 'allow'").await;
+    let first = world.due(long).await;
+    world.reaches(first, "running").await;
+    for _ in 0..30 {
+        world.due(long).await;
+    }
+    let (hers, his) = (world.schedule("ada", "hers", "select 1").await, world.schedule("bob", "his", "select 1").await);
+    let others = [world.due(hers).await, world.due(his).await];
+    world.db().exec("select pg_advisory_unlock(7)").await;
+    for run in others {
+        assert_eq!(world.end(run).await, "succeeded|1||");
+        let before = "
+            select count(*) from edge_store.schedule_run as run, edge_store.schedule_run as mine
+            where mine.run_id = $1 and run.run_id <> $1 and run.started_at < mine.started_at";
+        let before: i64 = world.db().one_with(before, &[&run]).await;
+        assert!(before <= 4, "{before} others went before it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_runs_can_be_asked_for_in_one_statement() {
+    let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "0")).await;
+    world.schedule("postgres", "s", "select 1").await;
+    let began = Instant::now();
+    world.db().exec("select count(edge.run_now('s')) from generate_series(1, 20000)").await;
+    assert!(began.elapsed() < Duration::from_secs(40), "it took {:?}", began.elapsed());
 }

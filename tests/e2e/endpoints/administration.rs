@@ -108,6 +108,23 @@ async fn an_endpoint_with_waiting_calls_is_dropped_only_by_force_and_its_calls_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_schedules_call_is_dropped_only_by_force_and_they_stop_at_once() {
+    let scene = Scene::start().await;
+    create(&scene, "").await;
+    scene.db.exec("select edge.schedule_invoke('digest', '@daily', 'f', endpoint => 'crm')").await;
+    let refused = scene.db.fails("select edge.drop_endpoint('crm')").await;
+    assert_eq!(
+        (refused.sqlstate.as_str(), refused.message.as_str()),
+        ("55006", "endpoint \"crm\" is called by 1 schedule(s), such as \"digest\"")
+    );
+    scene.db.exec("select edge.drop_endpoint('crm', force => true)").await;
+    let row = &scene.db.rows("select active, next_run_at is null, note, noted_by from edge.schedules").await[0];
+    assert!(!row.get::<_, bool>(0) && row.get::<_, bool>(1));
+    assert!(row.get::<_, &str>(2).starts_with("its endpoint \"crm\" was dropped"), "{}", row.get::<_, &str>(2));
+    assert_eq!(row.get::<_, &str>(3), "postgres");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_without_unfinished_calls_is_simply_dropped() {
     let scene = Scene::start().await;
     create(&scene, "").await;

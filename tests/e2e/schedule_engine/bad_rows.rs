@@ -99,3 +99,13 @@ async fn the_copy_of_a_database_leaves_the_schedules_to_the_original() {
     let ticks = super::job::runs(&db, id, "succeeded").await;
     reaches(&db, id, "succeeded", ticks + 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interval_is_as_long_when_it_is_read_as_when_it_was_checked() {
+    let scene = Scene::start().await;
+    // A day, unless a year had more than twelve months of thirty days.
+    let job = Job::new("mixed", "every 1 second", &scene.peer.url("/")).with("catchup_window", "'361 days -1 year'");
+    let id = job.start(&scene.db).await;
+    reaches(&scene.db, id, "succeeded", 2).await;
+    assert_eq!(scene.db.one::<Option<String>>("select note from edge_store.schedule").await, None);
+}

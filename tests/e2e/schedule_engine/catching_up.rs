@@ -40,7 +40,7 @@ async fn nothing_is_made_up_for_where_that_is_not_wanted() {
     within_a_minute(&scene).await;
     let id = missed(&scene, "skip").start(&scene.db).await;
     reaches(&scene.db, id, "skipped", 60).await;
-    let next = "select next_run_at > clock_timestamp() and last_run_at is null and last_state = 'skipped'
+    let next = "select next_run_at > clock_timestamp() and last_run_at is null and last_state is null
                 from edge_store.schedule";
     assert!(scene.db.one::<bool>(next).await);
     assert_eq!(scene.peer.count("/missed"), 0);
@@ -68,6 +68,50 @@ async fn all_missed_slots_run_one_after_the_other_within_the_window_and_the_limi
         "select bool_and(after) from (select scheduled_for > lag(scheduled_for) over (order by started_at) as after
                  from edge_store.schedule_run where started_at is not null) as runs";
     assert!(scene.db.one::<bool>(order).await);
+}
+
+/// A job of every second that was last dealt with 20 seconds ago, and whose calls do not end yet.
+async fn late(scene: &Scene, gate: &Gate, catchup: &str, overlap: &str) -> i64 {
+    scene.peer.on("/late", Reply::gate(gate));
+    Job::new("late", "every 1 second", &scene.peer.url("/late"))
+        .with("passed", "clock_timestamp() - interval '20 seconds'")
+        .with("catchup", &format!("'{catchup}'"))
+        .with("overlap", &format!("'{overlap}'"))
+        .start(&scene.db)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_the_slots_of_the_last_seconds_queue_up_behind_those_that_were_missed() {
+    for overlap in ["skip", "queue_one"] {
+        let scene = Scene::start().await;
+        let gate = Gate::closed();
+        let id = late(&scene, &gate, "all", overlap).await;
+        reaches(&scene.db, id, "waiting", 18).await;
+        let lost = "select count(*) from edge_store.schedule_run where state = 'skipped'
+                    and scheduled_for < (select min(started_at) from edge_store.schedule_run)";
+        assert_eq!(scene.db.one::<i64>(lost).await, 0, "{overlap}");
+        let due = "select count(*) >= 4 from edge_store.schedule_run where state = 'waiting' and origin = 't'";
+        assert!(scene.db.one::<bool>(due).await, "{overlap}");
+        gate.open();
+        reaches(&scene.db, id, "succeeded", 19).await;
+        assert_eq!(scene.peer.most_in_flight(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_one_the_reason_names_the_run_that_stands_for_a_missed_slot() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    let id = late(&scene, &gate, "one", "skip").await;
+    reaches(&scene.db, id, "skipped", 15).await;
+    let named = "select bool_and(error like '%the run of ' ||
+                        (select to_char(scheduled_for at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')
+                         from edge_store.schedule_run where state = 'running') || ' stands for it')
+                 from edge_store.schedule_run where state = 'skipped' and origin = 'm'";
+    let said: String = scene.db.one("select min(error) from edge_store.schedule_run where origin = 'm'").await;
+    assert!(scene.db.one::<bool>(named).await, "{said}");
+    gate.open();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,6 +105,7 @@ async fn slots_are_run_once_by_a_standby_that_takes_over_in_the_middle() {
     grids(&scene.db, &scene.peer).await;
     all_run(&scene.cluster, 2).await;
     scene.cluster.stop(Stop::Fast);
+    let sent_before = scene.peer.count("/");
     standby.promote();
     dispatcher(&standby, "postgres").await;
     all_run(&standby, 2).await;
@@ -123,7 +124,7 @@ async fn slots_are_run_once_by_a_standby_that_takes_over_in_the_middle() {
     assert_eq!(db.one::<i64>(lost).await, 0, "no slot was lost");
     let doubled = "select count(*) - count(distinct idempotency_key) from edge_store.request";
     assert_eq!(db.one::<i64>(doubled).await, 0, "no slot was run twice");
-    assert!(peer.count("/") > 0);
+    assert!(peer.count("/") > sent_before, "the standby sends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,4 +141,36 @@ async fn slots_are_run_once_when_the_server_goes_before_or_after_their_commit() 
     scene.cluster.fail_at("before_run_commit", "disk_full");
     all_run(&scene.cluster, 2).await;
     assert_exactly_once(&scene.cluster, &scene.peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_has_locked_when_a_dispatcher_begins_is_made_up_for_and_stops_no_other() {
+    let scene = Scene::start().await;
+    let tick = Job::new("tick", "every 1 second", &scene.peer.url("/tick")).start(&scene.db).await;
+    let boot = Job::new("boot", "@reboot", &scene.peer.url("/boot"))
+        .with("due_at", "null")
+        .with("next_run_at", "null")
+        .with("passed", "'2000-01-01'")
+        .write(&scene.db)
+        .await;
+    // Its clock was badly wrong.
+    let ahead = Job::new("ahead", "every 1 second", &scene.peer.url("/ahead"))
+        .with("due_at", "now() + interval '10 years'")
+        .with("next_run_at", "now() + interval '10 years'")
+        .with("passed", "now() + interval '10 years'")
+        .write(&scene.db)
+        .await;
+    let other = scene.cluster.connect().await;
+    other.exec("begin; select edge.pause_schedule('boot'), edge.pause_schedule('ahead')").await;
+    let before = dispatcher(&scene.cluster, "postgres").await;
+    send(before, nix::sys::signal::Signal::SIGTERM);
+    successor(&scene.cluster, "dispatcher", "postgres", before).await;
+    let ticks = super::job::runs(&scene.db, tick, "succeeded").await;
+    super::job::reaches(&scene.db, tick, "succeeded", ticks + 3).await;
+    assert_eq!(super::job::runs(&scene.db, boot, "running,succeeded").await, 0);
+    other.exec("rollback").await;
+    super::job::reaches(&scene.db, boot, "succeeded", 1).await;
+    super::job::reaches(&scene.db, ahead, "succeeded", 2).await;
+    assert_eq!(scene.peer.count("/boot"), 1);
+    assert_eq!(super::job::gaps(&scene.db, tick).await, 0);
 }

@@ -10,7 +10,8 @@ async fn a_run_s_state_is_the_real_outcome_with_its_retries() {
     let scene = Scene::start().await;
     scene.peer.sequence("/flaky", [Reply::status(503), Reply::status(200)]);
     scene.peer.on("/missing", Reply::status(404));
-    let hour_ago = "clock_timestamp() - interval '70 minutes'";
+    // One slot has been missed, whatever the time is now.
+    let hour_ago = "date_trunc('hour', clock_timestamp()) - interval '10 minutes'";
     let flaky = Job::new("flaky", "every 1 hour", &scene.peer.url("/flaky")).with("passed", hour_ago);
     let flaky = flaky.start(&scene.db).await;
     let missing = Job::new("missing", "every 1 hour", &scene.peer.url("/missing")).with("passed", hour_ago);
@@ -22,6 +23,10 @@ async fn a_run_s_state_is_the_real_outcome_with_its_retries() {
     assert_eq!(scene.db.one::<Option<String>>(&format!("{error}{flaky}")).await, None);
     let states = "select string_agg(last_state, ' ' order by id) from edge_store.schedule";
     assert_eq!(scene.db.one::<String>(states).await, "succeeded failed");
+    let began = "select bool_and(last_run_at = started_at) from edge.schedules
+                 join edge.schedule_runs on schedule_runs.schedule = schedules.name
+                 where schedule_runs.state <> 'skipped'";
+    assert!(scene.db.one::<bool>(began).await, "the last run is that which ended");
     assert_eq!(scene.peer.count("/flaky"), 2);
 }
 

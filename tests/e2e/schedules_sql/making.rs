@@ -69,15 +69,15 @@ async fn saying_a_schedule_again_moves_no_grid_and_keeps_its_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_that_is_moved_ends_a_schedule_and_lets_it_go_on() {
+async fn an_end_is_moved_but_not_into_the_past() {
     let cluster = Cluster::start();
     let db = cluster.create_extension("postgres").await;
     let say = |end: &str| format!("select edge.schedule('s', '@hourly', 'select 1', ends_at => {end})");
     db.exec(&say("now() + interval '10 days'")).await;
     let next = shown(&db, "s", "next_run_at").await;
     assert!(next.is_some());
-    db.exec(&say("now() - interval '1 second'")).await;
-    assert_eq!(shown(&db, "s", "next_run_at").await, None);
+    let refused = db.fails(&say("now() - interval '1 second'")).await;
+    assert!(refused.message.contains("would never run"), "{refused}");
     db.exec(&say("null")).await;
     assert_eq!(shown(&db, "s", "next_run_at").await, next);
 }
@@ -95,6 +95,27 @@ async fn a_one_off_is_refused_when_its_time_is_over_but_a_migration_that_made_it
     db.exec("update edge_store.schedule set passed = next_run_at, next_run_at = null, due_at = null").await;
     db.exec(say).await;
     assert_eq!(shown(&db, "once", "next_run_at").await, None, "it does not run twice");
+    let note = shown(&db, "once", "note").await.unwrap_or_default();
+    assert!(note.starts_with("it is over"), "{note}");
+    let other = db.fails("select edge.schedule('once', 'at 2090-02-03 04:05', 'select 2')").await;
+    assert_eq!(other.message, "schedule \"once\" would never run: \"at 2090-02-03 04:05\" lies in the past");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_the_clock_leaves_out_is_refused_where_the_rule_is_to_leave_it_out() {
+    let cluster = Cluster::start();
+    let db = cluster.create_extension("postgres").await;
+    let at = "'at 2027-03-14 02:30'";
+    let say =
+        |dst: &str| format!("edge.schedule('gap', {at}, 'select 1', timezone => 'America/New_York', dst => '{dst}')");
+    for dst in ["skip", "literal"] {
+        let refused = db.fails(&format!("select {}", say(dst))).await;
+        assert!(refused.message.contains("is left out by a change of the clock"), "{refused}");
+        let none = format!("select count(*) from edge.next_runs({at}, 'America/New_York', dst => '{dst}')");
+        assert_eq!(db.one::<i64>(&none).await, 0);
+    }
+    db.exec(&format!("select {}", say("vixie"))).await;
+    assert!(db.one::<bool>("select next_run_at = '2027-03-14 03:00-04' from edge.schedules").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,31 @@ async fn a_superuser_names_his_own_first_then_the_only_one_that_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_dropped_by_its_number_also_when_its_owner_is_gone() {
+    let scene = Scene::start().await;
+    let (ada, eve) = (scene.role("ada").await, scene.role("eve").await);
+    let mut ids = Vec::new();
+    for db in [&ada, &eve] {
+        ids.push(db.one::<i64>("select edge.schedule('s', '@daily', 'select 1')").await);
+    }
+    let by_id = |id: i64| format!("select edge.unschedule({id}, cancel => true)");
+    assert!(!ada.one::<bool>(&by_id(ids[1])).await, "it is another role's");
+    assert_eq!(ada.fails("select edge.unschedule(null::bigint)").await.message, "id must not be null");
+    drop((ada, eve));
+    for role in ["ada", "eve"] {
+        let gone = format!("drop owned by {role}; drop role {role}");
+        scene.db.exec(&gone).await;
+    }
+    let error = scene.db.fails("select edge.unschedule('s')").await;
+    assert!(error.hint.contains("edge.unschedule(id)"), "{error}");
+    for id in ids {
+        assert!(scene.db.one::<bool>(&by_id(id)).await);
+        assert!(!scene.db.one::<bool>(&by_id(id)).await);
+    }
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge.schedules").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn members_of_pg_monitor_see_all_schedules_and_the_effective_role_owns_them() {
     let scene = Scene::start().await;
     let (ada, monitor) = (scene.role("ada").await, scene.role("watcher").await);

@@ -66,7 +66,7 @@ async fn a_zone_is_a_name_of_the_servers_tables_in_any_case() {
         let error = db.fails(&format!("select edge.next_runs('@daily', '{wrong}')")).await;
         assert_eq!(
             (error.sqlstate.as_str(), error.message),
-            ("22023", format!("time zone \"{wrong}\" does not exist"))
+            ("22023", format!("timezone must be a name of pg_timezone_names, not \"{wrong}\""))
         );
     }
     db.exec("alter database postgres set timezone = 'FOO+5'").await;
