@@ -112,13 +112,11 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::ResponseTooLarge
             | Class::EventTooLarge
             | Class::Truncated
-            | Class::StreamError
+            | Class::Stream
             | Class::InvalidRequest
             | Class::Secret
             | Class::Cancelled
             | Class::HttpStatus
-            | Class::Stream
-            | Class::Truncated
             | Class::Expired => None,
         };
         assert_eq!(charge, expected, "{class:?}");
