@@ -262,7 +262,9 @@ create table edge_store.schedule (
     unique (owner, name)
 ) with (fillfactor = 80);
 create index on edge_store.schedule (due_at) where due_at is not null;
-select pg_catalog.pg_extension_config_dump('edge_store.schedule', '');
+-- Those of a role that is gone are left out: they would come with its bare number, which is another role's elsewhere.
+select pg_catalog.pg_extension_config_dump('edge_store.schedule',
+    'where exists (select from pg_catalog.pg_roles where oid operator(pg_catalog.=) owner)');
 
 -- What became of the slots that came due, one row each. A row is written with the call of its slot, in one transaction,
 -- and once more when the run has ended. Origin: the slot's time came ('t'), it had been missed ('m'), edge.run_now ('n') or

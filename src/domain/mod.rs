@@ -27,6 +27,7 @@ pub mod request;
 pub mod retry;
 pub mod retry_conditions;
 pub mod retry_policy;
+pub mod room;
 pub mod schedule;
 pub mod seal;
 pub mod signature;

@@ -9,6 +9,8 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 
 use crate::store::transaction::{Aborted, Durability, attempt};
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+use crate::worker::role_settings::Unconnected;
 
 /// Whether Postgres lets a role begin a session by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,11 @@ fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result
 /// refuses SET ROLE and SET SESSION AUTHORIZATION, and the context is never left, not even at commit.
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
 fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result<(), Aborted> {
+    let unconnected = Unconnected::note();
     connect(database, pg_sys::InvalidOid, 0);
     let is_superuser = attempt(|| {
-        take_on_settings(database, role);
+        refuse_unless_it_may_connect(database, role);
+        unconnected.become_those_of(database, role);
         // SAFETY: main thread, inside a transaction.
         Ok((unsafe { pg_sys::superuser_arg(role) }, Durability::Relaxed))
     })?;
@@ -63,34 +67,24 @@ fn become_role_without_login(database: pg_sys::Oid, role: pg_sys::Oid) -> Result
     Ok(())
 }
 
-/// Applies what ALTER ROLE has set for the role, as Postgres does when a session of it begins.
+/// Ends the process of a role that may not connect, with Postgres' own words: nobody has asked on its behalf.
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-fn take_on_settings(database: pg_sys::Oid, role: pg_sys::Oid) {
-    use pg_sys::GucSource;
-    /// `pg_db_role_setting`, of which pgrx does not know.
-    const ROLE_SETTINGS: u32 = 2964;
-    unsafe extern "C-unwind" {
-        fn ApplySetting(
-            snapshot: pg_sys::Snapshot,
-            database: pg_sys::Oid,
-            role: pg_sys::Oid,
-            settings: pg_sys::Relation,
-            source: GucSource::Type,
+fn refuse_unless_it_may_connect(database: pg_sys::Oid, role: pg_sys::Oid) {
+    let asked = [role.into_datum(), database.into_datum(), "connect".into_datum()];
+    // SAFETY: main thread, inside a transaction; a function of these three arguments, given such.
+    let may = unsafe { pgrx::direct_function_call::<bool>(pg_sys::has_database_privilege_id_id, &asked) };
+    if may != Some(true) {
+        // SAFETY: as above; the name is a C string in the current memory context, null where there is no such database.
+        let name = unsafe {
+            let name = pg_sys::get_database_name(database);
+            if name.is_null() { "".into() } else { CStr::from_ptr(name).to_string_lossy() }
+        };
+        ereport!(
+            PgLogLevel::FATAL,
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for database \"{name}\""),
+            "User does not have CONNECT privilege."
         );
-    }
-    // SAFETY: main thread, inside a transaction; the relation and the snapshot are given back here, or by the abort.
-    unsafe {
-        let relation = pg_sys::Oid::from(ROLE_SETTINGS);
-        let settings = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(relation));
-        // What was set for less may not take the place of what was set for more, so that comes first.
-        for (database, source) in
-            [(database, GucSource::PGC_S_DATABASE_USER), (pg_sys::InvalidOid, GucSource::PGC_S_USER)]
-        {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| ApplySetting(snapshot, database, role, settings, source));
-        }
-        pg_sys::UnregisterSnapshot(snapshot);
-        pg_sys::table_close(settings, pg_sys::AccessShareLock as i32);
     }
 }
 

@@ -24,6 +24,8 @@ mod look;
 mod outbox;
 pub mod queued;
 mod report;
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+mod role_settings;
 mod runners;
 mod schedules;
 mod secrets;

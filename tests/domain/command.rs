@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use pg_edge::domain::schedule::command::{Push, Pushing, Start, Verdict, after_failure, next_start};
+use pg_edge::domain::schedule::command::{
+    AfterError, AfterProcess, Push, Pushing, Reached, Start, Tries, Wish, after_error, after_process, limit_of,
+    next_start,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,10 +24,62 @@ fn a_command_is_tried_as_often_as_its_schedule_says_and_later_each_time() {
         (4, 9, Some(8)),
         (20, 30, Some(3600)),
     ] {
-        let verdict = waits.map_or(Verdict::Ended, |waits| Verdict::Again(now() + waits * SECOND));
-        assert_eq!(after_failure(attempts, most, now(), 0.0), verdict, "attempt {attempts} of {most}");
+        let expected = waits.map_or(AfterError::Failed, |waits| AfterError::Again(now() + waits * SECOND));
+        let after = after_error("22012", Wish::Run, Tries { made: attempts, most }, now(), 0.0);
+        assert_eq!(after, expected, "attempt {attempts} of {most}");
     }
-    assert_eq!(after_failure(1, 2, now(), 1.0), Verdict::Again(now() + 2 * SECOND), "with all of the jitter");
+    let after = after_error("22012", Wish::Run, Tries { made: 1, most: 2 }, now(), 1.0);
+    assert_eq!(after, AfterError::Again(now() + 2 * SECOND), "with all of the jitter");
+}
+
+#[test]
+fn a_command_that_is_to_end_is_not_tried_again_and_one_that_can_never_succeed_says_so() {
+    let (last, more) = (Tries { made: 1, most: 1 }, Tries { made: 1, most: 3 });
+    for (sqlstate, wish, tries, expected) in [
+        ("57014", Wish::End, more, AfterError::Cancelled),
+        // Its time limit has ended it.
+        ("57014", Wish::Run, last, AfterError::Failed),
+        ("22012", Wish::End, more, AfterError::Failed),
+        ("42883", Wish::Run, last, AfterError::Hopeless),
+        ("42883", Wish::Run, more, AfterError::Again(now() + SECOND)),
+        ("42883", Wish::End, more, AfterError::Hopeless),
+    ] {
+        assert_eq!(after_error(sqlstate, wish, tries, now(), 0.0), expected, "{sqlstate} {wish:?} {tries:?}");
+    }
+}
+
+#[test]
+fn a_process_that_is_gone_is_followed_by_another_only_if_somebody_wants_that() {
+    use Reached::{RunningBefore, RunningHere, Waiting};
+    let (last, more) = (Tries { made: 1, most: 1 }, Tries { made: 1, most: 3 });
+    for (reached, wish, tries, begins) in [
+        (Waiting, Wish::End, more, "cancelled: it was cancelled before"),
+        (RunningHere, Wish::End, more, "cancelled: it was cancelled, and its process"),
+        (RunningBefore, Wish::End, last, "cancelled: it was cancelled, and its process"),
+        (RunningHere, Wish::Run, last, "failed: its process ended"),
+        (RunningBefore, Wish::Run, last, "failed: interrupted"),
+        (RunningHere, Wish::Run, more, "again: its process ended"),
+        (RunningBefore, Wish::Run, more, "again: interrupted"),
+    ] {
+        let told = match after_process(reached, wish, tries, now(), 0.0) {
+            AfterProcess::Cancelled(why) => format!("cancelled: {why}"),
+            AfterProcess::Failed(why) => format!("failed: {why}"),
+            AfterProcess::Again(at, why) => {
+                assert_eq!(at, now() + SECOND);
+                format!("again: {why}")
+            }
+        };
+        assert!(told.starts_with(begins), "{reached:?} {wish:?} {tries:?}: {told}");
+    }
+}
+
+#[test]
+fn a_schedule_says_how_long_its_command_may_take_or_the_setting_does() {
+    let set = Some(3 * SECOND);
+    assert_eq!(limit_of(Some(1500), set), Some(Duration::from_millis(1500)));
+    assert_eq!(limit_of(Some(0), set), None);
+    assert_eq!(limit_of(None, set), set);
+    assert_eq!(limit_of(None, None), None);
 }
 
 #[test]

@@ -120,3 +120,18 @@ fn what_is_computed_anew_each_time_or_does_more_stays_sql() {
         assert_eq!(net_call(command), None, "{command}");
     }
 }
+
+#[test]
+fn a_job_is_taken_over_where_it_runs_and_by_whom_it_may_be() {
+    use pg_edge::domain::schedule::pg_cron::{Obstacle, Whose, obstacle};
+    for (elsewhere, whose, expected) in [
+        (None, Whose::Theirs, None),
+        (None, Whose::Anothers, Some(Obstacle::Anothers)),
+        (None, Whose::Nobodys, Some(Obstacle::NoRole("ada".to_owned()))),
+        (Some("shop"), Whose::Theirs, Some(Obstacle::Elsewhere("shop".to_owned()))),
+        (Some("shop"), Whose::Nobodys, Some(Obstacle::Elsewhere("shop".to_owned()))),
+    ] {
+        assert_eq!(obstacle(elsewhere, "ada", whose), expected, "{elsewhere:?} {whose:?}");
+    }
+    assert_eq!((Obstacle::Anothers.action(), Obstacle::NameTaken.action()), ("skipped", "left alone"));
+}

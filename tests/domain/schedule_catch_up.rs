@@ -7,9 +7,8 @@ use pg_edge::domain::moment::Moment;
 use pg_edge::domain::schedule::catch_up::{CatchUp, GRACE, Plan, Rules, Slots, Timeliness, Why, plan};
 use pg_edge::domain::schedule::missed::Count;
 use pg_edge::domain::schedule::overlap::Open;
-use pg_edge::domain::schedule::planning::{Bounds, Spread};
 use pg_edge::domain::schedule::zone::Utc;
-use pg_edge::domain::schedule::{Course, Dst, Schedule, Timing};
+use pg_edge::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
 use proptest::prelude::*;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -163,8 +162,7 @@ fn years_of_every_second_take_a_bounded_number_of_steps_and_rows() {
 fn a_job_of_every_second_of_some_months_takes_a_bounded_number_of_steps_too() {
     // From the first of November on nothing was due, and before that every second.
     let schedule = Schedule::parse("* * * * 1-10 *").unwrap();
-    let timing = Timing { schedule: &schedule, zone: &Utc, dst: Dst::Vixie, anchor: at(0) };
-    let course = Course { timing, bounds: Bounds::default(), spread: None };
+    let course = Course::new(&schedule, &Utc, Dst::Vixie, Bounds::default(), None);
     let now = at(1_798_700_000); // The last days of 2026.
     let began = std::time::Instant::now();
     let plan = plan(&course, at(1_700_000_000), now, Rules { window: 1000 * WEEK, ..rules(CatchUp::All) });
@@ -178,8 +176,6 @@ fn a_job_of_every_second_of_some_months_takes_a_bounded_number_of_steps_too() {
 #[test]
 fn a_grid_is_counted_within_its_bounds() {
     let schedule = Schedule::parse("every 10 seconds").unwrap();
-    let anchor = at(5);
-    let timing = Timing { schedule: &schedule, zone: &Utc, dst: Dst::Vixie, anchor };
     for (starts, ends, after, until, count) in [
         (5, None, 0, 25, 3),
         (5, None, 5, 25, 2),
@@ -188,7 +184,7 @@ fn a_grid_is_counted_within_its_bounds() {
         (5, None, 26, 30, 0),
     ] {
         let bounds = Bounds { starts_at: Some(at(starts)), ends_at: ends.map(at) };
-        let course = Course { timing, bounds, spread: None };
+        let course = Course::new(&schedule, &Utc, Dst::Vixie, bounds, None);
         let counted = course.count(at(after), at(until)).unwrap_or(0);
         assert_eq!(counted, count, "{after} to {until} in {bounds:?}");
     }
@@ -197,9 +193,8 @@ fn a_grid_is_counted_within_its_bounds() {
 #[test]
 fn a_slot_that_is_put_off_is_neither_missed_nor_run_before_its_time() {
     let schedule = Schedule::parse("0 * * * *").unwrap();
-    let timing = Timing { schedule: &schedule, zone: &Utc, dst: Dst::Vixie, anchor: at(0) };
     let spread = Some(Spread { most: Duration::from_secs(86_400), seed: 5 });
-    let course = Course { timing, bounds: Bounds::default(), spread };
+    let course = Course::new(&schedule, &Utc, Dst::Vixie, Bounds::default(), spread);
     let due = course.due_at(at(7200));
     assert!(due >= at(7200) && due < at(10_800), "{due}");
     let just_before = plan(&course, at(3600), due.saturating_sub(Duration::from_micros(1)), rules(CatchUp::One));

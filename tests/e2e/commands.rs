@@ -6,6 +6,7 @@ mod ends;
 mod identity;
 mod processes;
 mod sessions;
+mod settings;
 
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{ClusterBuilder, Db, eventually};

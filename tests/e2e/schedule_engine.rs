@@ -7,6 +7,8 @@ mod bad_rows;
 mod catching_up;
 #[path = "schedule_engine/clock.rs"]
 mod clock;
+#[path = "schedule_engine/crowding.rs"]
+mod crowding;
 #[path = "schedule_engine/faults.rs"]
 mod faults;
 #[path = "schedule_engine/idle.rs"]

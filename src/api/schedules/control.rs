@@ -77,11 +77,10 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
         return Ok(());
     }
     let clock = clock_of(&known)?;
-    let course = course_of(&known, &clock);
     let now = now();
-    let next = plan::next(&course, now);
+    let next = course_of(&known, &clock).next(now);
     if next.is_none() {
-        plan::waits_for_the_server(&course, &known.name, &known.schedule)?;
+        plan::waits_for_the_server(&clock, bounds(known.starts_at, known.ends_at), &known.name)?;
     }
     owner::acting(|| schedules::resume(known.id, &plan::made(next, now)))?;
     wake::at_commit(reason::SCHEDULES);

@@ -9,6 +9,7 @@ mod options;
 mod plan;
 mod preview;
 mod runs;
+mod take_over;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;

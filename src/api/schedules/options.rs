@@ -5,8 +5,8 @@ use std::time::Duration;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::api::arguments;
-use crate::domain::schedule::planning::{self, Bounds, Spread};
-use crate::domain::schedule::{Course, Dst, Schedule, Timing};
+use crate::domain::moment::Moment;
+use crate::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::owner;
@@ -75,9 +75,12 @@ impl Clock {
 
     /// The slots that it shows, within bounds and spread.
     pub fn course(&self, bounds: Bounds, spread: Option<Spread>) -> Course<'_> {
-        let anchor = planning::anchor(bounds);
-        let timing = Timing { schedule: &self.schedule, zone: &self.zone, dst: self.dst, anchor };
-        Course { timing, bounds, spread }
+        Course::new(&self.schedule, &self.zone, self.dst, bounds, spread)
+    }
+
+    /// Whether this is a single time that its zone's clock never shows, and that is not made up for.
+    pub fn is_in_a_gap(&self) -> bool {
+        self.dst != Dst::Vixie && self.course(Bounds::default(), None).next(Moment::from_micros(i64::MIN)).is_none()
     }
 }
 

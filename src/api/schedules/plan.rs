@@ -4,9 +4,8 @@ use pgrx::prelude::*;
 
 use crate::api::schedules::options::{Clock, Options, bounds, spread};
 use crate::domain::moment::Moment;
-use crate::domain::schedule::catch_up::Slots;
-use crate::domain::schedule::planning::{self, Begin, Bounds, Next, Times};
-use crate::domain::schedule::{Course, Dst, Kind};
+use crate::domain::schedule::planning::{Begin, Times, begins};
+use crate::domain::schedule::{Bounds, Kind, Next};
 use crate::error::Error;
 use crate::store::owner;
 use crate::store::schedules::{self, Known, Of, Plan, Said, Target};
@@ -40,19 +39,16 @@ pub fn put(owner: pg_sys::Oid, written: &Written<'_>) -> Result<i64, Error> {
 
 fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, Error> {
     let (clock, options) = (written.clock, written.options);
-    let begin = known.map_or(Begin::Now, |known| planning::begins(times_of(known), times(clock, options)));
-    let after = match (begin, known) {
-        // When it runs next is not said by its text, and may have been decided just now.
-        (Begin::WhereItStood, Some(known)) if clock.schedule.kind() == Kind::Reboot && options.active => {
-            return Ok(known.plan);
-        }
-        (Begin::WhereItStood, Some(known)) => to_moment(known.plan.passed),
+    let begin = |known: &Known| begins(times_of(known), times(clock, options), clock.schedule.kind());
+    let after = match known.map(|known| (begin(known), known.plan)) {
+        Some((Begin::AsPlanned, plan)) => return Ok(plan),
+        Some((Begin::WhereItStood, plan)) => to_moment(plan.passed),
         _ => now(),
     };
     let course = clock.course(options.bounds(), spread(options.jitter, id));
-    let next = next(&course, after);
+    let next = course.next(after);
     if next.is_none() && !is_said_again(known, written)? {
-        waits_for_the_server(&course, written.name, &clock.text)?;
+        waits_for_the_server(clock, options.bounds(), written.name)?;
     }
     Ok(made(next.filter(|_| options.active), after))
 }
@@ -68,26 +64,18 @@ fn is_said_again(known: Option<&Known>, written: &Written<'_>) -> Result<bool, E
     Ok(same_times && schedules::already_runs(known.id, written.runs)?)
 }
 
-/// The first slot of a course after a moment, and when it is due.
-pub fn next(course: &Course<'_>, after: Moment) -> Option<Next> {
-    let slot = course.next_after(after)?;
-    Some(Next { slot, due: course.due_at(slot) })
-}
-
 /// What has no slot ahead runs when the server starts, or never.
-pub fn waits_for_the_server(course: &Course<'_>, name: &str, text: &str) -> Result<(), Error> {
-    let why = match course.timing.schedule.kind() {
+pub fn waits_for_the_server(clock: &Clock, bounds: Bounds, name: &str) -> Result<(), Error> {
+    let why = match clock.schedule.kind() {
         Kind::Reboot => return Ok(()),
-        _ if course.bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
-        Kind::At
-            if course.timing.dst != Dst::Vixie && course.timing.next_after(Moment::from_micros(i64::MIN)).is_none() =>
-        {
+        _ if bounds != Bounds::default() => "has no time left that lies within starts_at and ends_at",
+        Kind::At if clock.is_in_a_gap() => {
             "is left out by a change of the clock in its time zone (with dst 'vixie' it would run right after that)"
         }
         Kind::At => "lies in the past",
         Kind::Cron | Kind::Every => "has no time left",
     };
-    Err(Error::NeverRuns { name: name.to_owned(), schedule: text.to_owned(), why })
+    Err(Error::NeverRuns { name: name.to_owned(), schedule: clock.text.clone(), why })
 }
 
 /// The plan of a schedule that goes on from a moment.

@@ -11,9 +11,10 @@ use crate::api::schedules::control::{clock_of, course_of, existing};
 use crate::api::schedules::options::finite;
 use crate::domain::moment::Moment;
 use crate::domain::schedule::catch_up::Slots;
+use crate::domain::schedule::decision::{Action, Beginning, Origin};
 use crate::error::Error;
 use crate::store::datum::Text;
-use crate::store::schedules::runs::{self, Beginning, Made, NewRun, Origin, Template, Work};
+use crate::store::schedules::runs::{self, Made, NewRun, Template};
 use crate::store::schedules::{self, Known};
 use crate::store::time::{now, of_moment, to_moment};
 use crate::store::{control, owner};
@@ -82,8 +83,8 @@ fn make(template: &Template, slots: &[Moment], origin: Origin, beginning: &Begin
     let run =
         |slot: &Moment| NewRun { template, scheduled_for: of_moment(*slot), origin, beginning: beginning.clone() };
     let new: Vec<NewRun<'_>> = slots.iter().map(run).collect();
-    let calls = matches!(template.work, Work::Call(_));
-    if calls && matches!(beginning, Beginning::AtOnce) {
+    let calls = template.work.action() == Action::Call;
+    if calls && *beginning == Beginning::AtOnce {
         queued::may_queue_all(template.owner, new.len() as u64)?;
     }
     let made = owner::acting(|| runs::materialise(&control::read()?.database_id, &new))?;

@@ -5,6 +5,7 @@ pub mod command;
 mod course;
 mod cron;
 mod days;
+pub mod decision;
 mod describe;
 mod dst;
 mod error;
@@ -20,7 +21,7 @@ pub mod steady_clock;
 mod timing;
 pub mod zone;
 
-pub use course::Course;
+pub use course::{Bounds, Course, Next, Spread};
 pub use cron::{Cron, Pace};
 pub use dst::Dst;
 pub use error::{Fault, ScheduleError};
@@ -106,18 +107,6 @@ impl Schedule {
             Self::Cron(cron) => cron.pace == Pace::Wild,
             Self::Every(_) => true,
             Self::At(_) | Self::Reboot => false,
-        }
-    }
-}
-
-impl Kind {
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cron => "cron",
-            Self::Every => "every",
-            Self::At => "at",
-            Self::Reboot => "reboot",
         }
     }
 }

@@ -1,64 +1,7 @@
-//! Which slot of a schedule comes next, and when it is made of it what it is.
+//! From where the slots of a schedule are sought that is said anew.
 
-use std::time::Duration;
-
+use super::Kind;
 use crate::domain::moment::Moment;
-use crate::domain::schedule::Timing;
-use crate::domain::schedule::jitter::jitter;
-
-/// From when to when a schedule runs, both included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// No slot before it.
-    pub starts_at: Option<Moment>,
-    /// No slot after it.
-    pub ends_at: Option<Moment>,
-}
-
-/// By how much the slots of a schedule are spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spread {
-    /// The most that a slot is put off.
-    pub most: Duration,
-    /// What tells this schedule from others: its id.
-    pub seed: i64,
-}
-
-/// A slot that is to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Next {
-    /// The moment it stands for.
-    pub slot: Moment,
-    /// When its time has come: the same moment, or a little later.
-    pub due: Moment,
-}
-
-/// Where an interval is counted from: the beginning of the schedule if it has one, and else 1970.
-pub fn anchor(bounds: Bounds) -> Moment {
-    bounds.starts_at.unwrap_or(Moment::from_micros(0))
-}
-
-/// The first slot after a moment that lies within the bounds.
-pub fn next_slot(timing: &Timing<'_>, bounds: Bounds, after: Moment) -> Option<Moment> {
-    let just_before = |at: Moment| at.saturating_sub(Duration::from_micros(1));
-    let after = bounds.starts_at.map_or(after, |starts_at| after.max(just_before(starts_at)));
-    timing.next_after(after).filter(|slot| bounds.ends_at.is_none_or(|ends_at| *slot <= ends_at))
-}
-
-/// The same, and when it is due.
-pub fn next(timing: &Timing<'_>, bounds: Bounds, spread: Option<Spread>, after: Moment) -> Option<Next> {
-    let slot = next_slot(timing, bounds, after)?;
-    Some(Next { slot, due: due(timing, spread, slot) })
-}
-
-/// When a slot is due. Two schedules of the same time are spread apart, each to the same place every time it is asked.
-pub fn due(timing: &Timing<'_>, spread: Option<Spread>, slot: Moment) -> Moment {
-    let Some(spread) = spread else { return slot };
-    let room = timing.next_after(slot).map_or(spread.most, |following| {
-        Duration::from_micros(following.micros().saturating_sub(slot.micros()).unsigned_abs())
-    });
-    slot.saturating_add(jitter(spread.seed, slot, spread.most, room))
-}
 
 /// What is known of a schedule that decides when it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,16 +21,25 @@ pub struct Times<'a> {
 /// From where the slots of a schedule are sought that is said anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
+    /// Not at all: its plan stays as it is.
+    AsPlanned,
     /// From where it stood: nothing moves, is repeated or lost.
     WhereItStood,
     /// From the present moment.
     Now,
 }
 
+/// Decides about a schedule that is said anew, and then of this kind.
+///
 /// A schedule that runs at the same times as before goes on where it stood. One that was paused begins anew: what it has
-/// missed meanwhile was not to be run.
-pub fn begins(known: Times<'_>, said: Times<'_>) -> Begin {
+/// missed meanwhile was not to be run. When one runs next that waits for the server is not said by its text, and may have been
+/// decided just now.
+pub fn begins(known: Times<'_>, said: Times<'_>, kind: Kind) -> Begin {
     let same = Times { active: said.active, ..known } == said;
     let resumed = said.active && !known.active;
-    if same && !resumed { Begin::WhereItStood } else { Begin::Now }
+    match kind {
+        _ if !same || resumed => Begin::Now,
+        Kind::Reboot if said.active => Begin::AsPlanned,
+        _ => Begin::WhereItStood,
+    }
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::domain::schedule::command::Tries;
 use crate::error::Error;
 use crate::store::schedules::runs::Slot;
 use crate::store::statement::statements;
@@ -18,13 +19,6 @@ pub struct Begun {
     pub text: Vec<u8>,
     pub timeout_ms: Option<i32>,
     pub tries: Tries,
-}
-
-/// How often a command was tried, the latest attempt included, and how often it may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries {
-    pub made: u32,
-    pub most: u32,
 }
 
 /// A run that there may be something to do about: it is being run, or is to end, or to be tried again.
@@ -73,6 +67,8 @@ pub enum Whose {
         can_login: bool,
         name: String,
     },
+    /// The role may no longer use the extension.
+    NoRights,
     /// The role is gone.
     NoRole,
     /// The schedule is gone.
@@ -88,6 +84,7 @@ statements! {
         where run.schedule_id = $1 and run.scheduled_for = $2 and run.state = 'waiting' and run.call_id is null
           and not run.cancel_asked
           and schedule.id = run.schedule_id and schedule.owner = $3 and schedule.kind = 's'
+          and pg_catalog.has_schema_privilege($3, 'edge', 'usage')
         returning schedule.name,
                   pg_catalog.convert_to(schedule.command, pg_catalog.getdatabaseencoding()),
                   schedule.timeout_ms, run.attempts, schedule.max_attempts";
@@ -126,12 +123,15 @@ statements! {
                     order by run.schedule_id limit 1)
             from its where its.id is not null
         )
-        select schedule_id, scheduled_for, run_id, attempts, is_dropped, oid, rolcanlogin, rolname, timeout_ms
+        select schedule_id, scheduled_for, run_id, attempts, is_dropped, oid, rolcanlogin, rolname, timeout_ms,
+               may_use
         from (
             select *, pg_catalog.row_number() over (partition by oid order by turn, run_id) as place
             from (
                 select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null as is_dropped,
                        role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
+                       case when role.oid is not null
+                            then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end as may_use,
                        pg_catalog.row_number() over (partition by run.schedule_id order by run.run_id) as turn
                 from its
                 left join edge_store.schedule on schedule.id = its.id
@@ -238,6 +238,7 @@ pub fn candidates(in_hand: Vec<i64>, now: SystemTime, limit: usize) -> Result<Ve
             let whose = match (row.get(5)?, row.get(6)?) {
                 (Some(true), _) => Whose::NoSchedule,
                 (_, None) => Whose::NoRole,
+                _ if row.get(10)? != Some(true) => Whose::NoRights,
                 (_, Some(oid)) => {
                     Whose::Role { oid, can_login: row.get(7)?.unwrap_or(false), name: row.get(8)?.unwrap_or_default() }
                 }

@@ -8,6 +8,7 @@ use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::Error;
 use crate::store::schedules::commands::Stage;
+use crate::store::schedules::due::Rights;
 use crate::store::schedules::runs::{Call, Slot, Template, Work};
 use crate::store::statement::statements;
 
@@ -87,12 +88,17 @@ statements! {
 
     READY(INT8ARRAYOID) = concat!("
         select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
-               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for
+               schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for,
+               pg_catalog.has_schema_privilege(schedule.owner::oid, 'edge', 'usage')
 ", is_ready!(), "
         for no key update of schedule skip locked");
 
     // The same, locked or not.
     READY_OR_LOCKED(INT8ARRAYOID) = concat!("select run.schedule_id", is_ready!());
+
+    WAITING_OF(INT8ARRAYOID) = "
+        select schedule_id, scheduled_for from edge_store.schedule_run
+        where schedule_id = any ($1) and finished_at is null and call_id is null and state = 'waiting'";
 
     OVERTAKE(INT8ARRAYOID) = "
         update edge_store.schedule_run set cancel_asked = true
@@ -172,29 +178,44 @@ pub fn with_waiting() -> Result<Vec<i64>, Error> {
     })
 }
 
-/// Runs that were waiting.
-#[derive(Debug)]
+/// A run that has waited and need not do so any longer.
+#[derive(Clone, Debug)]
 pub struct Ready {
-    /// Those that need not do so any longer. Their schedules are locked by us.
-    pub runs: Vec<(Template, Slot)>,
-    /// Schedules with such a run that somebody else has locked.
+    pub template: Template,
+    pub slot: Slot,
+    pub rights: Rights,
+}
+
+/// Runs that have waited and need not do so any longer.
+#[derive(Debug)]
+pub struct Found {
+    /// Those whose schedules are locked by us.
+    pub ready: Vec<Ready>,
+    /// The schedules of those that somebody else has locked.
     pub locked: HashSet<i64>,
 }
 
-/// The runs of these schedules that are waiting and need not do so any longer.
-pub fn ready(schedules: Vec<i64>) -> Result<Ready, Error> {
+/// Finds the runs of these schedules that are waiting and need not do so any longer.
+pub fn ready(schedules: Vec<i64>) -> Result<Found, Error> {
     let mut locked: HashSet<i64> = Spi::connect_mut(|client| {
         let rows = READY_OR_LOCKED.with(|statement| statement.write(client, &[schedules.clone().into()]))?;
         rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect::<Result<_, Error>>()
     })?;
-    let runs = ready_and_free(schedules)?;
-    for (template, _) in &runs {
-        locked.remove(&template.schedule);
+    let ready = ready_and_free(schedules)?;
+    for run in &ready {
+        locked.remove(&run.slot.schedule);
     }
-    Ok(Ready { runs, locked })
+    Ok(Found { ready, locked })
 }
 
-fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
+/// All runs of these schedules that wait.
+pub fn waiting_of(schedules: Vec<i64>) -> Result<Vec<Slot>, Error> {
+    Spi::connect_mut(|client| {
+        WAITING_OF.with(|statement| statement.write(client, &[schedules.into()]))?.map(|row| slot(&row)).collect()
+    })
+}
+
+fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<Ready>, Error> {
     Spi::connect_mut(|client| {
         let rows = READY.with(|statement| statement.write(client, &[schedules.into()]))?;
         rows.map(|row| {
@@ -214,7 +235,8 @@ fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<(Template, Slot)>, Error> {
                 work: Work::Call(call),
             };
             let slot = Slot { schedule: template.schedule, scheduled_for: row.get(11)?.ok_or(Error::Malformed)? };
-            Ok((template, slot))
+            let rights = if row.get(12)? == Some(true) { Rights::Usual } else { Rights::None };
+            Ok(Ready { template, slot, rights })
         })
         .collect()
     })

@@ -3,6 +3,8 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
+use crate::domain::schedule::decision::{Action, Beginning, Origin};
+
 /// The slot of a schedule, which can be run once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
@@ -28,6 +30,16 @@ pub enum Work {
     Call(Call),
 }
 
+impl Work {
+    /// Which sort of work it is.
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Command => Action::Command,
+            Self::Call(_) => Action::Call,
+        }
+    }
+}
+
 /// The call of a schedule, as it is queued.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -38,32 +50,6 @@ pub struct Call {
     pub body: Option<Vec<u8>>,
     pub max_attempts: Option<i16>,
     pub timeout_ms: Option<i32>,
-}
-
-/// Why a slot is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Its time has come.
-    Due,
-    /// It had been missed.
-    Missed,
-    /// Somebody wants a run now.
-    Now,
-    /// Somebody wants slots of the past to be run. A slot that was skipped then is run after all.
-    Backfill,
-}
-
-/// How a run begins.
-#[derive(Clone, Debug)]
-pub enum Beginning {
-    /// Its call is queued. A command waits for a process of its own.
-    AtOnce,
-    /// It waits until others of its schedule have ended.
-    Waiting,
-    /// It failed already; says why.
-    Refused(String),
-    /// It does not take place; says why. It stands for so many slots in a row.
-    Skipped { why: String, slots: i64 },
 }
 
 /// A run to be written.

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::domain::schedule::decision::Beginning;
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
-pub use crate::store::schedules::run::{Beginning, Call, End, Made, NewRun, Origin, Slot, Template, Work};
+pub use crate::store::schedules::run::{Call, End, Made, NewRun, Slot, Template, Work};
 use crate::store::statement::statements;
 use crate::store::table;
 use crate::store::time::to_moment;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
-use crate::domain::schedule::command::{Verdict, after_failure};
+use crate::domain::schedule::command::{AfterError, Wish, after_error, is_cancel, limit_of};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::owner;
@@ -25,22 +25,20 @@ use crate::worker::commands::living;
 use crate::worker::failpoint;
 use crate::worker::identity::{Login, become_role, load_session_libraries, reset, set};
 use crate::worker::interrupts::{Limit, forget_cancel, take_signals};
+use crate::worker::latch::{self, Woken};
 use crate::worker::report;
-
-/// A cancelled statement.
-const CANCELLED: &str = "57014";
-
-/// A function that is not there. It will not be there at the next slot either.
-const UNDEFINED_FUNCTION: &str = "42883";
 
 /// How often recording an end is tried: the command has been run, and nobody else knows how it went.
 const RECORDING_TRIES: u32 = 5;
+
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// What our own transactions need, whatever the role's defaults are and whatever the command has set.
 const OURS: &[(&CStr, &CStr)] = &[
     (c"default_transaction_read_only", c"off"),
     (c"default_transaction_isolation", c"read committed"),
-    (c"lock_timeout", c"0"),
+    // Whoever waits in a transaction holds up vacuum. See [`patiently`].
+    (c"lock_timeout", c"2s"),
     // A crash of the server that a command brings about must find its attempt counted.
     (c"synchronous_commit", c"local"),
     (c"exit_on_error", c"off"),
@@ -83,9 +81,11 @@ pub extern "C-unwind" fn pg_edge_command_main(argument: pg_sys::Datum) {
 /// Marks the run as begun. From here on, a process that ends without a word has interrupted it.
 fn begin(role: pg_sys::Oid, slot: Slot) -> Result<Option<Begun>, Aborted> {
     OURS.iter().for_each(|(name, value)| set(name, value));
-    let begun = attempt(|| {
-        let begun = under_snapshot(|| owner::acting(|| commands::begin(slot, role)))?;
-        Ok((begun, Durability::Full))
+    let begun = patiently(|| {
+        attempt(|| {
+            let begun = under_snapshot(|| owner::acting(|| commands::begin(slot, role)))?;
+            Ok((begun, Durability::Full))
+        })
     });
     OURS.iter().for_each(|(name, _)| reset(name));
     begun
@@ -97,20 +97,30 @@ fn carry_out(order: &Order, begun: &Begun) {
     failpoint::hit("command_ended");
     show(Activity::Busy, "recording the end of a command");
     for _ in 0..RECORDING_TRIES {
-        match record(order.slot, begun, &end) {
+        match patiently(|| record(order.slot, begun, &end)) {
             Ok(()) => return,
             Err(aborted) => report::log(&format!("command \"{}\": its end cannot be recorded: {aborted}", begun.name)),
         }
-        std::thread::sleep(Duration::from_secs(1));
+        if pause() == Woken::Orphaned {
+            return;
+        }
     }
 }
 
-/// How long a command may take: what its schedule says, or what is set. Zero is no limit.
-pub fn limit_of(timeout_ms: Option<i32>, otherwise: Option<Duration>) -> Option<Duration> {
-    match timeout_ms {
-        Some(millis) => Some(Duration::from_millis(u64::from(millis.unsigned_abs()))).filter(|limit| !limit.is_zero()),
-        None => otherwise,
+/// Does something anew for as long as somebody has locked what it needs. In between there is no transaction.
+fn patiently<R>(mut attempt: impl FnMut() -> Result<R, Aborted>) -> Result<R, Aborted> {
+    loop {
+        match attempt() {
+            Err(aborted) if aborted.sqlstate == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE && pause() == Woken::Up => {}
+            result => return result,
+        }
     }
+}
+
+/// Waits until something may be tried again. Who wants the process to end, ends it here.
+fn pause() -> Woken {
+    // A cancel is meant for a command, and none is run now.
+    latch::wait(BETWEEN_TRIES).unwrap_or(Woken::Up)
 }
 
 /// How a command failed.
@@ -137,7 +147,7 @@ fn run(begun: &Begun, limit: Option<Duration>) -> Result<Option<u64>, Failure> {
     let result = result.map_err(|aborted| {
         let sqlstate = aborted.sqlstate_text();
         let message = match limit {
-            Some(limit) if has_expired && sqlstate == CANCELLED => {
+            Some(limit) if has_expired && is_cancel(&sqlstate) => {
                 format!("the command was cancelled: it took longer than its time limit of {limit:?}")
             }
             _ => aborted.message,
@@ -174,17 +184,16 @@ fn succeeded(slot: Slot, rows: Option<u64>) -> Result<(), Error> {
 fn failed(slot: Slot, begun: &Begun, failure: &Failure) -> Result<(), Error> {
     let Failure { sqlstate, message } = failure;
     let unwanted = commands::cancel_asked(slot)?;
-    let verdict = after_failure(begun.tries.made, begun.tries.most, SystemTime::now(), fastrand::f64());
-    if let (None, Verdict::Again(at)) = (unwanted, verdict) {
-        return commands::try_again(slot, at, Some(sqlstate), message);
-    }
-    let (state, error) = match unwanted {
+    let wish = if unwanted.is_some() { Wish::End } else { Wish::Run };
+    let after = after_error(sqlstate, wish, begun.tries, SystemTime::now(), fastrand::f64());
+    let (state, error) = match after {
+        AfterError::Again(at) => return commands::try_again(slot, at, Some(sqlstate), message),
         // All that Postgres says is that somebody asked for it.
-        Some(why) if sqlstate == CANCELLED => ("cancelled", why.to_owned()),
-        _ => ("failed", message.clone()),
+        AfterError::Cancelled => ("cancelled", unwanted.unwrap_or_default().to_owned()),
+        AfterError::Failed | AfterError::Hopeless => ("failed", message.clone()),
     };
     let end = End { state, rows: None, sqlstate: Some(sqlstate.clone()), error: Some(error) };
-    if runs::finish(slot, &end)? && sqlstate == UNDEFINED_FUNCTION {
+    if runs::finish(slot, &end)? && after == AfterError::Hopeless {
         let name = begun.name.replace('\'', "''");
         let note =
             format!("stopped because its command failed: {message}; edge.resume_schedule('{name}') starts it again");

@@ -14,18 +14,19 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::schedule::command::{MOST_STARTS, Start, Verdict, after_failure};
+use crate::domain::schedule::command::{AfterProcess, MOST_STARTS, Reached, Start, Wish, after_process, limit_of};
 use crate::error::Error;
 use crate::store::schedules::commands::{self, Candidate, Makes, Open, Stage, Whose};
 use crate::store::schedules::due;
 use crate::store::schedules::runs::{self, End, Slot};
-use crate::worker::commands::command::{Order, limit_of};
+use crate::worker::commands::command::Order;
 use crate::worker::commands::process::Process;
 use crate::worker::commands::starts::Starts;
 use crate::worker::house;
 use crate::worker::identity::Login;
 use crate::worker::latch::my_database;
 use crate::worker::report;
+use crate::worker::schedules::NO_RIGHTS;
 use crate::worker::turn::Dispatcher;
 
 /// How soon it is tried again to start a process, or to read the tables.
@@ -86,8 +87,8 @@ impl Dispatcher {
         let commands = AssertUnwindSafe(&mut self.commands);
         let tended = house::in_place(|| {
             let AssertUnwindSafe(commands) = commands;
-            commands.clear_up(limit, now)?;
-            commands.find_due(most, now)
+            let left = commands.clear_up(limit, now)?;
+            commands.find_due(most, &left, now)
         });
         match tended {
             Ok(Some(())) => self.commands.start_due(most, limit, now),
@@ -125,8 +126,9 @@ impl Commands {
     }
 
     /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
-    /// transaction, as all that follow: what changes in memory is true without it.
-    fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<(), Error> {
+    /// transaction, as all that follow: what changes in memory is true without it. Gives those that it has to leave for later.
+    fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<Vec<i64>, Error> {
+        let mut left = Vec::new();
         for open in commands::open()? {
             if let Some(process) = self.find(&open, limit, now) {
                 if open.cancel_asked {
@@ -138,10 +140,10 @@ impl Commands {
                 (Stage::Waiting, false, Some(at), Makes::Commands) if at > now => self.look_at(at),
                 (Stage::Waiting, false, _, Makes::Commands) => {}
                 _ if self.can_change(open.slot, now)? => self.close(&open, now)?,
-                _ => {}
+                _ => left.push(open.run),
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Whether nobody else is just changing the schedule of a run. One lock that is not to be had costs no other run anything.
@@ -167,19 +169,22 @@ impl Commands {
     /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
     fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
         self.freed = true;
-        let why = match (open.stage, open.cancel_asked) {
-            (Stage::Waiting, false) => return end(open.slot, "cancelled", NOT_AGAIN),
-            (Stage::Waiting, _) | (_, true) => {
-                let why = commands::cancel_asked(open.slot)?.unwrap_or("it was cancelled");
-                return end(open.slot, "cancelled", why);
-            }
-            (Stage::Running, false) if self.started.know(open.run) => "its process ended before it did",
-            (Stage::Running, false) => "interrupted: the server restarted, or the database was wanted without sessions",
+        if (open.stage, open.makes) == (Stage::Waiting, Makes::Calls) && !open.cancel_asked {
+            return end(open.slot, "cancelled", NOT_AGAIN);
+        }
+        let reached = match open.stage {
+            Stage::Waiting => Reached::Waiting,
+            Stage::Running if self.started.know(open.run) => Reached::RunningHere,
+            Stage::Running => Reached::RunningBefore,
         };
-        match after_failure(open.tries.made, open.tries.most, now, fastrand::f64()) {
-            Verdict::Ended => end(open.slot, "failed", why),
-            Verdict::Again(_) if open.makes == Makes::Calls => end(open.slot, "cancelled", NOT_AGAIN),
-            Verdict::Again(at) => {
+        let wish = if open.cancel_asked { Wish::End } else { Wish::Run };
+        match after_process(reached, wish, open.tries, now, fastrand::f64()) {
+            AfterProcess::Cancelled(why) => {
+                end(open.slot, "cancelled", commands::cancel_asked(open.slot)?.unwrap_or(why))
+            }
+            AfterProcess::Failed(why) => end(open.slot, "failed", why),
+            AfterProcess::Again(..) if open.makes == Makes::Calls => end(open.slot, "cancelled", NOT_AGAIN),
+            AfterProcess::Again(at, why) => {
                 self.look_at(at);
                 commands::try_again(open.slot, at, None, why)
             }
@@ -187,7 +192,7 @@ impl Commands {
     }
 
     /// Reads which runs may begin, if there is room for any and none is known.
-    fn find_due(&mut self, most: usize, now: SystemTime) -> Result<(), Error> {
+    fn find_due(&mut self, most: usize, left: &[i64], now: SystemTime) -> Result<(), Error> {
         if self.running.len() >= most || !self.ready.is_empty() {
             return Ok(());
         }
@@ -197,7 +202,7 @@ impl Commands {
         let running = &self.running;
         self.started.keep(|run| {
             let is_running = running.iter().any(|process| process.run == run);
-            is_running || found.iter().any(|candidate| candidate.run == run)
+            is_running || left.contains(&run) || found.iter().any(|candidate| candidate.run == run)
         });
         for candidate in found {
             if self.is_to_begin(&candidate, now)? {
@@ -255,6 +260,7 @@ fn never_begins(candidate: &Candidate) -> Result<(), Error> {
     let slot = candidate.slot;
     match &candidate.whose {
         Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped"),
+        Whose::NoRights => end(slot, "failed", NO_RIGHTS),
         Whose::NoRole => {
             end(slot, "failed", "the role that owns its schedule no longer exists")?;
             due::disable(&[(slot.schedule, "stopped because the role that owns it no longer exists".to_owned())])

@@ -10,9 +10,11 @@ pub(in crate::worker) mod counting;
 pub mod quota;
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use pgrx::prelude::*;
 
+use crate::domain::room::{Full, Room};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::owner;
@@ -40,18 +42,30 @@ pub fn may_queue(role: pg_sys::Oid) -> Result<(), Error> {
 
 /// The same for several calls at once.
 pub fn may_queue_all(role: pg_sys::Oid, calls: u64) -> Result<(), Error> {
+    let full = |Full { queued, limit }| Error::QueueFull { role: owner::name(role), queued, limit };
+    room(role).take(calls).map_err(full)
+}
+
+/// How many more calls of a role may be queued now.
+fn room(role: pg_sys::Oid) -> Room {
     let limit = Settings::max_queued_per_role();
     if limit == 0 {
-        return Ok(());
+        return Room::Endless;
     }
     let pending = PENDING.take();
     let here: i64 = pending.iter().filter(|entry| entry.role == role).map(|entry| entry.calls).sum();
     PENDING.set(pending);
-    let queued = quota::of_role(my_database(), role).saturating_add(here.unsigned_abs());
-    if queued.saturating_add(calls) > limit {
-        Err(Error::QueueFull { role: owner::name(role), queued, limit })
-    } else {
-        Ok(())
+    Room::Limited { queued: quota::of_role(my_database(), role).saturating_add(here.unsigned_abs()), limit }
+}
+
+/// The room of each role, for whoever decides about many calls before any of them is queued.
+#[derive(Default)]
+pub(in crate::worker) struct Rooms(HashMap<pg_sys::Oid, Room>);
+
+impl Rooms {
+    /// What is left to a role, all that was taken before gone from it.
+    pub fn of(&mut self, role: pg_sys::Oid) -> &mut Room {
+        self.0.entry(role).or_insert_with(|| room(role))
     }
 }
 

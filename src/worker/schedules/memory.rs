@@ -1,21 +1,21 @@
 //! What the dispatcher's memory holds of schedules: when to look at them, and which run each call belongs to.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
 use crate::store::progress::Ending;
 use crate::store::schedules::open_runs::CallEnd;
 use crate::store::schedules::runs::Slot;
+use crate::store::time::now as wall;
 use crate::worker::report;
 use crate::worker::schedules::begin::Rest;
 
 /// While there are schedules, the clock is looked at this often: somebody may set it forward.
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
 
-/// How soon something is tried again that failed, or that somebody had locked.
+/// How soon something is tried again that failed, that somebody had locked, or for which there was no room.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// How soon a schedule is tried again that kept everybody waiting for a lock.
@@ -49,14 +49,14 @@ pub(in crate::worker) struct Schedules {
     pub(super) aside: HashMap<i64, Instant>,
     /// What could not be done at the beginning, and when it is tried again.
     pub(super) rest_of_beginning: Option<(Rest, Instant)>,
+    /// Those whose call waits for room only.
+    pub(in crate::worker) crowded: Vec<i64>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
-    /// The schedule that is taken on by itself.
-    pub(in crate::worker) in_hand: Cell<Option<i64>>,
     pub(super) was_paused: bool,
     /// Before this, nothing is done.
     pub(super) resting_until: Option<Instant>,
-    /// Then what somebody had locked is tried again.
+    /// Then what somebody had locked, or had no room, is tried again.
     pub(super) again_at: Option<Instant>,
     /// What was wrong last, and when that was said.
     complaint: Option<(String, Instant)>,
@@ -108,8 +108,8 @@ impl Schedules {
             overtaken: HashSet::new(),
             aside: HashMap::new(),
             rest_of_beginning: None,
+            crowded: Vec::new(),
             care: Care::Batch,
-            in_hand: Cell::new(None),
             was_paused: false,
             resting_until: None,
             again_at: None,
@@ -231,14 +231,4 @@ pub(in crate::worker) enum MayRun {
     Yes,
     /// Sending is paused, or the dispatcher stops. Only ends are written.
     No,
-}
-
-/// What the clock on the wall shows.
-fn wall() -> Moment {
-    let now = SystemTime::now();
-    let micros = |of: Duration| i64::try_from(of.as_micros()).unwrap_or(i64::MAX);
-    Moment::from_micros(match now.duration_since(UNIX_EPOCH) {
-        Ok(after) => micros(after),
-        Err(before) => -micros(before.duration()),
-    })
 }

@@ -1,13 +1,15 @@
-//! The schedules of a dispatcher: when there is something to do about them, and what its memory holds of them.
+//! The schedules of a dispatcher: when there is something to do about them, and what follows from what was done.
 //!
 //! Runs on the main thread of a dispatcher. What is on disk decides; memory knows when to look, and which run each call
 //! belongs to. While nothing is due, no statement is run, however many schedules there are.
 
 mod begin;
+mod carry_out;
 mod memory;
 mod turn;
 mod verdict;
 
+use std::cell::Cell;
 use std::time::{Instant, SystemTime};
 
 use pgrx::PgSqlErrorCode;
@@ -23,6 +25,10 @@ use crate::store::transaction::Aborted;
 use crate::worker::house::in_place;
 use crate::worker::schedules::turn::Done;
 use crate::worker::turn::Dispatcher;
+
+/// Why a run ends that waits when its schedule's owner loses the right to have it.
+pub(in crate::worker) const NO_RIGHTS: &str =
+    "the role that owns its schedule has no right to use schema edge any more";
 
 impl Dispatcher {
     /// Whether runs may begin now.
@@ -77,10 +83,12 @@ impl Dispatcher {
             // One of them may be another now.
             self.schedules.held.clear();
         }
-        match in_place(|| self.schedules_in_transaction(clocks, may_run)) {
+        // A transaction that fails hands back nothing else.
+        let in_hand = Cell::new(None);
+        match in_place(|| self.schedules_in_transaction(clocks, may_run, &in_hand)) {
             Ok(Some(done)) => self.schedules_committed(done),
             Ok(None) => self.schedules.rest(),
-            Err(aborted) => self.schedules_failed(&aborted),
+            Err(aborted) => self.schedules_failed(&aborted, in_hand.get()),
         }
     }
 
@@ -132,7 +140,6 @@ impl Dispatcher {
     fn schedules_committed(&mut self, done: Done) {
         crate::worker::failpoint::hit("after_run_commit");
         let schedules = &mut self.schedules;
-        schedules.in_hand.set(None);
         if done.left == Left::Nothing {
             schedules.care = Care::Batch;
         }
@@ -145,6 +152,7 @@ impl Dispatcher {
         }
         schedules.waiting.extend(done.waiting);
         schedules.blocked = done.blocked;
+        schedules.crowded = done.crowded;
         self.wants.scan |= !done.made.is_empty();
         self.wants.commands |= done.commands;
         self.wants.cancellations |= !done.overtaken.is_empty();
@@ -156,17 +164,18 @@ impl Dispatcher {
             schedules.next_due = next_due;
             schedules.stage = Stage::Known;
         }
-        let is_left =
-            !(schedules.postponed.is_empty() && schedules.overtaken.is_empty() && schedules.blocked.is_empty());
+        let is_left = !(schedules.postponed.is_empty()
+            && schedules.crowded.is_empty()
+            && schedules.overtaken.is_empty()
+            && schedules.blocked.is_empty());
         if done.left == Left::Locked || is_left {
             schedules.again_at = Some(Instant::now() + PAUSE);
         }
     }
 
     /// The transaction failed. If the server is not at fault, a row is; it is looked for, and taken out of service.
-    fn schedules_failed(&mut self, aborted: &Aborted) {
+    fn schedules_failed(&mut self, aborted: &Aborted, in_hand: Option<i64>) {
         self.schedules.complain(&aborted.to_string());
-        let in_hand = self.schedules.in_hand.take();
         if aborted.sqlstate == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
             // Something of one schedule is locked. That one waits, and the others go on.
             match (self.schedules.care, in_hand) {

@@ -1,21 +1,21 @@
 //! One transaction about schedules: runs whose calls have ended, runs that need not wait any longer, and what is due.
 //!
 //! Runs on the main thread of a dispatcher. Reads the dispatcher's memory and changes none of it: what follows from a commit
-//! is handed back.
+//! is handed back, and beside that, for a transaction that fails, which schedule it had in hand.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::error::Error;
-use crate::store::schedules::commands::Stage;
-use crate::store::schedules::due::{self, Due, Progress};
-use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
-use crate::store::schedules::runs::{self, NewRun, Slot};
+use crate::store::schedules::due::{self, Due, Rights};
+use crate::store::schedules::open_runs::{self, CallEnd, OpenRun, Ready};
+use crate::store::schedules::runs::{self, Slot};
 use crate::worker::failpoint;
-use crate::worker::queued;
-use crate::worker::schedules::verdict::{Context, Planned, UNREADABLE, Verdict, verdict};
-use crate::worker::schedules::{self, Care, Clocks, Left, MayRun};
+use crate::worker::queued::{self, Rooms};
+use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
+use crate::worker::schedules::{Care, Clocks, Left, MayRun, NO_RIGHTS, Stage};
 use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
@@ -39,6 +39,8 @@ pub(in crate::worker) struct Done {
     pub waiting_found: Option<HashSet<i64>>,
     /// More of them.
     pub waiting: Vec<i64>,
+    /// Schedules with a call that waits for room only: its role has as many as it may.
+    pub crowded: Vec<i64>,
     /// Those of which one could begin, had not somebody else locked them.
     pub blocked: HashSet<i64>,
     /// Calls that were queued.
@@ -55,13 +57,18 @@ pub(in crate::worker) struct Done {
 }
 
 impl Dispatcher {
-    /// Does all there is to do.
-    pub(in crate::worker) fn schedules_in_transaction(&self, clocks: Clocks, may_run: MayRun) -> Result<Done, Error> {
+    /// Does all there is to do. `in_hand` is the schedule that is taken on by itself, if one is.
+    pub(in crate::worker) fn schedules_in_transaction(
+        &self,
+        clocks: Clocks,
+        may_run: MayRun,
+        in_hand: &Cell<Option<i64>>,
+    ) -> Result<Done, Error> {
         let mut done = Done::default();
         self.end_runs(&mut done)?;
         if may_run == MayRun::Yes {
             self.begin_waiting(&mut done)?;
-            self.run_due(clocks, &mut done)?;
+            self.run_due(clocks, in_hand, &mut done)?;
         }
         self.look_ahead(clocks, may_run, &mut done)?;
         failpoint::hit("before_run_commit");
@@ -70,9 +77,8 @@ impl Dispatcher {
 
     /// Writes the ends of runs whose calls have ended.
     fn end_runs(&self, done: &mut Done) -> Result<(), Error> {
-        let known = schedules::Stage::Known;
         let schedules = &self.schedules;
-        if schedules.stage != known {
+        if schedules.stage != Stage::Known {
             for found in open_runs::calling(schedules.calls.keys().copied().collect())? {
                 if found.overtaken && found.ended.is_none() {
                     done.overtaken.push(found.call_id);
@@ -96,32 +102,39 @@ impl Dispatcher {
             Some(waiting) => waiting.iter().copied().collect(),
             None => {
                 let ended = schedules.ended.iter().chain(&schedules.postponed).map(|(slot, _)| slot.schedule);
-                let freed = ended.filter(|schedule| schedules.waiting.contains(schedule));
+                let freed = ended.chain(schedules.crowded.iter().copied());
+                let freed = freed.filter(|schedule| schedules.waiting.contains(schedule));
                 freed.chain(schedules.blocked.iter().copied()).collect()
             }
         };
         if freed.is_empty() {
             return Ok(());
         }
-        let open_runs::Ready { runs: ready, locked } = open_runs::ready(freed)?;
-        done.blocked = locked;
-        let begun: Vec<_> = ready.iter().map(|(template, slot)| (template, slot.scheduled_for)).collect();
+        let found = open_runs::ready(freed)?;
+        done.blocked = found.locked;
+        let (allowed, barred): (Vec<_>, Vec<_>) = found.ready.into_iter().partition(|run| run.rights == Rights::Usual);
+        let mut rooms = Rooms::default();
+        let has_room = |run: &Ready| rooms.of(run.template.owner).take(1).is_ok();
+        // What has been waiting for its turn has been promised. Without room it goes on waiting, and nothing is lost.
+        let (ready, crowded): (Vec<_>, Vec<_>) = allowed.into_iter().partition(has_room);
+        done.crowded = crowded.iter().map(|run| run.template.schedule).collect();
+        let begun: Vec<_> = ready.iter().map(|run| (&run.template, run.slot.scheduled_for)).collect();
         let ids = runs::begin(&self.database_id, &begun)?;
-        for ((template, slot), call) in ready.iter().zip(ids) {
+        for (run, call) in ready.iter().zip(ids) {
             let Some(call) = call else { continue };
-            queued::note(template.owner);
-            done.made.push((call, *slot));
+            queued::note(run.template.owner);
+            done.made.push((call, run.slot));
         }
-        Ok(())
+        end_all_waiting(&barred)
     }
 
     /// Makes of the schedules that are due what they are.
-    fn run_due(&self, clocks: Clocks, done: &mut Done) -> Result<(), Error> {
+    fn run_due(&self, clocks: Clocks, in_hand: &Cell<Option<i64>>, done: &mut Done) -> Result<(), Error> {
         let but = self.schedules.passed_over();
         let limit = match self.schedules.care {
             Care::Batch => BATCH,
             Care::OneByOne => {
-                self.schedules.in_hand.set(due::first(clocks.steady, &but)?);
+                in_hand.set(due::first(clocks.steady, &but)?);
                 1
             }
         };
@@ -131,83 +144,22 @@ impl Dispatcher {
         }
         let mut open = open_of(&rows)?;
         let started = Instant::now();
-        let mut listed = 0;
-        let mut disabled = Vec::new();
-        let mut planned = Vec::new();
+        let mut taken = Taken::default();
         for row in rows {
             if started.elapsed() > LONGEST {
                 done.left = Left::More;
                 break;
             }
-            let row = match row {
-                Ok(row) => row,
-                Err(unreadable) => {
-                    disabled.push((unreadable.schedule, UNREADABLE.to_owned()));
-                    continue;
+            match row {
+                Ok(row) => {
+                    let open = open.remove(&row.template.schedule).unwrap_or_default();
+                    taken.take_on(row, Standing { clocks, most: self.settings.max_catchup, open }, done);
                 }
-            };
-            let context = Context {
-                clocks,
-                most: self.settings.max_catchup,
-                listed: if listed < LISTED_IN_ALL { LISTED } else { 0 },
-                open: open.remove(&row.template.schedule).unwrap_or_default(),
-            };
-            let schedule = row.template.schedule;
-            match verdict(row, &context)? {
-                Verdict::Disable(note) => disabled.push((schedule, note)),
-                Verdict::Hold(until) => done.held.push((schedule, until)),
-                Verdict::Planned(plan) => {
-                    listed += plan.runs.len();
-                    planned.push(*plan);
-                }
+                Err(unreadable) => taken.disabled.push((unreadable.schedule, UNREADABLE.to_owned())),
             }
         }
-        due::disable(&disabled)?;
-        self.carry_out(&planned, done)
-    }
-
-    /// Writes the runs of schedules that are due, and moves the schedules on.
-    fn carry_out(&self, planned: &[Planned], done: &mut Done) -> Result<(), Error> {
-        for plan in planned {
-            let stopped = plan.to_stop.iter().map(|open| (open.slot, plan.stop_reason()));
-            let waiting: Vec<(Slot, CallEnd)> = stopped.collect();
-            // They are cancelled from memory, once this is committed. To ask for it in the table could mean to wait for
-            // somebody who is just asking for the same.
-            done.overtaken.extend(plan.to_stop.iter().filter_map(|open| open.call_id));
-            if plan.row.template.is_command() {
-                if !plan.to_stop.is_empty() {
-                    open_runs::ask_to_end(plan.row.template.schedule)?;
-                }
-            } else {
-                let uncalled = || plan.to_stop.iter().zip(&waiting).filter(|(open, _)| open.call_id.is_none());
-                let ends = uncalled().filter(|(open, _)| open.stage == Stage::Waiting);
-                open_runs::finish(&ends.map(|(_, end)| end.clone()).collect::<Vec<_>>())?;
-                // The schedule has run commands before.
-                if uncalled().any(|(open, _)| open.stage == Stage::Running) {
-                    open_runs::ask_to_end(plan.row.template.schedule)?;
-                    done.commands = true;
-                }
-            }
-        }
-        open_runs::overtake(&done.overtaken)?;
-        let new: Vec<NewRun<'_>> = planned.iter().flat_map(Planned::new_runs).collect();
-        let made = runs::materialise(&self.database_id, &new)?;
-        for (run, made) in new.iter().zip(made) {
-            let Some(made) = made else { continue };
-            let slot = Slot { schedule: run.template.schedule, scheduled_for: run.scheduled_for };
-            if let Some(call) = made.call_id {
-                queued::note(run.template.owner);
-                done.made.push((call, slot));
-            } else if run.is_open() {
-                if run.template.is_command() {
-                    done.commands = true;
-                } else {
-                    done.waiting.push(slot.schedule);
-                }
-            }
-        }
-        let moved: Vec<Progress> = planned.iter().map(Planned::progress).collect();
-        due::move_on(&moved)
+        due::disable(&taken.disabled)?;
+        self.carry_out(&taken.planned, done)
     }
 
     /// Finds out when the next schedule is due.
@@ -223,6 +175,45 @@ impl Dispatcher {
         done.next_due = Some(if due_already { Some(clocks.steady) } else { ahead.next });
         Ok(())
     }
+}
+
+/// What becomes of the schedules that one transaction takes on.
+#[derive(Default)]
+struct Taken {
+    /// Those that are taken out of service, and why.
+    disabled: Vec<(i64, String)>,
+    planned: Vec<Planned>,
+    rooms: Rooms,
+    /// Slots that were decided about.
+    slots: usize,
+}
+
+impl Taken {
+    fn take_on(&mut self, row: Due, standing: Standing, done: &mut Done) {
+        let schedule = row.template.schedule;
+        let listed = if self.slots < LISTED_IN_ALL { LISTED } else { 0 };
+        let room = self.rooms.of(row.template.owner);
+        match verdict(row, standing, listed, room) {
+            Verdict::Disable(note) => self.disabled.push((schedule, note)),
+            Verdict::Hold(until) => done.held.push((schedule, until)),
+            Verdict::Planned(plan) => {
+                self.slots += plan.decided.slots.len();
+                self.planned.push(*plan);
+            }
+        }
+    }
+}
+
+/// Ends all the runs that wait of schedules whose owners may no longer have them. Their schedules are locked.
+fn end_all_waiting(barred: &[Ready]) -> Result<(), Error> {
+    if barred.is_empty() {
+        return Ok(());
+    }
+    let schedules: Vec<i64> = barred.iter().map(|run| run.slot.schedule).collect();
+    let waiting = open_runs::waiting_of(schedules)?.into_iter();
+    let end = CallEnd { state: "failed", error: Some(NO_RIGHTS.to_owned()) };
+    open_runs::finish(&waiting.map(|slot| (slot, end.clone())).collect::<Vec<_>>())?;
+    Ok(())
 }
 
 /// The runs that have not ended, of those schedules to which they matter.

@@ -3,35 +3,28 @@
 //! Runs on the main thread of a dispatcher: the time zones are Postgres' own. The decisions are the domain's.
 
 use crate::domain::moment::Moment;
-use crate::domain::schedule::catch_up::{self, CatchUp, Plan, Rules, Run, Slots, Timeliness};
-use crate::domain::schedule::missed::Count;
-use crate::domain::schedule::overlap::{Decision, Open, Overlap};
-use crate::domain::schedule::planning::{self, Bounds, Spread};
-use crate::domain::schedule::{Course, Dst, Kind, Schedule, Timing};
-use crate::error::Error;
+use crate::domain::room::Room;
+use crate::domain::schedule::catch_up::{CatchUp, Rules};
+use crate::domain::schedule::decision::{Decided, Others, Turn};
+use crate::domain::schedule::overlap::Overlap;
+use crate::domain::schedule::{Bounds, Course, Dst, Schedule, Spread};
 use crate::store::owner;
 use crate::store::schedules::due::{Due, Progress, Rights};
-use crate::store::schedules::open_runs::{CallEnd, OpenRun};
-use crate::store::schedules::runs::{Beginning, NewRun, Origin, Template, Work};
+use crate::store::schedules::open_runs::OpenRun;
+use crate::store::schedules::runs::{NewRun, Work};
 use crate::store::time::of_moment;
 use crate::store::zone::PgZone;
-use crate::worker::queued;
 use crate::worker::schedules::Clocks;
 
 /// Why a schedule is taken out of service of whose row nothing can be made.
 pub(in crate::worker) const UNREADABLE: &str =
     "its row cannot be understood; say it anew with edge.schedule, edge.schedule_invoke or edge.schedule_http";
 
-/// Why a run does not take place that a later one would cancel at once.
-const OVERTAKEN: &str = "with overlap 'cancel' a later run took its place";
-
 /// What a verdict rests on besides the row.
-pub(in crate::worker) struct Context {
+pub(in crate::worker) struct Standing {
     pub clocks: Clocks,
     /// The most runs that are made up for.
     pub most: usize,
-    /// Skipped slots that are listed one by one.
-    pub listed: usize,
     /// The schedule's runs that have not ended.
     pub open: Vec<OpenRun>,
 }
@@ -48,40 +41,36 @@ pub(in crate::worker) enum Verdict {
 /// A schedule that is due, and what it gets.
 pub(in crate::worker) struct Planned {
     pub row: Due,
-    /// Its runs, in the order of their slots.
-    pub runs: Vec<(Moment, Origin, Beginning)>,
-    /// Runs that are to end.
-    pub to_stop: Vec<OpenRun>,
-    passed: Moment,
-    next: Option<planning::Next>,
+    pub decided: Decided,
+    /// Its runs that had not ended.
+    open: Vec<OpenRun>,
 }
 
-/// Decides about a schedule.
-pub(in crate::worker) fn verdict(row: Due, context: &Context) -> Result<Verdict, Error> {
+/// Decides about a schedule. So many of the slots that it skips are `listed` one by one.
+pub(in crate::worker) fn verdict(row: Due, standing: Standing, listed: usize, room: &mut Room) -> Verdict {
     let read = match Read::of(&row) {
         Ok(read) => read,
-        Err(note) => return Ok(Verdict::Disable(note)),
+        Err(note) => return Verdict::Disable(note),
     };
-    let now = if read.schedule.follows_real_time() { context.clocks.steady } else { context.clocks.wall };
+    let now = if read.schedule.follows_real_time() { standing.clocks.steady } else { standing.clocks.wall };
     if row.due_at > now {
-        return Ok(Verdict::Hold(row.due_at));
+        return Verdict::Hold(row.due_at);
     }
-    let course = read.course(&row);
-    let rules = Rules { catch_up: read.catch_up, window: row.window, most: context.most, listed: context.listed };
-    let plan = match read.schedule.kind() {
-        // Nobody knows beforehand when it comes, so it is never late.
-        Kind::Reboot => Plan {
-            runs: vec![Run { slot: row.slot, timeliness: Timeliness::Due }],
-            skipped: Vec::new(),
-            passed: row.slot.max(row.passed),
-            next: None,
-        },
-        _ => catch_up::plan(&course, row.passed, now, rules),
+    let action = row.template.work.action();
+    let calling = standing.open.iter().filter(|run| run.call_id.is_some()).count();
+    let turn = Turn {
+        slots: &read.course(&row),
+        kind: read.schedule.kind(),
+        action,
+        overlap: read.overlap,
+        rules: Rules { catch_up: read.catch_up, window: row.window, most: standing.most, listed },
+        slot: row.slot,
+        passed: row.passed,
+        now,
+        open: action.open(standing.open.len(), calling),
     };
-    let next = plan.next.map(|slot| planning::Next { slot, due: course.due_at(slot) });
-    let mut planned = Planned { runs: Vec::new(), to_stop: Vec::new(), passed: plan.passed, next, row };
-    planned.decide(plan, &read, &context.open);
-    Ok(Verdict::Planned(Box::new(planned)))
+    let decided = turn.decide(room);
+    Verdict::Planned(Box::new(Planned { row, decided, open: standing.open }))
 }
 
 /// The words of a row, understood.
@@ -129,112 +118,38 @@ impl Read {
     fn course<'a>(&'a self, row: &Due) -> Course<'a> {
         let bounds = Bounds { starts_at: row.starts_at, ends_at: row.ends_at };
         let spread = row.jitter.map(|most| Spread { most, seed: row.template.schedule });
-        let anchor = planning::anchor(bounds);
-        Course { timing: Timing { schedule: &self.schedule, zone: &self.zone, dst: self.dst, anchor }, bounds, spread }
+        Course::new(&self.schedule, &self.zone, self.dst, bounds, spread)
     }
 }
 
 impl Planned {
-    /// Decides how each run begins.
-    fn decide(&mut self, mut plan: Plan, read: &Read, open_runs: &[OpenRun]) {
-        let mut open = self.count(open_runs);
-        let in_line = plan.is_a_line(read.catch_up, open);
-        let last = plan.runs.last().map(|run| run.slot);
-        for run in &plan.runs {
-            let beginning = if read.overlap == Overlap::Cancel && Some(run.slot) != last {
-                skip(OVERTAKEN)
-            } else {
-                let decision = if in_line { read.overlap.decide_in_line(open) } else { read.overlap.decide(open) };
-                self.begin(decision, &mut open, open_runs)
-            };
-            let origin = match run.timeliness {
-                Timeliness::Due => Origin::Due,
-                Timeliness::Missed => Origin::Missed,
-            };
-            self.runs.push((run.slot, origin, beginning));
+    /// Runs that are to end.
+    pub fn to_stop(&self) -> &[OpenRun] {
+        match self.decided.others {
+            Others::GoOn => &[],
+            Others::End => &self.open,
         }
-        let ran = self.runs.iter().find(|(.., beginning)| !matches!(beginning, Beginning::Skipped { .. }));
-        plan.stand_in(ran.map(|(slot, ..)| *slot));
-        for skipped in &plan.skipped {
-            let (Count::Exactly(slots) | Count::AtLeast(slots)) = skipped.count;
-            let slots = i64::try_from(slots).unwrap_or(i64::MAX);
-            let beginning = Beginning::Skipped { why: skipped.to_string(), slots };
-            self.runs.push((skipped.first, Origin::Missed, beginning));
-        }
-        self.runs.sort_by_key(|(slot, ..)| *slot);
-    }
-
-    fn begin(&mut self, decision: Decision, open: &mut Open, open_runs: &[OpenRun]) -> Beginning {
-        match decision {
-            Decision::Skip(why) => return skip(&why.to_string()),
-            Decision::Wait => {
-                open.waiting += 1;
-                return Beginning::Waiting;
-            }
-            Decision::CancelThenRun => self.to_stop = open_runs.to_vec(),
-            Decision::Run => {}
-        }
-        if !self.row.template.is_command()
-            && let Err(error) = queued::may_queue(self.row.template.owner)
-        {
-            return Beginning::Refused(error.to_string());
-        }
-        open.running += 1;
-        Beginning::AtOnce
-    }
-
-    /// The runs that have not ended. Commands are run one at a time, so all but one of them wait.
-    fn count(&self, runs: &[OpenRun]) -> Open {
-        if self.row.template.is_command() {
-            let running = runs.len().min(1);
-            return Open { running, waiting: runs.len() - running };
-        }
-        let running = runs.iter().filter(|run| run.call_id.is_some()).count();
-        Open { running, waiting: runs.len() - running }
     }
 
     /// Its runs as they are written.
     pub fn new_runs(&self) -> impl Iterator<Item = NewRun<'_>> {
-        self.runs.iter().map(|(slot, origin, beginning)| NewRun {
+        self.decided.slots.iter().map(|fate| NewRun {
             template: &self.row.template,
-            scheduled_for: of_moment(*slot),
-            origin: *origin,
-            beginning: beginning.clone(),
+            scheduled_for: of_moment(fate.slot),
+            origin: fate.origin,
+            beginning: fate.beginning.clone(),
         })
     }
 
     /// How it goes on.
     pub fn progress(&self) -> Progress {
-        let refused = self.runs.iter().any(|(.., beginning)| matches!(beginning, Beginning::Refused(_)));
+        let decided = &self.decided;
         Progress {
             schedule: self.row.template.schedule,
-            next_run_at: self.next.map(|next| next.slot),
-            due_at: self.next.map(|next| next.due),
-            passed: self.passed,
-            last_state: refused.then_some("failed"),
+            next_run_at: decided.next.map(|next| next.slot),
+            due_at: decided.next.map(|next| next.due),
+            passed: decided.passed,
+            last_state: decided.last_state(),
         }
     }
-
-    /// How a run ends that a later one cancels before it has begun.
-    pub fn stop_reason(&self) -> CallEnd {
-        CallEnd { state: "cancelled", error: Some(OVERTAKEN.to_owned()) }
-    }
-}
-
-impl Template {
-    /// Whether it runs a command, which waits for a process of its own.
-    pub(in crate::worker) fn is_command(&self) -> bool {
-        matches!(self.work, Work::Command)
-    }
-}
-
-impl NewRun<'_> {
-    /// Whether it has not ended when it is written.
-    pub(in crate::worker) fn is_open(&self) -> bool {
-        matches!(self.beginning, Beginning::AtOnce | Beginning::Waiting)
-    }
-}
-
-fn skip(why: &str) -> Beginning {
-    Beginning::Skipped { why: why.to_owned(), slots: 1 }
 }

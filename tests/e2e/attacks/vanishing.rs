@@ -3,7 +3,7 @@
 use crate::faults::{all_ended, dispatcher};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, Gate, Reply, eventually};
-use crate::scene::{Scene, call, ended, reaches};
+use crate::scene::{Scene, call, ended, get, reaches};
 
 const WHO: &str = "create table who (cur text); grant insert on who to public; grant create on schema public to public";
 
@@ -107,7 +107,9 @@ async fn whoever_is_given_the_tables_gains_no_superuser_by_them() {
     scene.db.exec("drop extension pg_edge; grant create on schema public to public").await;
     scene.cluster.connect_as("installer", "postgres").await.exec("create extension pg_edge").await;
     let (eve, ada) = (scene.role("eve").await, scene.role("ada").await);
-    // It locks one table after the other, as a dispatcher that begins does: Postgres ends one of two that meet.
+    // A dispatcher that begins locks one table after the other, as what follows does: Postgres ends one of two that meet.
+    let first = get(&scene.db, &scene.peer.url("/first")).await;
+    ended(&scene.db, first).await;
     let reassign = "reassign owned by installer to eve";
     eventually("the tables are eve's", SERVER_DEADLINE, || async { scene.db.try_exec(reassign).await.is_ok() }).await;
     eve.exec(

@@ -1,4 +1,4 @@
-//! As whom a command is run, and with which settings: it is its owner's session, and nobody else's.
+//! As whom a command is run: it is its owner's session, and nobody else's.
 
 use super::World;
 use crate::harness::cluster::SERVER_DEADLINE;
@@ -14,7 +14,7 @@ const WHO: &str = "
 const SAYS: &str =
     "insert into who values ('AT', concat_ws(' ', current_user, session_user, current_setting('is_superuser')))";
 
-async fn world_of(roles: &[(&str, &str)]) -> World {
+pub async fn world_of(roles: &[(&str, &str)]) -> World {
     let world = World::start().await;
     world.db().exec(WHO).await;
     for (role, login) in roles {
@@ -23,7 +23,7 @@ async fn world_of(roles: &[(&str, &str)]) -> World {
     world
 }
 
-async fn run_as(world: &World, role: &str, name: &str, command: &str) -> String {
+pub async fn run_as(world: &World, role: &str, name: &str, command: &str) -> String {
     let schedule = world.schedule(role, name, command).await;
     let run = world.due(schedule).await;
     world.end(run).await
@@ -75,38 +75,6 @@ async fn a_role_whose_sessions_begin_as_another_one_runs_its_commands_itself() {
     world.db().exec("grant team to ada; alter role ada set role = team").await;
     assert_eq!(run_as(&world, "ada", "says", &SAYS.replace("AT", "ada")).await, "succeeded|1||");
     assert_eq!(world.db().column::<String>("select said from who").await, ["ada ada off"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_settings_of_the_role_and_the_database_hold() {
-    for login in ["login", "nologin"] {
-        let world = world_of(&[("ada", login)]).await;
-        world
-            .db()
-            .exec(
-                "alter role ada set search_path = elsewhere, public;
-                 alter role ada in database postgres set work_mem = '7MB';
-                 alter database postgres set maintenance_work_mem = '17MB';
-                 alter role ada set default_transaction_isolation = 'repeatable read';
-                 alter role ada set statement_timeout = '300ms'",
-            )
-            .await;
-        let settings = ["search_path", "work_mem", "maintenance_work_mem", "transaction_isolation"]
-            .map(|name| format!("current_setting('{name}')"))
-            .join(", ");
-        let command = format!("insert into public.who values ('settings', concat_ws('; ', {settings}))");
-        assert_eq!(run_as(&world, "ada", "settings", &command).await, "succeeded|1||");
-        let said = world.db().column::<String>("select said from who").await;
-        assert_eq!(said, ["elsewhere, public; 7MB; 17MB; repeatable read"], "{login}");
-        let end = run_as(&world, "ada", "slow", "select pg_sleep(3600)").await;
-        assert_eq!(end, "failed||57014|canceling statement due to statement timeout");
-        // It is each statement's own.
-        let many = "select pg_sleep(0.1);".repeat(5);
-        assert_eq!(run_as(&world, "ada", "many", &many).await, "succeeded|1||");
-        world.db().exec("alter role ada set default_transaction_read_only = on").await;
-        let end = run_as(&world, "ada", "writes", "insert into public.who values ('', '')").await;
-        assert_eq!(end, "failed||25006|cannot execute INSERT in a read-only transaction");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

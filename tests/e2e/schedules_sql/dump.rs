@@ -1,8 +1,19 @@
 //! Schedules are part of a dump.
 
+use std::path::PathBuf;
+
 use crate::faults::SOON;
 use crate::harness::{Cluster, eventually, programs};
 use crate::scene::{Scene, ended, get};
+
+/// Dumps the database, and gives the file.
+fn dump_of(scene: &Scene) -> PathBuf {
+    let dump = scene.cluster.socket_dir().join("dump.sql");
+    let mut pg_dump = programs::server_program("pg_dump");
+    pg_dump.args(["--username=postgres", "--dbname=postgres", "--host"]).arg(scene.cluster.socket_dir());
+    programs::run(pg_dump.arg("--file").arg(&dump));
+    dump
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_carries_the_schedules_with_their_owners_by_name() {
@@ -14,10 +25,7 @@ async fn a_dump_carries_the_schedules_with_their_owners_by_name() {
         .db
         .exec("select edge.schedule('rests', '@daily', 'select 1'); select edge.pause_schedule('rests', 'why')")
         .await;
-    let dump = scene.cluster.socket_dir().join("dump.sql");
-    let mut pg_dump = programs::server_program("pg_dump");
-    pg_dump.args(["--username=postgres", "--dbname=postgres", "--host"]).arg(scene.cluster.socket_dir());
-    programs::run(pg_dump.arg("--file").arg(&dump));
+    let dump = dump_of(&scene);
     // Another server, in which the roles have other numbers.
     let other = Cluster::start();
     other.connect().await.exec("create role first; create role second; create role ada login").await;
@@ -45,10 +53,7 @@ async fn schedules_out_of_a_dump_run_although_the_dispatcher_was_there_before_th
     scene.db.exec(&format!("select edge.schedule_http('tick', 'every second', '{}')", scene.peer.url("/tick"))).await;
     eventually("it runs here", SOON, || async { scene.peer.count("/tick") > 0 }).await;
     scene.db.exec("create database copy").await;
-    let dump = scene.cluster.socket_dir().join("dump.sql");
-    let mut pg_dump = programs::server_program("pg_dump");
-    pg_dump.args(["--username=postgres", "--dbname=postgres", "--host"]).arg(scene.cluster.socket_dir());
-    programs::run(pg_dump.arg("--file").arg(&dump));
+    let dump = dump_of(&scene);
     scene.db.exec("select edge.unschedule('tick')").await;
     // The extension first, and its dispatcher; then the rest, in another session.
     let copy = scene.cluster.create_extension("copy").await;
@@ -58,4 +63,23 @@ async fn schedules_out_of_a_dump_run_although_the_dispatcher_was_there_before_th
     programs::run(psql.args(["--quiet", "--dbname=copy", "--file"]).arg(&dump));
     let runs = "select count(*) from edge.schedule_runs where state = 'succeeded'";
     eventually("it runs there", SOON, || async { copy.one::<i64>(runs).await > 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_leaves_out_the_schedules_of_a_role_that_is_gone() {
+    let scene = Scene::start().await;
+    for name in ["ada", "bob"] {
+        let role = scene.role(name).await;
+        role.exec(&format!("select edge.schedule('of_{name}', '@daily', 'select 1')")).await;
+    }
+    scene.db.exec("drop owned by bob; drop role bob").await;
+    let here = "select count(*) from edge_store.schedule";
+    assert_eq!(scene.db.one::<i64>(here).await, 2, "the schedule outlives the role");
+    let dump = dump_of(&scene);
+    let other = Cluster::start();
+    other.connect().await.exec("create role ada login").await;
+    let mut psql = other.psql_command();
+    programs::run(psql.args(["--quiet", "--file"]).arg(&dump));
+    let there = "select name || ' ' || owner::text from edge_store.schedule";
+    assert_eq!(other.connect().await.column::<String>(there).await, ["of_ada ada"]);
 }

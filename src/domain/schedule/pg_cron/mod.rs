@@ -3,9 +3,11 @@
 
 mod constant;
 mod net_call;
+mod obstacle;
 mod token;
 
 pub use net_call::{NetCall, net_call};
+pub use obstacle::{Obstacle, Whose, obstacle};
 
 /// A schedule of pg_cron's in our dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
