@@ -130,8 +130,8 @@ statements! {
             from (
                 select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null as is_dropped,
                        role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
-                       case when role.oid is not null
-                            then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end as may_use,
+                        case when role.oid is not null then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end
+                            as may_use,
                        pg_catalog.row_number() over (partition by run.schedule_id order by run.run_id) as turn
                 from its
                 left join edge_store.schedule on schedule.id = its.id

@@ -96,10 +96,6 @@ statements! {
     // The same, locked or not.
     READY_OR_LOCKED(INT8ARRAYOID) = concat!("select run.schedule_id", is_ready!());
 
-    WAITING_OF(INT8ARRAYOID) = "
-        select schedule_id, scheduled_for from edge_store.schedule_run
-        where schedule_id = any ($1) and finished_at is null and call_id is null and state = 'waiting'";
-
     OVERTAKE(INT8ARRAYOID) = "
         update edge_store.schedule_run set cancel_asked = true
         where call_id = any ($1) and finished_at is null and not cancel_asked";
@@ -186,33 +182,26 @@ pub struct Ready {
     pub rights: Rights,
 }
 
-/// Runs that have waited and need not do so any longer.
+/// What was found of runs that were waiting.
 #[derive(Debug)]
 pub struct Found {
-    /// Those whose schedules are locked by us.
-    pub ready: Vec<Ready>,
-    /// The schedules of those that somebody else has locked.
+    /// Those that need not do so any longer. Their schedules are locked by us.
+    pub runs: Vec<Ready>,
+    /// Schedules with such a run that somebody else has locked.
     pub locked: HashSet<i64>,
 }
 
-/// Finds the runs of these schedules that are waiting and need not do so any longer.
+/// The runs of these schedules that are waiting and need not do so any longer.
 pub fn ready(schedules: Vec<i64>) -> Result<Found, Error> {
     let mut locked: HashSet<i64> = Spi::connect_mut(|client| {
         let rows = READY_OR_LOCKED.with(|statement| statement.write(client, &[schedules.clone().into()]))?;
         rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect::<Result<_, Error>>()
     })?;
-    let ready = ready_and_free(schedules)?;
-    for run in &ready {
+    let runs = ready_and_free(schedules)?;
+    for run in &runs {
         locked.remove(&run.slot.schedule);
     }
-    Ok(Found { ready, locked })
-}
-
-/// All runs of these schedules that wait.
-pub fn waiting_of(schedules: Vec<i64>) -> Result<Vec<Slot>, Error> {
-    Spi::connect_mut(|client| {
-        WAITING_OF.with(|statement| statement.write(client, &[schedules.into()]))?.map(|row| slot(&row)).collect()
-    })
+    Ok(Found { runs, locked })
 }
 
 fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<Ready>, Error> {

@@ -169,7 +169,7 @@ impl Commands {
     /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
     fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
         self.freed = true;
-        if (open.stage, open.makes) == (Stage::Waiting, Makes::Calls) && !open.cancel_asked {
+        if (open.stage, open.cancel_asked) == (Stage::Waiting, false) {
             return end(open.slot, "cancelled", NOT_AGAIN);
         }
         let reached = match open.stage {

@@ -6,7 +6,7 @@ use crate::domain::schedule::decision::{Action, OVERTAKEN};
 use crate::error::Error;
 use crate::store::schedules::commands::Stage;
 use crate::store::schedules::due::{self, Progress};
-use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
+use crate::store::schedules::open_runs::{self, CallEnd};
 use crate::store::schedules::runs::{self, Made, NewRun, Slot};
 use crate::worker::queued;
 use crate::worker::schedules::turn::Done;
@@ -17,9 +17,12 @@ impl Dispatcher {
     /// Ends the runs that later ones take the place of, writes the new ones, and moves their schedules on.
     pub(super) fn carry_out(&self, planned: &[Planned], done: &mut Done) -> Result<(), Error> {
         for plan in planned.iter().filter(|plan| !plan.to_stop().is_empty()) {
+            // They are cancelled from memory, once this is committed. To ask for it in the table could mean to wait for somebody
+            // who is just asking for the same.
+            done.overtaken.extend(plan.to_stop().iter().filter_map(|open| open.call_id));
             match plan.row.template.work.action() {
                 Action::Command => open_runs::ask_to_end(plan.row.template.schedule)?,
-                Action::Call => stop_calls(plan.to_stop(), done)?,
+                Action::Call => stop_waiting(plan, done)?,
             }
         }
         open_runs::overtake(&done.overtaken)?;
@@ -35,20 +38,17 @@ impl Dispatcher {
     }
 }
 
-/// Cancels the calls of runs, and ends those that have none yet.
-fn stop_calls(runs: &[OpenRun], done: &mut Done) -> Result<(), Error> {
-    // They are cancelled from memory, once this is committed. To ask for it in the table could mean to wait for somebody who is
-    // just asking for the same.
-    done.overtaken.extend(runs.iter().filter_map(|run| run.call_id));
-    let uncalled = || runs.iter().filter(|run| run.call_id.is_none());
-    let waiting = uncalled().filter(|run| run.stage == Stage::Waiting);
+/// Ends the runs of a schedule that have no call yet.
+fn stop_waiting(plan: &Planned, done: &mut Done) -> Result<(), Error> {
+    let uncalled = || plan.to_stop().iter().filter(|open| open.call_id.is_none());
     let end = CallEnd { state: "cancelled", error: Some(OVERTAKEN.to_owned()) };
-    let ends: Vec<_> = waiting.map(|run| (run.slot, end.clone())).collect();
+    let waiting = uncalled().filter(|open| open.stage == Stage::Waiting);
+    let ends: Vec<_> = waiting.map(|open| (open.slot, end.clone())).collect();
     // None has to be written later: this transaction has locked their schedules.
     open_runs::finish(&ends)?;
-    // The schedule has run commands before, and one of them is still being run.
-    if let Some(running) = uncalled().find(|run| run.stage == Stage::Running) {
-        open_runs::ask_to_end(running.slot.schedule)?;
+    // The schedule has run commands before.
+    if uncalled().any(|open| open.stage == Stage::Running) {
+        open_runs::ask_to_end(plan.row.template.schedule)?;
         done.commands = true;
     }
     Ok(())

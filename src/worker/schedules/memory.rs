@@ -41,6 +41,8 @@ pub(in crate::worker) struct Schedules {
     pub(in crate::worker) postponed: Vec<(Slot, CallEnd)>,
     /// Schedules that may have a call waiting for another.
     pub(in crate::worker) waiting: HashSet<i64>,
+    /// Those whose call waits for room only.
+    pub(in crate::worker) crowded: Vec<i64>,
     /// Those of which one could begin, had not somebody else locked them.
     pub(in crate::worker) blocked: HashSet<i64>,
     /// Calls whose runs were overtaken by later ones, to be cancelled.
@@ -49,8 +51,6 @@ pub(in crate::worker) struct Schedules {
     pub(super) aside: HashMap<i64, Instant>,
     /// What could not be done at the beginning, and when it is tried again.
     pub(super) rest_of_beginning: Option<(Rest, Instant)>,
-    /// Those whose call waits for room only.
-    pub(in crate::worker) crowded: Vec<i64>,
     /// How many schedules are taken on in one transaction.
     pub(in crate::worker) care: Care,
     pub(super) was_paused: bool,
@@ -104,11 +104,11 @@ impl Schedules {
             ended: Vec::new(),
             postponed: Vec::new(),
             waiting: HashSet::new(),
+            crowded: Vec::new(),
             blocked: HashSet::new(),
             overtaken: HashSet::new(),
             aside: HashMap::new(),
             rest_of_beginning: None,
-            crowded: Vec::new(),
             care: Care::Batch,
             was_paused: false,
             resting_until: None,

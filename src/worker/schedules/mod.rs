@@ -151,8 +151,8 @@ impl Dispatcher {
             schedules.waiting = waiting;
         }
         schedules.waiting.extend(done.waiting);
-        schedules.blocked = done.blocked;
         schedules.crowded = done.crowded;
+        schedules.blocked = done.blocked;
         self.wants.scan |= !done.made.is_empty();
         self.wants.commands |= done.commands;
         self.wants.cancellations |= !done.overtaken.is_empty();

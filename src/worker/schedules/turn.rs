@@ -15,7 +15,7 @@ use crate::store::schedules::runs::{self, Slot};
 use crate::worker::failpoint;
 use crate::worker::queued::{self, Rooms};
 use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
-use crate::worker::schedules::{Care, Clocks, Left, MayRun, NO_RIGHTS, Stage};
+use crate::worker::schedules::{self, Care, Clocks, Left, MayRun, NO_RIGHTS};
 use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
@@ -77,8 +77,9 @@ impl Dispatcher {
 
     /// Writes the ends of runs whose calls have ended.
     fn end_runs(&self, done: &mut Done) -> Result<(), Error> {
+        let known = schedules::Stage::Known;
         let schedules = &self.schedules;
-        if schedules.stage != Stage::Known {
+        if schedules.stage != known {
             for found in open_runs::calling(schedules.calls.keys().copied().collect())? {
                 if found.overtaken && found.ended.is_none() {
                     done.overtaken.push(found.call_id);
@@ -110,9 +111,9 @@ impl Dispatcher {
         if freed.is_empty() {
             return Ok(());
         }
-        let found = open_runs::ready(freed)?;
-        done.blocked = found.locked;
-        let (allowed, barred): (Vec<_>, Vec<_>) = found.ready.into_iter().partition(|run| run.rights == Rights::Usual);
+        let open_runs::Found { runs: found, locked } = open_runs::ready(freed)?;
+        done.blocked = locked;
+        let (allowed, barred): (Vec<_>, Vec<_>) = found.into_iter().partition(|run| run.rights == Rights::Usual);
         let mut rooms = Rooms::default();
         let has_room = |run: &Ready| rooms.of(run.template.owner).take(1).is_ok();
         // What has been waiting for its turn has been promised. Without room it goes on waiting, and nothing is lost.
@@ -210,9 +211,9 @@ fn end_all_waiting(barred: &[Ready]) -> Result<(), Error> {
         return Ok(());
     }
     let schedules: Vec<i64> = barred.iter().map(|run| run.slot.schedule).collect();
-    let waiting = open_runs::waiting_of(schedules)?.into_iter();
+    let waiting = open_runs::of(&schedules)?.into_iter().filter(|run| run.call_id.is_none());
     let end = CallEnd { state: "failed", error: Some(NO_RIGHTS.to_owned()) };
-    open_runs::finish(&waiting.map(|slot| (slot, end.clone())).collect::<Vec<_>>())?;
+    open_runs::finish(&waiting.map(|run| (run.slot, end.clone())).collect::<Vec<_>>())?;
     Ok(())
 }
 

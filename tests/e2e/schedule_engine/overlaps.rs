@@ -69,6 +69,27 @@ async fn a_run_ends_the_one_before_it_where_that_is_wanted() {
     assert_eq!(runs(&scene.db, id, "skipped,failed").await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_while_its_owner_loses_the_right_to_it_is_not_made() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    scene.peer.on("/slow", Reply::gate(&gate));
+    let ada = scene.role("ada").await;
+    let slow = scene.peer.url("/slow");
+    ada.exec(&format!("select edge.schedule_http('slow', 'every 1 second', '{slow}', overlap => 'queue_one')")).await;
+    let id: i64 = scene.db.one("select id from edge_store.schedule").await;
+    reaches(&scene.db, id, "waiting", 1).await;
+    eventually("the first call is on the wire", SOON, || async { scene.peer.count("/slow") == 1 }).await;
+    scene.db.exec("select edge.revoke_access('ada')").await;
+    gate.open();
+    let ends = "select count(*) from edge_store.schedule_run where finished_at is null";
+    comes_true(&scene.db, "all runs have ended", &format!("select ({ends}) = 0")).await;
+    let why = "select distinct error from edge_store.schedule_run where state = 'failed'";
+    let lost = "the role that owns its schedule has no right to use schema edge any more";
+    assert_eq!(scene.db.column::<String>(why).await, [lost]);
+    assert_eq!(scene.peer.count("/slow"), 1);
+}
+
 /// Has a schedule of every hour that is written with `Job` miss its last slot.
 async fn miss_a_slot(db: &Db, schedule: i64) {
     db.exec(&missed_slot(schedule)).await;
@@ -170,25 +191,4 @@ async fn a_run_that_was_overtaken_ends_even_if_the_server_goes_before_it_is_told
         "select count(*) filter (where state = 'cancelled') = 1 and count(*) filter (where state = 'running') = 1
                  from edge_store.schedule_run";
     eventually("the run before has ended", SOON, || crate::faults::holds(&scene.cluster, "postgres", ended)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_waits_while_its_owner_loses_the_right_to_it_is_not_made() {
-    let scene = Scene::start().await;
-    let gate = Gate::closed();
-    scene.peer.on("/slow", Reply::gate(&gate));
-    let ada = scene.role("ada").await;
-    let slow = scene.peer.url("/slow");
-    ada.exec(&format!("select edge.schedule_http('slow', 'every 1 second', '{slow}', overlap => 'queue_one')")).await;
-    let id: i64 = scene.db.one("select id from edge_store.schedule").await;
-    reaches(&scene.db, id, "waiting", 1).await;
-    eventually("the first call is on the wire", SOON, || async { scene.peer.count("/slow") == 1 }).await;
-    scene.db.exec("select edge.revoke_access('ada')").await;
-    gate.open();
-    let ends = "select count(*) from edge_store.schedule_run where finished_at is null";
-    comes_true(&scene.db, "all runs have ended", &format!("select ({ends}) = 0")).await;
-    let why = "select distinct error from edge_store.schedule_run where state = 'failed'";
-    let lost = "the role that owns its schedule has no right to use schema edge any more";
-    assert_eq!(scene.db.column::<String>(why).await, [lost]);
-    assert_eq!(scene.peer.count("/slow"), 1);
 }

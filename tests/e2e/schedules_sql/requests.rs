@@ -23,7 +23,7 @@ async fn what_could_not_be_sent_or_run_is_an_error_when_it_is_said() {
         ("edge.schedule('s', '@daily', 'select 1', catchup_window => '361 days -1 year')", "22023", "negative part"),
         ("edge.schedule('s', '@daily', 'select 1', jitter => '1 day -1 hour')", "22023", "negative part"),
         ("edge.schedule('s', '@daily', 'select 1', jitter => '25 hours')", "22023", "jitter"),
-        ("edge.schedule('s', '@daily', 'select 1', dst => 'summer')", "22023", "vixie, skip and literal"),
+        ("edge.schedule('s', '@daily', 'select 1', dst => 'summer')", "22023", "dst must be vixie, skip or literal"),
         ("edge.schedule('s', '@daily', 'select 1', starts_at => 'infinity')", "22023", "starts_at"),
         (
             "edge.schedule('s', '@daily', 'select 1', starts_at => '2090-01-02', ends_at => '2090-01-01')",
