@@ -96,6 +96,10 @@ statements! {
     // The same, locked or not.
     READY_OR_LOCKED(INT8ARRAYOID) = concat!("select run.schedule_id", is_ready!());
 
+    WAITING_OF(INT8ARRAYOID) = "
+        select schedule_id, scheduled_for from edge_store.schedule_run
+        where schedule_id = any ($1) and finished_at is null and call_id is null and state = 'waiting'";
+
     OVERTAKE(INT8ARRAYOID) = "
         update edge_store.schedule_run set cancel_asked = true
         where call_id = any ($1) and finished_at is null and not cancel_asked";
@@ -202,6 +206,13 @@ pub fn ready(schedules: Vec<i64>) -> Result<Found, Error> {
         locked.remove(&run.slot.schedule);
     }
     Ok(Found { runs, locked })
+}
+
+/// All runs of these schedules that wait.
+pub fn waiting_of(schedules: Vec<i64>) -> Result<Vec<Slot>, Error> {
+    Spi::connect_mut(|client| {
+        WAITING_OF.with(|statement| statement.write(client, &[schedules.into()]))?.map(|row| slot(&row)).collect()
+    })
 }
 
 fn ready_and_free(schedules: Vec<i64>) -> Result<Vec<Ready>, Error> {

@@ -15,7 +15,7 @@ use crate::store::schedules::runs::{self, Slot};
 use crate::worker::failpoint;
 use crate::worker::queued::{self, Rooms};
 use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
-use crate::worker::schedules::{self, Care, Clocks, Left, MayRun, NO_RIGHTS};
+use crate::worker::schedules::{Care, Clocks, Left, MayRun, NO_RIGHTS, Stage};
 use crate::worker::turn::Dispatcher;
 
 /// Schedules that are taken on in one transaction, and for how long: calls wait meanwhile.
@@ -77,9 +77,8 @@ impl Dispatcher {
 
     /// Writes the ends of runs whose calls have ended.
     fn end_runs(&self, done: &mut Done) -> Result<(), Error> {
-        let known = schedules::Stage::Known;
         let schedules = &self.schedules;
-        if schedules.stage != known {
+        if schedules.stage != Stage::Known {
             for found in open_runs::calling(schedules.calls.keys().copied().collect())? {
                 if found.overtaken && found.ended.is_none() {
                     done.overtaken.push(found.call_id);
@@ -211,9 +210,9 @@ fn end_all_waiting(barred: &[Ready]) -> Result<(), Error> {
         return Ok(());
     }
     let schedules: Vec<i64> = barred.iter().map(|run| run.slot.schedule).collect();
-    let waiting = open_runs::of(&schedules)?.into_iter().filter(|run| run.call_id.is_none());
+    let waiting = open_runs::waiting_of(schedules)?.into_iter();
     let end = CallEnd { state: "failed", error: Some(NO_RIGHTS.to_owned()) };
-    open_runs::finish(&waiting.map(|run| (run.slot, end.clone())).collect::<Vec<_>>())?;
+    open_runs::finish(&waiting.map(|slot| (slot, end.clone())).collect::<Vec<_>>())?;
     Ok(())
 }
 
