@@ -29,9 +29,15 @@ pub fn children(pid: i32) -> Vec<i32> {
 
 /// The memory a process holds, in KiB.
 pub fn resident_kib(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB")
+    resident_kib_while_alive(pid).expect("the process lives")
+}
+
+/// The same of one that may end at any time.
+pub fn resident_kib_while_alive(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    // What is ending has no memory any more, and Linux no line for it.
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB"))
 }
 
 /// The ids of a process' threads, the main thread first.

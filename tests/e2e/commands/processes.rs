@@ -3,7 +3,7 @@
 use super::World;
 use crate::faults::{SOON, dispatcher, successor};
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::process::{Signal, resident_kib, send};
+use crate::harness::process::{Signal, resident_kib_while_alive, send};
 use crate::harness::{Cluster, Db, Stop, eventually};
 
 /// Runs for as long as somebody else holds the lock; then it says so.
@@ -203,7 +203,7 @@ async fn rows_that_nobody_reads_take_no_memory() {
     let pids = world.processes().await;
     let mut most = 0;
     while world.processes().await == pids {
-        most = pids.iter().map(|pid| resident_kib(*pid)).max().unwrap_or(0).max(most);
+        most = pids.iter().filter_map(|pid| resident_kib_while_alive(*pid)).max().unwrap_or(0).max(most);
     }
     assert_eq!(world.end(run).await, "succeeded|3000000||");
     assert!(most > 0 && most < 300 * 1024, "{most} KiB");
