@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::sender::{Sender, eventually, get, numbered, settings};
 
 /// What the engine may hold of one stream, and what a chunk may add to it.
-const OF_ONE: usize = 2 << 20;
+const OF_ONE: usize = 5 << 20;
 
 /// What both ends' sockets hold of a connection at most, as Linux has it by default, and the above.
 const STUCK: usize = 24 << 20;
