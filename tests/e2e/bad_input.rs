@@ -91,7 +91,11 @@ async fn bad_arguments_are_refused_each_with_its_reason() {
         ("idempotency_key => repeat('k', 256)", "22023", "not 256 bytes"),
         ("idempotency_key => E'a\\nb'", "22023", "holds a carriage return, line feed"),
         ("endpoint => 'nowhere'", "42704", "endpoint \"nowhere\" does not exist"),
-        ("stream => 'sse'", "0A000", "stream is not supported by this version of pg_edge"),
+        (
+            "stream => 'television'",
+            "22023",
+            "there is no stream format \"television\"; there are sse, ndjson, raw and auto",
+        ),
     ];
     for (argument, sqlstate, words) in table {
         let error = refused(&scene.db, &format!("edge.http_get_async($1, {argument})"), GOOD).await;

@@ -184,10 +184,10 @@ async fn the_views_show_what_became_of_calls() {
     let expected = json!([
         {"id": good, "owner": "postgres", "endpoint": origin, "method": "POST", "state": "succeeded", "attempts": 1,
          "url": format!("{origin}/in?api_key=***&page=2"), "status_code": 200, "error": null, "error_class": null,
-         "metadata": {"order": 7, "exact": 1.0}, "replay_of": null},
+         "metadata": {"order": 7, "exact": 1.0}, "replay_of": null, "events": null, "dialect": null, "usage": null},
         {"id": bad, "owner": "postgres", "endpoint": origin, "method": "GET", "state": "failed", "attempts": 1,
          "url": format!("{origin}/gone"), "status_code": 410, "error": "the peer answered 410 Gone",
-         "error_class": "http", "metadata": null, "replay_of": null},
+         "error_class": "http", "metadata": null, "replay_of": null, "events": null, "dialect": null, "usage": null},
     ]);
     assert_eq!(scene.db.one::<Value>(calls).await, expected);
     assert_eq!(scene.db.column::<i64>("select id from edge.dead_letters").await, [bad]);
