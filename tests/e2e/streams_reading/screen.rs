@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Cluster, eventually};
+use crate::harness::{Cluster, eventually, process};
 
 /// A running psql. Dropping it ends it.
 pub struct Screen {
@@ -67,7 +67,13 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // It may have ended, which is no matter.
+        // A hang-up alone would not end it where whoever runs the tests has hang-ups ignored. All may have ended, which is no
+        // matter.
+        let terminal = i32::try_from(self.terminal.id()).expect("an id is positive");
+        let shells = process::children(terminal);
+        for process in shells.iter().flat_map(|shell| process::children(*shell)).chain(shells.iter().copied()) {
+            process::send(process, process::Signal::SIGKILL);
+        }
         let _ = self.terminal.kill();
         let _ = self.terminal.wait();
     }
