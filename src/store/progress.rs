@@ -9,7 +9,7 @@ use super::by_key;
 use super::datum::Jsonb;
 use super::events;
 use super::slots::RESPONSES;
-use super::statement::statements;
+use super::statement::{column, statements};
 use super::table::{Column, Rows, Value, value};
 use super::time::{micros, to_timestamp};
 use crate::domain::attempt::Timings;
@@ -374,10 +374,6 @@ impl Final {
             Self::Expired => b'e' as i8,
         }
     }
-}
-
-fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
-    rows.iter().map(value).collect()
 }
 
 fn small(count: u32) -> i16 {

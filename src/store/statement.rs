@@ -56,6 +56,11 @@ impl Statement {
     }
 }
 
+/// One value of each row, as an array parameter that a statement unnests.
+pub fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(value).collect()
+}
+
 /// Declares the statements of a file, one for the process each.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident($($parameter:ident),*) = $sql:expr;)*) => {

@@ -9,7 +9,7 @@ use crate::api::schedules::plan;
 use crate::domain::schedule::Course;
 use crate::error::Error;
 use crate::store::datum::Text;
-use crate::store::schedules::{self, Known, Of};
+use crate::store::schedules::{self, Known, Of, open_runs};
 use crate::store::time::now;
 use crate::store::{calls, owner};
 use crate::worker::wake::{self, reason};
@@ -52,7 +52,7 @@ fn end_runs(schedule: i64) -> Result<(), Error> {
     if !calls.is_empty() {
         wake::at_commit(reason::CALLS | reason::CANCEL);
     }
-    if owner::acting(|| schedules::stop_commands(schedule))? {
+    if owner::acting(|| open_runs::ask_to_end(schedule))? {
         wake::at_commit(reason::COMMANDS);
     }
     Ok(())

@@ -11,7 +11,7 @@ use pgrx::spi::SpiHeapTupleData;
 use crate::domain::moment::Moment;
 use crate::error::Error;
 use crate::store::schedules::runs::{Call, Template, Work};
-use crate::store::statement::statements;
+use crate::store::statement::{column, statements};
 use crate::store::time::{of_moment, to_moment};
 
 /// A schedule that is due, locked until the transaction ends.
@@ -233,8 +233,4 @@ fn moment(at: Option<TimestampWithTimeZone>) -> Option<Moment> {
 /// How long an interval is, by the same measure as where it is checked: a month has 30 days, a day 24 hours.
 fn micros(of: Option<Interval>) -> Option<Duration> {
     u64::try_from(of?.as_micros()).ok().map(Duration::from_micros)
-}
-
-fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
-    rows.iter().map(value).collect()
 }

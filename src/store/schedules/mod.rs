@@ -157,11 +157,6 @@ statements! {
         select call_id from edge_store.schedule_run
         where schedule_id = $1 and finished_at is null and call_id is not null
         order by run_id";
-
-    STOP_COMMANDS(INT8OID) = "
-        update edge_store.schedule_run set cancel_asked = true
-        where schedule_id = $1 and finished_at is null and call_id is null and not cancel_asked
-        returning 1";
 }
 
 /// The number of a schedule that is still to be written.
@@ -331,9 +326,4 @@ pub fn open_calls(id: i64) -> Result<Vec<i64>, Error> {
         let rows = OPEN_CALLS.with(|statement| statement.write(client, &[id.into()]))?;
         rows.map(|row| row.get::<i64>(1)?.ok_or(Error::Malformed)).collect()
     })
-}
-
-/// Asks that the commands of a schedule end; tells whether there are any.
-pub fn stop_commands(id: i64) -> Result<bool, Error> {
-    Spi::connect_mut(|client| Ok(!STOP_COMMANDS.with(|statement| statement.write(client, &[id.into()]))?.is_empty()))
 }

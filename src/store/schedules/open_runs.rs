@@ -106,7 +106,8 @@ statements! {
 
     ASK_TO_END(INT8OID) = "
         update edge_store.schedule_run set cancel_asked = true
-        where schedule_id = $1 and finished_at is null and call_id is null and not cancel_asked";
+        where schedule_id = $1 and finished_at is null and call_id is null and not cancel_asked
+        returning schedule_id";
 
     // The schedules' rows are locked first, as by whoever makes runs. What belongs to a row that somebody else has locked is
     // left for later.
@@ -270,12 +271,9 @@ pub fn overtake(calls: &[i64]) -> Result<(), Error> {
     })
 }
 
-/// Asks for the end of a schedule's commands, those that wait and the one that is being run.
-pub fn ask_to_end(schedule: i64) -> Result<(), Error> {
-    Spi::connect_mut(|client| {
-        ASK_TO_END.with(|statement| statement.write(client, &[schedule.into()]))?;
-        Ok(())
-    })
+/// Asks for the end of a schedule's commands, those that wait and the one that is being run; tells whether there are any.
+pub fn ask_to_end(schedule: i64) -> Result<bool, Error> {
+    Spi::connect_mut(|client| Ok(!ASK_TO_END.with(|statement| statement.write(client, &[schedule.into()]))?.is_empty()))
 }
 
 fn slot(row: &SpiHeapTupleData<'_>) -> Result<Slot, Error> {

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
 pub use crate::store::schedules::run::{Call, End, Made, NewRun, Slot, Template, Work};
-use crate::store::statement::statements;
+use crate::store::statement::{column, statements};
 use crate::store::table;
 use crate::store::time::to_moment;
 
@@ -179,8 +179,4 @@ fn queue_calls<'a>(
         };
         (*id, new)
     }))
-}
-
-fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
-    rows.iter().map(value).collect()
 }

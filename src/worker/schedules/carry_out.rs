@@ -21,7 +21,7 @@ impl Dispatcher {
             // who is just asking for the same.
             done.overtaken.extend(plan.to_stop().iter().filter_map(|open| open.call_id));
             match plan.row.template.work.action() {
-                Action::Command => open_runs::ask_to_end(plan.row.template.schedule)?,
+                Action::Command => open_runs::ask_to_end(plan.row.template.schedule).map(drop)?,
                 Action::Call => stop_waiting(plan, done)?,
             }
         }
