@@ -118,6 +118,47 @@ create table edge_store.callback_error (
     error           text        not null
 ) partition by list (slot);
 
+-- What sessions send over websockets, as it was committed: never changed, but for the slot when retention carries it over.
+-- What became of it says edge_store.ws_outcome.
+-- One sequence for both directions, so that a conversation is read in the order of its ids. Handed out one by one, for the
+-- same reason as the ids of calls.
+create sequence edge_store.ws_message_id cache 1;
+create table edge_store.ws_outgoing (
+    id              bigint      not null,
+    connection_id   bigint      not null,
+    queued_at       timestamptz not null,
+    owner           oid         not null,
+    slot            smallint    not null,
+    -- Text ('t'), text that is JSON ('j'), or bytes ('b').
+    kind            "char"      not null,
+    data            text,
+    data_bytes      bytea,
+    primary key (id, slot)
+) partition by list (slot);
+
+-- What peers sent over websockets. A text that the database cannot hold as one is kept as its bytes.
+create table edge_store.ws_incoming (
+    id              bigint      not null,
+    connection_id   bigint      not null,
+    received_at     timestamptz not null,
+    owner           oid         not null,
+    slot            smallint    not null,
+    kind            "char"      not null,
+    data            text,
+    data_bytes      bytea,
+    primary key (connection_id, id, slot)
+) partition by list (slot);
+
+-- What became of a message: it was sent ('s'), or can never be ('f'); or the function it was given to failed ('e').
+create table edge_store.ws_outcome (
+    message_id      bigint      not null,
+    at              timestamptz not null,
+    slot            smallint    not null,
+    state           "char"      not null,
+    error           text,
+    primary key (message_id, slot)
+) partition by list (slot);
+
 -- Eight slots: the current one and seven that are kept, each a seventh of pg_edge.retention long.
 do $$
 begin
@@ -128,6 +169,9 @@ begin
         execute pg_catalog.format('create table edge_store.attempt_%1$s partition of edge_store.attempt for values in (%1$s)', slot);
         execute pg_catalog.format('create table edge_store.replay_%1$s partition of edge_store.replay for values in (%1$s)', slot);
         execute pg_catalog.format('create table edge_store.callback_error_%1$s partition of edge_store.callback_error for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.ws_outgoing_%1$s partition of edge_store.ws_outgoing for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.ws_incoming_%1$s partition of edge_store.ws_incoming for values in (%1$s)', slot);
+        execute pg_catalog.format('create table edge_store.ws_outcome_%1$s partition of edge_store.ws_outcome for values in (%1$s)', slot);
     end loop;
 end
 $$;
@@ -148,6 +192,7 @@ create index on edge_store.attempt (call_id);
 create index on edge_store.replay (call_id);
 create unique index on edge_store.replay (call_id, slot) where as_dead_letter;
 create index on edge_store.callback_error (call_id);
+create index on edge_store.ws_outgoing (connection_id, id);
 -- Costs a successful call nothing.
 create index on edge_store.response (call_id) where state in ('f', 'e');
 
@@ -346,6 +391,68 @@ create index on edge_store.schedule_run (run_id)
     where finished_at is null and call_id is null and (state = 'running' or cancel_asked or retry_at is not null);
 create index on edge_store.schedule_run (finished_at) where finished_at is not null;
 
+-- Websocket connections as they are wanted. Only sessions write here: a dispatcher that waited for the lock of one would
+-- keep all others waiting.
+create sequence edge_store.ws_connection_id;
+select pg_catalog.pg_extension_config_dump('edge_store.ws_connection_id', '');
+create table edge_store.ws_connection (
+    id              bigint      primary key,
+    owner           regrole     not null,
+    name            text        not null,
+    -- Of a connection by a named endpoint it may be a path, which follows the endpoint's base.
+    url             text        not null,
+    endpoint        text,
+    headers         text,
+    subprotocols    text[],
+    on_message      regprocedure,
+    heartbeat       text,
+    max_age         interval,
+    -- Rises with each edge.ws_open and edge.ws_close.
+    revision        bigint      not null,
+    wanted          boolean     not null,
+    -- What is to be said when it is not wanted any more.
+    close_code      integer,
+    close_reason    text,
+    created_at      timestamptz not null,
+    updated_at      timestamptz not null,
+    unique (owner, name)
+);
+select pg_catalog.pg_extension_config_dump('edge_store.ws_connection',
+    'where exists (select from pg_catalog.pg_roles where oid operator(pg_catalog.=) owner)');
+
+-- How they are. Only dispatchers write here.
+create table edge_store.ws_state (
+    connection_id   bigint      primary key,
+    -- That of the wish which this is about.
+    revision        bigint      not null,
+    -- connecting, open, waiting (for the next try), closing, closed, failed.
+    state           text        not null,
+    opened_at       timestamptz,
+    next_try_at     timestamptz,
+    last_error      text,
+    handshake_status smallint,
+    subprotocol     text,
+    close_code      integer,
+    close_reason    text,
+    sent            bigint      not null default 0,
+    received        bigint      not null default 0,
+    reconnects      bigint      not null default 0,
+    -- Below this id, every message of it has been sent, or never will be.
+    unsent_from     bigint      not null default 0
+) with (fillfactor = 50);
+
+-- Messages that are to be given to a function; the row is deleted in the transaction that runs it.
+create table edge_store.ws_handling (
+    message_id      bigint      primary key,
+    connection_id   bigint      not null,
+    owner           oid         not null,
+    function        oid         not null,
+    slot            smallint    not null,
+    -- As in edge_store.callback.
+    runs            smallint
+);
+create index on edge_store.ws_handling (owner, message_id);
+
 -- One row: who this database is, and what its dispatcher is told.
 create table edge_store.control (
     database_id     uuid        not null,
@@ -408,4 +515,19 @@ create type edge.event as (
     json            jsonb,
     sse_id          text,
     received_at     timestamptz
+);
+
+-- A message that came or went over a websocket.
+create type edge.ws_message as (
+    id              bigint,
+    connection      text,
+    direction       text,
+    kind            text,
+    data            text,
+    data_bytes      bytea,
+    json            jsonb,
+    at              timestamptz,
+    state           text,
+    error           text,
+    connection_id   bigint
 );

@@ -32,6 +32,7 @@ pub mod room;
 pub mod schedule;
 pub mod seal;
 pub mod signature;
+pub mod socket;
 pub mod stream;
 pub mod tally;
 pub mod text;

@@ -8,6 +8,9 @@ use crate::domain::attempt::{Attempt, Report};
 use crate::domain::call::CallId;
 use crate::domain::guard::Guard;
 use crate::domain::outcome::Head;
+use crate::domain::socket::end::End;
+use crate::domain::socket::message::Received;
+use crate::domain::socket::plan::{Farewell, Outgoing, Plan, SocketId};
 use crate::domain::stream::StreamEvent;
 
 use super::flow::Receipt;
@@ -53,6 +56,9 @@ pub enum OldestTls {
 pub(super) enum Command {
     Send(Box<Attempt>),
     Cancel(CallId),
+    Open(Box<Plan>),
+    Say(SocketId, Vec<Outgoing>),
+    Close(SocketId, Farewell),
     Reconfigure(Box<Settings>),
     Stop { grace: Duration },
 }
@@ -76,6 +82,37 @@ pub struct Piece {
     pub receipt: Receipt,
 }
 
+/// What became of a websocket. The news of one come in order, and nothing comes after its end.
+#[derive(Debug)]
+pub struct SocketNews {
+    /// Whose.
+    pub socket: SocketId,
+    /// What.
+    pub event: SocketEvent,
+}
+
+/// What may become of a websocket.
+#[derive(Debug)]
+pub enum SocketEvent {
+    /// The handshake has been answered.
+    Opened {
+        /// What the peer chose of those that were offered.
+        subprotocol: Option<String>,
+    },
+    /// Messages have come.
+    Received {
+        /// In order.
+        messages: Vec<Received>,
+        /// To be kept until they are stored for good, and dropped then. A websocket that is far ahead of its receipts is not
+        /// read on.
+        receipt: Receipt,
+    },
+    /// The peer has taken so many more of the messages that it was sent, in their order.
+    Taken(usize),
+    /// There is no connection any more. What it was sent and has not been said to be taken may or may not have arrived.
+    Ended(End),
+}
+
 /// What a stopped engine leaves behind.
 #[derive(Debug, Default)]
 pub struct Stopped {
@@ -83,6 +120,8 @@ pub struct Stopped {
     pub pieces: Vec<Piece>,
     /// Attempts that ended and were not drained before.
     pub reports: Vec<Report>,
+    /// News of websockets that were not drained before.
+    pub sockets: Vec<SocketNews>,
     /// Calls whose attempt was still in flight when the grace ended. Whether the peer acted on them is unknown.
     pub abandoned: Vec<CallId>,
     /// Log lines that were not drained before.

@@ -58,6 +58,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::attempt::{Attempt, Report};
 use crate::domain::call::CallId;
+use crate::domain::socket::plan::{Farewell, Outgoing, Plan, SocketId};
 
 use self::log::LogReader;
 use self::message::Command;
@@ -68,7 +69,7 @@ pub use self::authorities::{AuthoritiesError, authorities};
 pub use self::descriptors::descriptor_budget;
 pub use self::flow::Receipt;
 pub use self::log::LogLine;
-pub use self::message::{OldestTls, Piece, Settings, StartError, Stopped, TlsSettings};
+pub use self::message::{OldestTls, Piece, Settings, SocketEvent, SocketNews, StartError, Stopped, TlsSettings};
 pub use self::resolver::Lookups;
 
 /// How much longer than its grace [`Engine::stop`] waits for the engine thread to end.
@@ -124,6 +125,28 @@ impl Engine {
         self.command(Command::Cancel(call));
     }
 
+    /// Opens a websocket. Its end is always told, unless the engine dies or is stopped first.
+    pub fn open_socket(&self, plan: Plan) {
+        self.command(Command::Open(Box::new(plan)));
+    }
+
+    /// Hands messages over, to be sent in this order after those before them. They may be handed over before the websocket
+    /// stands. To one that has ended, nothing is sent.
+    pub fn say(&self, socket: SocketId, messages: Vec<Outgoing>) {
+        self.command(Command::Say(socket, messages));
+    }
+
+    /// Closes a websocket once the peer has taken what was handed over for it, or has not for a while.
+    pub fn close_socket(&self, socket: SocketId, farewell: Farewell) {
+        self.command(Command::Close(socket, farewell));
+    }
+
+    /// Moves news of websockets to the end of `into`. Never blocks. Called next to [`drain`](Engine::drain), which answers
+    /// the bell.
+    pub fn drain_sockets(&self, into: &mut Vec<SocketNews>) {
+        self.outbox.drain_sockets(into);
+    }
+
     /// Uses other settings for attempts sent from now on. Running ones finish under the old settings.
     ///
     /// The file with certificate authorities is read anew. Where nothing is different, open connections stay; where the
@@ -166,6 +189,7 @@ impl Engine {
         let abandoned = self.ended.recv_timeout(grace.saturating_add(STOP_MARGIN)).unwrap_or_default();
         let mut stopped = Stopped { abandoned, ..Stopped::default() };
         self.drain(&mut stopped.pieces, &mut stopped.reports);
+        self.drain_sockets(&mut stopped.sockets);
         stopped.dropped_log_lines = self.drain_log(&mut stopped.log);
         stopped
     }

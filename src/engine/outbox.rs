@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use crate::domain::attempt::Report;
 
-use super::message::Piece;
+use super::message::{Piece, SocketNews};
 
 /// How many news may wait for the engine to run out of work. A busy engine has that many in milliseconds.
 const BURST: usize = 64;
@@ -42,6 +42,7 @@ pub(super) struct Outbox {
 struct Queue {
     reports: Vec<Report>,
     pieces: Vec<Piece>,
+    sockets: Vec<SocketNews>,
     /// How many times it was drained.
     drained: u64,
     /// How much of it should ring.
@@ -71,7 +72,7 @@ impl Outbox {
         // The number comes from a setting; a large one must not become an allocation nobody needs.
         let reports = Vec::with_capacity(expected.min(1_024));
         Self {
-            queue: Mutex::new(Queue { reports, pieces: Vec::new(), drained: 0, news: 0 }),
+            queue: Mutex::new(Queue { reports, pieces: Vec::new(), sockets: Vec::new(), drained: 0, news: 0 }),
             in_flight: AtomicUsize::new(0),
             rung: AtomicBool::new(false),
             alive: AtomicBool::new(true),
@@ -156,6 +157,11 @@ impl Outbox {
         queue.news = 0;
         take(&mut queue.pieces, pieces);
         take(&mut queue.reports, reports);
+    }
+
+    /// Moves news of websockets to the end of `into`.
+    pub(super) fn drain_sockets(&self, into: &mut Vec<SocketNews>) {
+        take(&mut self.queue().sockets, into);
     }
 
     /// Wakes the main thread, unless it was woken and has not answered yet.

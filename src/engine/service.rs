@@ -90,6 +90,7 @@ async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &A
             match command {
                 Command::Send(attempt) => running.start(wire.clone(), attempt),
                 Command::Cancel(call) => running.cancel(call),
+                Command::Open(_) | Command::Say(..) | Command::Close(..) => {}
                 Command::Reconfigure(settings) => reconfigure(&mut wire, *settings),
                 Command::Stop { grace } => return finish(running, grace).await,
             }

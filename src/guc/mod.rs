@@ -42,6 +42,18 @@ pub struct Settings {
     pub sql_job_timeout: Option<Duration>,
     pub schedule_history: Duration,
     pub max_catchup: usize,
+    pub sockets: SocketSettings,
+}
+
+/// The settings of websockets.
+#[derive(Clone, Copy, Debug)]
+pub struct SocketSettings {
+    pub max_connections: usize,
+    pub max_message_bytes: usize,
+    pub ping_interval: Duration,
+    pub dead_after: Duration,
+    pub handshake_timeout: Duration,
+    pub max_backoff: Duration,
 }
 
 impl Settings {
@@ -75,7 +87,25 @@ impl Settings {
             sql_job_timeout: Some(millis(&set::SQL_JOB_TIMEOUT)).filter(|limit| !limit.is_zero()),
             schedule_history: Duration::from_secs(count(&set::SCHEDULE_HISTORY) as u64),
             max_catchup: count(&set::MAX_CATCHUP),
+            sockets: SocketSettings {
+                max_connections: count(&set::WS_MAX_CONNECTIONS),
+                max_message_bytes: Self::ws_max_message_bytes(),
+                ping_interval: millis(&set::WS_PING_INTERVAL),
+                dead_after: millis(&set::WS_DEAD_AFTER),
+                handshake_timeout: millis(&set::WS_HANDSHAKE_TIMEOUT),
+                max_backoff: millis(&set::WS_MAX_BACKOFF),
+            },
         }
+    }
+
+    /// One setting alone, since it is asked for with every message that is queued.
+    pub fn ws_max_message_bytes() -> usize {
+        count(&set::WS_MAX_MESSAGE_BYTES)
+    }
+
+    /// One setting alone, since it is asked for with every message that is queued.
+    pub fn ws_max_queued() -> u64 {
+        count(&set::WS_MAX_QUEUED) as u64
     }
 
     /// One setting alone, since it is asked for with every call that is queued.

@@ -96,6 +96,27 @@ settings! {
     MAX_CATCHUP = 100 in 1..=100_000, COUNT, c"pg_edge.max_catchup",
         c"Runs that are made up for at once, for a schedule with catchup all.",
         c"The latest ones are run; those before them are skipped, and said to be.";
+    WS_MAX_CONNECTIONS = 10_000 in 0..=1_000_000, COUNT, c"pg_edge.ws_max_connections",
+        c"Websockets that are kept open at once, per database.",
+        c"Never more than the process's file-descriptor limit allows. Those beyond it wait.";
+    WS_MAX_MESSAGE_BYTES = 1_048_576 in 1..=64 * MEGABYTE, GucFlags::UNIT_BYTE, c"pg_edge.ws_max_message_bytes",
+        c"The largest message over a websocket, in both directions.",
+        c"A larger one is refused when it is queued; a peer that sends one is told so with close code 1009.";
+    WS_MAX_QUEUED = 10_000 in 1..=i32::MAX, COUNT, c"pg_edge.ws_max_queued",
+        c"Messages that may wait to be sent over one websocket.",
+        c"One more is refused when it is queued.";
+    WS_PING_INTERVAL = 20_000 in 10..=3_600_000, GucFlags::UNIT_MS, c"pg_edge.ws_ping_interval",
+        c"How often the peer of a websocket is pinged.",
+        c"Its heartbeat, where it has one, is sent as often.";
+    WS_DEAD_AFTER = 40_000 in 20..=3_600_000, GucFlags::UNIT_MS, c"pg_edge.ws_dead_after",
+        c"A websocket whose peer was silent for so long is taken for dead and opened anew.",
+        c"Any frame of the peer ends its silence, the answer to a ping above all.";
+    WS_HANDSHAKE_TIMEOUT = 10_000 in 1..=600_000, GucFlags::UNIT_MS, c"pg_edge.ws_handshake_timeout",
+        c"How long opening a websocket may take, from the name to the answer to the handshake.",
+        c"Making the connection is limited by pg_edge.connect_timeout as well.";
+    WS_MAX_BACKOFF = 30_000 in 10..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.ws_max_backoff",
+        c"The longest wait before a lost websocket is opened anew.",
+        c"The first wait is up to a second, or up to this where it is less; each further one up to twice as long.";
     MAX_QUEUED_PER_ROLE = 0 in 0..=i32::MAX, COUNT, c"pg_edge.max_queued_per_role",
         c"Calls of one role that may wait or run at once, per database.",
         c"One more is refused when it is queued. Zero means no limit.";

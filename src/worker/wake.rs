@@ -38,6 +38,10 @@ pub mod reason {
     pub const SCHEDULES: u32 = 256;
     /// Commands of schedules are to end.
     pub const COMMANDS: u32 = 512;
+    /// Websockets are to be opened, changed or closed.
+    pub const SOCKETS: u32 = 1024;
+    /// Messages were queued for websockets.
+    pub const MESSAGES: u32 = 2048;
 }
 
 thread_local! {

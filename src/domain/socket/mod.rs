@@ -1,0 +1,5 @@
+//! Websockets: what is said over them, how one is opened, how it ended, and what follows from that.
+
+pub mod end;
+pub mod message;
+pub mod plan;
