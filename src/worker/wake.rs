@@ -102,7 +102,8 @@ fn entry_to_wake(reasons: u32) -> Option<&'static Database> {
     if !created && known.is_some_and(|entry| entry.wanted.load(Ordering::Acquire) != wanted::NO) {
         return known;
     }
-    if !created && reasons & (reason::CALLS | reason::SCHEDULES) == 0 {
+    let of_work = reason::CALLS | reason::SCHEDULES | reason::SOCKETS | reason::MESSAGES;
+    if !created && reasons & of_work == 0 {
         return known;
     }
     // Taking the lock cannot fail here: it is short, and nothing else is locked after the commit.

@@ -337,6 +337,11 @@ impl Course {
         }
     }
 
+    /// Whether this is the connection over which is sent.
+    pub fn is_line(&self, socket: SocketId) -> bool {
+        self.own_socket() == Some(socket)
+    }
+
     /// When the next try is.
     pub fn next_try(&self) -> Option<Instant> {
         if let Line::Waiting(until) = self.line { Some(until) } else { None }
@@ -354,13 +359,14 @@ impl Course {
         }
     }
 
-    /// Whether messages that were not taken may still be: there is a connection, or there will be.
-    pub fn is_alive(&self) -> bool {
-        match self.line {
-            Line::Closed => false,
-            Line::Closing(_) => self.wish == Wish::Open,
-            _ => true,
-        }
+    /// Whether it was closed as was wanted, so that nothing more will be sent.
+    pub fn is_closed_for_good(&self) -> bool {
+        self.line == Line::Closed && self.wish != Wish::Open
+    }
+
+    /// Whether a connection stands over which messages go, now or in a moment.
+    pub fn stands(&self) -> bool {
+        matches!(self.line, Line::Open(_) | Line::Parting(..))
     }
 
     /// The connections that there are or may be.

@@ -72,7 +72,8 @@ pub fn judge(end: &End, max_backoff: Duration, now: SystemTime) -> Judged {
     }
 }
 
-const AT_ONCE: Verdict = Verdict::Reconnect { least: Duration::ZERO };
+/// It may be opened again as soon as one likes.
+pub const AT_ONCE: Verdict = Verdict::Reconnect { least: Duration::ZERO };
 
 /// A server that is overloaded, starting or out of order may take the next handshake; one that says no does so again.
 fn after_refusal(refusal: &Refusal, now: SystemTime) -> Judged {

@@ -1,0 +1,9 @@
+//! Websockets: which are wanted, how they are, and what is said over them.
+
+pub mod handling;
+pub mod landing;
+pub mod outcomes;
+pub mod standing;
+pub mod states;
+pub mod sweep;
+pub mod unsent;
