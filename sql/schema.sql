@@ -404,7 +404,8 @@ create table edge_store.ws_connection (
     endpoint        text,
     headers         text,
     subprotocols    text[],
-    on_message      regprocedure,
+    -- As regprocedure writes it. A column of that type would keep pg_upgrade from running, and its number is another one there.
+    on_message      text,
     heartbeat       text,
     max_age         interval,
     -- Rises with each edge.ws_open and edge.ws_close.
