@@ -18,6 +18,7 @@ pub struct Handler {
     pub function: pg_sys::Oid,
     /// With its schema and the types of its arguments.
     pub name: String,
+    pub owner: pg_sys::Oid,
 }
 
 /// Looks whether a role may execute a function, and whether it fits.
@@ -26,7 +27,7 @@ pub fn check(role: pg_sys::Oid, function: RegProc, takes: Takes) -> Result<Handl
         None => Err(Error::NotExecutable(function.0.to_u32().to_string())),
         Some(found) if !found.executable => Err(Error::NotExecutable(found.name)),
         Some(found) if !found.fits => Err(takes.misfit(found.name)),
-        Some(found) => Ok(Handler { function: function.0, name: found.name }),
+        Some(found) => Ok(Handler { function: function.0, name: found.name, owner: found.owner }),
     }
 }
 

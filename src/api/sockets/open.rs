@@ -46,7 +46,7 @@ fn ws_open(
         endpoint: endpoint.as_ref().map(|endpoint| &*endpoint.name),
         headers: headers.as_deref(),
         subprotocols: subprotocols.map(read_subprotocols).transpose()?.filter(|names| !names.is_empty()),
-        on_message: on_message.as_ref().map(|handler| handler.name.as_str()),
+        on_message: on_message.as_ref().map(|handler| (handler.name.as_str(), handler.owner)),
         heartbeat: heartbeat.as_deref(),
         max_age: max_age.map(read_max_age).transpose()?,
     };

@@ -15,8 +15,8 @@ pub struct Wish<'a> {
     pub endpoint: Option<&'a str>,
     pub headers: Option<&'a str>,
     pub subprotocols: Option<Vec<String>>,
-    /// As `regprocedure` writes it: its number is another one after pg_upgrade.
-    pub on_message: Option<&'a str>,
+    /// The function for what comes, as `regprocedure` writes it, and whose it is.
+    pub on_message: Option<(&'a str, pg_sys::Oid)>,
     pub heartbeat: Option<&'a str>,
     pub max_age: Option<Interval>,
 }
@@ -41,21 +41,21 @@ pub enum Opened {
 
 statements! {
     // What has ended without anybody's wish is opened again by saying it again.
-    OPEN(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, INTERVALOID) = "
+    OPEN(INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, OIDOID, TEXTOID, INTERVALOID) = "
         insert into edge_store.ws_connection as known
-            (id, owner, name, url, endpoint, headers, subprotocols, on_message, heartbeat, max_age, revision, wanted,
-             created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, true, clock_timestamp(), clock_timestamp())
+            (id, owner, name, url, endpoint, headers, subprotocols, on_message, on_message_of, heartbeat, max_age, revision,
+             wanted, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, true, clock_timestamp(), clock_timestamp())
         on conflict (owner, name) do update
             set url = excluded.url, endpoint = excluded.endpoint, headers = excluded.headers,
-                subprotocols = excluded.subprotocols, on_message = excluded.on_message, heartbeat = excluded.heartbeat,
-                max_age = excluded.max_age, revision = known.revision + 1, wanted = true, close_code = null,
+                subprotocols = excluded.subprotocols, on_message = excluded.on_message, on_message_of = excluded.on_message_of,
+                heartbeat = excluded.heartbeat, max_age = excluded.max_age, revision = known.revision + 1, wanted = true, close_code = null,
                 close_reason = null, updated_at = excluded.updated_at
             where not known.wanted
-               or (known.url, known.endpoint, known.headers, known.subprotocols, known.on_message, known.heartbeat,
-                   known.max_age)
+               or (known.url, known.endpoint, known.headers, known.subprotocols, known.on_message, known.on_message_of,
+                   known.heartbeat, known.max_age)
                   is distinct from (excluded.url, excluded.endpoint, excluded.headers, excluded.subprotocols,
-                                    excluded.on_message, excluded.heartbeat, excluded.max_age)
+                                    excluded.on_message, excluded.on_message_of, excluded.heartbeat, excluded.max_age)
                or exists (select from edge_store.ws_state
                           where connection_id = known.id and state in ('failed', 'closed'))
         returning id";
@@ -89,7 +89,8 @@ pub fn open(owner: pg_sys::Oid, wish: Wish<'_>) -> Result<Opened, Error> {
         wish.endpoint.into(),
         wish.headers.into(),
         wish.subprotocols.into(),
-        wish.on_message.into(),
+        wish.on_message.map(|(name, _)| name).into(),
+        wish.on_message.map(|(_, owner)| owner).into(),
         wish.heartbeat.into(),
         wish.max_age.into(),
     ];
