@@ -233,13 +233,13 @@ impl Dispatcher {
             }
         }
         self.stop_engine();
-        // What the engine finished in its last moments. Streams may have left more than one turn writes.
+        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
         loop {
             if let Err(aborted) = self.turn(SystemTime::now()) {
                 report::log(&format!("dispatcher, while stopping: {aborted}"));
                 break;
             }
-            if !self.streams.is_behind() {
+            if !self.streams.is_behind() && self.reports.is_empty() {
                 break;
             }
         }

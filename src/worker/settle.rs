@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use pgrx::pg_sys;
 
 use super::ledger::{InFlight, Source, Stream};
-use super::outbox::{self, Outbox};
-use super::streams::Refusal;
+use super::outbox::Outbox;
+use super::rescue::{Refusal, after_refusal};
 use crate::domain::attempt::Report;
 use crate::domain::breaker::Health;
 use crate::domain::call::CallId;
@@ -84,7 +84,7 @@ pub fn settle_refused(
     outbox.over.push(report.call.0);
     end(report, entry, Final::Failed, now, outbox);
     if let Some(ending) = outbox.endings.last_mut() {
-        *ending = outbox::after_refusal(ending, why);
+        *ending = after_refusal(ending, why);
     }
     let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
     Settled { ended, parks_endpoint: None }
