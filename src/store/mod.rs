@@ -14,6 +14,7 @@ pub mod event_batch;
 pub mod events;
 pub mod fresh;
 pub mod key_file;
+pub mod notify;
 pub mod owner;
 pub mod progress;
 pub mod queue;

@@ -245,10 +245,10 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the sessions that wait for these calls.
-    pub(super) fn announce(&self, ended: &HashSet<i64>) {
-        if !ended.is_empty() {
-            super::waiters::notify(latch::my_database(), ended);
+    /// Tells the sessions that wait for something new of these calls.
+    pub(super) fn announce(&self, calls: &HashSet<i64>) {
+        if !calls.is_empty() {
+            super::waiters::notify(latch::my_database(), calls);
         }
     }
 }

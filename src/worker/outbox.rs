@@ -11,7 +11,8 @@ use crate::domain::call::CallId;
 use crate::domain::stream::StreamEvent;
 use crate::engine::Receipt;
 use crate::error::Error;
-use crate::store::events::{self, Beginning, Events, News, Progress, Told};
+use crate::store::events::{self, Beginning, Events, News, Progress};
+use crate::store::notify::Told;
 use crate::store::progress::{self, Callback, Deferral, Ending, FailedTry, Lease};
 use crate::store::transaction::Durability;
 
