@@ -5,6 +5,7 @@
 use pgrx::prelude::*;
 
 use super::by_key;
+use super::datum::count;
 use super::notify::{self, Told};
 use super::slots::{self, EVENTS};
 use super::table::{Column, Rows, value};
@@ -82,7 +83,7 @@ pub fn insert(landed: &[Events<'_>]) -> Result<(), Error> {
             for (seq, event) in (of_one.first..).zip(of_one.events) {
                 rows.add(&[
                     value(of_one.call.0),
-                    value(number(seq)),
+                    value(count(seq)),
                     value(to_timestamp(event.received_at)),
                     value(slot),
                     value(event.kind.as_deref()),
@@ -122,9 +123,4 @@ pub fn notify(news: &[News]) -> Told {
         format!("{{\"id\":{call},\"seq\":{seq},\"done\":{}}}", *progress == Progress::Done)
     };
     notify::send(CHANNEL, news.iter().map(payload))
-}
-
-/// A count as Postgres keeps it.
-pub fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -6,9 +6,12 @@ use std::time::SystemTime;
 
 use super::outbox::Outbox;
 use super::settle::{Whose, note};
+use crate::domain::call::Final;
 use crate::domain::outcome::FailureClass;
-use crate::store::progress::{Deferral, Ending, FailedTry, Final, StreamEnd, Trace, Until};
+use crate::store::attempts::FailedTry;
+use crate::store::deferred::{Deferral, Until};
 use crate::store::recovery::{Interrupted, Streaming};
+use crate::store::responses::{Ending, StreamEnd, Trace};
 
 /// Sends a call again that was on the wire when its dispatcher ended, or gives it up when that happened too often. One whose
 /// answer had begun to land is not sent again: somebody may have read of it.

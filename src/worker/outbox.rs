@@ -11,9 +11,14 @@ use crate::domain::call::CallId;
 use crate::domain::stream::StreamEvent;
 use crate::engine::Receipt;
 use crate::error::Error;
+use crate::store::attempts::{self, FailedTry};
+use crate::store::callbacks::{self, Callback};
+use crate::store::deferred::{self, Deferral};
 use crate::store::events::{self, Beginning, Events, News, Progress};
+use crate::store::leases::{self, Lease};
 use crate::store::notify::Told;
-use crate::store::progress::{self, Callback, Deferral, Ending, FailedTry, Lease};
+use crate::store::responses::{self, Ending};
+use crate::store::scan;
 use crate::store::transaction::Durability;
 
 /// Rows to be written together.
@@ -112,36 +117,36 @@ impl Outbox {
     /// Writes all of it in the running transaction. `current_slot` is where the ring stands.
     pub fn write(&self, current_slot: i16) -> Result<(), Error> {
         if !self.undeferred.is_empty() || !self.leased_deferred.is_empty() {
-            progress::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
+            deferred::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
         }
         if !self.landings.is_empty() {
             self.land()?;
         }
         if !self.endings.is_empty() {
-            progress::insert_endings(&self.endings)?;
+            responses::insert(&self.endings)?;
         }
         // Nearly all calls end in the slot they were queued in, and then there is no statement to run.
         let late: Vec<&Ending> = self.endings.iter().filter(|ending| ending.slot != current_slot).collect();
         if !late.is_empty() {
-            progress::insert_late(&late)?;
+            responses::insert_late(&late)?;
         }
         if !self.failed_tries.is_empty() {
-            progress::insert_failed_tries(&self.failed_tries)?;
+            attempts::insert(&self.failed_tries)?;
         }
         if !self.deferrals.is_empty() {
-            progress::defer(&self.deferrals)?;
+            deferred::defer(&self.deferrals)?;
         }
         if !self.callbacks.is_empty() {
-            progress::insert_callbacks(&self.callbacks)?;
+            callbacks::insert(&self.callbacks)?;
         }
         if !self.settled_cancellations.is_empty() {
-            progress::delete_cancellations(self.settled_cancellations.clone())?;
+            scan::delete_cancellations(self.settled_cancellations.clone())?;
         }
         if !self.finished_batches.is_empty() {
-            progress::delete_leases(&self.finished_batches)?;
+            leases::delete(&self.finished_batches)?;
         }
         if let Some(lease) = &self.lease {
-            progress::insert_lease(lease)?;
+            leases::insert(lease)?;
         }
         if !self.over.is_empty() {
             let begun: HashSet<i64> = self.beginnings().map(|beginning| beginning.call.0).collect();

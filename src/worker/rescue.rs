@@ -11,10 +11,10 @@ use pgrx::PgSqlErrorCode;
 use super::outbox::{Landing, Outbox};
 use super::queued::counting;
 use super::turn::Dispatcher;
-use crate::domain::call::CallId;
+use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::FailureClass;
 use crate::store::owner;
-use crate::store::progress::{Ending, Final, StreamEnd};
+use crate::store::responses::{Ending, StreamEnd};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// Why a stream cannot be stored.

@@ -13,13 +13,16 @@ use super::outbox::Outbox;
 use super::rescue::{Refusal, after_refusal};
 use crate::domain::attempt::Report;
 use crate::domain::breaker::Health;
-use crate::domain::call::CallId;
+use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::{FailureClass, Head, Outcome};
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
 use crate::domain::tally::{CallEnd, Ended, Reach};
-use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, StreamEnd, Trace, Until};
+use crate::store::attempts::FailedTry;
+use crate::store::callbacks::Callback;
+use crate::store::deferred::{Deferral, Until};
+use crate::store::responses::{Ending, StreamEnd, Trace};
 use crate::store::scan::Queued;
 
 /// What an attempt means for its endpoint.

@@ -29,7 +29,7 @@ use crate::domain::tally::Kind;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::progress::Lease;
+use crate::store::leases::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};

@@ -3,6 +3,7 @@
 
 mod backlog;
 mod breaker;
+mod call;
 mod callback;
 mod command;
 mod cursor;
