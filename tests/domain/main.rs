@@ -10,6 +10,7 @@ mod cursor;
 mod endpoint;
 mod guard;
 mod header;
+mod interruption;
 mod lane;
 mod network;
 mod pg_cron;
