@@ -3,12 +3,14 @@
 
 mod backlog;
 mod breaker;
+mod call;
 mod callback;
 mod command;
 mod cursor;
 mod endpoint;
 mod guard;
 mod header;
+mod interruption;
 mod lane;
 mod network;
 mod pg_cron;
@@ -32,6 +34,7 @@ mod schedule_properties;
 mod schedule_steady_clock;
 mod seal;
 mod signature;
+mod socket_wish;
 mod stream;
 mod stream_cutting;
 mod stream_dialects;

@@ -1,4 +1,4 @@
-//! Websockets: what is said over them, how one is opened, kept and acknowledged, how it ended, and what follows from that.
+//! Websockets: what is said over them, how one is wished for, opened, kept and acknowledged, how it ended, and what follows.
 
 pub mod acknowledgement;
 pub mod address;
@@ -12,3 +12,4 @@ pub mod message;
 pub mod outgoing;
 pub mod plan;
 pub mod verdict;
+pub mod wish;

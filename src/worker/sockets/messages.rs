@@ -65,8 +65,7 @@ impl Dispatcher {
         let first = ranges.first().map_or(last, |range| range.first);
         let scan = unsent::scan(&ranges, care(first, sockets.recovering_to), SCAN)?;
         let stopped_early = scan.found.len() >= SCAN;
-        let covered =
-            if stopped_early { scan.found.last().map_or(last, |found| found.mark.id) } else { last };
+        let covered = if stopped_early { scan.found.last().map_or(last, |found| found.mark.id) } else { last };
         let own = sockets.own_ids.partition_point(|id| *id <= covered);
         let mut seen: Vec<i64> = sockets.own_ids.drain(..own).collect();
         seen.extend(scan.found.iter().map(|found| found.mark.id));
@@ -74,11 +73,7 @@ impl Dispatcher {
         sockets.cursor.observe(&Scan { covered, xmin: scan.xmin, next_xid: scan.next_xid, seen: &seen });
         sockets.wants.messages = stopped_early;
         sockets.plan_gap_poll();
-        Ok(Scanned {
-            found: scan.found,
-            covered,
-            others: if stopped_early { Others::Later } else { Others::TakenToo },
-        })
+        Ok(Scanned { found: scan.found, covered, others: if stopped_early { Others::Later } else { Others::TakenToo } })
     }
 
     /// Has a message sent, or leaves it on disk where there is no room for it, or no connection.
@@ -120,7 +115,8 @@ impl Dispatcher {
             let unsent = unsent::unsent(connection, IdRange { first, last: last.min(covered) }, HANDFUL)?;
             let is_cut = unsent.len() >= HANDFUL;
             let next = unsent.last().filter(|_| is_cut).map(|(id, _)| id + 1);
-            held.gives_up = next.or((covered < last).then_some(covered + 1)).map(|next| IdRange { first: next.max(first), last });
+            held.gives_up =
+                next.or((covered < last).then_some(covered + 1)).map(|next| IdRange { first: next.max(first), last });
             if held.gives_up.is_some() {
                 self.sockets.giving_up.insert(connection);
             }

@@ -9,7 +9,7 @@ use super::memory::Sockets;
 use super::news::show_obstacle;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::lane_policy::Gate;
-use crate::domain::socket::address::address;
+use crate::domain::socket::address;
 use crate::domain::socket::course::{Chance, Order};
 use crate::domain::socket::plan::{Plan, Rules, SocketId};
 use crate::domain::socket::verdict::Judged;
@@ -187,7 +187,7 @@ impl Dispatcher {
                 Some(endpoint) => Some(endpoint.as_ref()),
             },
         };
-        let url = address(&wish.url, endpoint.map(|endpoint| &endpoint.base))
+        let url = address::resolve(&wish.url, endpoint.map(|endpoint| &endpoint.base))
             .map_err(|error| Judged::unusable(error.to_string()))?;
         self.complete_headers(wish, endpoint, &mut headers)?;
         let settings = &self.settings;

@@ -65,7 +65,8 @@ impl Dispatcher {
     /// What has changed is taken in: of websockets that are not known yet, and of all others too where `others` says so.
     pub(super) fn take_wishes(&mut self, clock: Instant, others: Others) -> Result<(), Error> {
         let revisions = standing::revisions()?;
-        let changed: Vec<i64> = revisions.iter().filter(|new| self.is_news(new, others)).map(|new| new.connection).collect();
+        let changed: Vec<i64> =
+            revisions.iter().filter(|new| self.is_news(new, others)).map(|new| new.connection).collect();
         if !changed.is_empty() {
             for wish in standing::wanted(changed)? {
                 self.take_wish(wish, clock);
