@@ -1,14 +1,17 @@
 // The relay of room.ts on another stack: Node with the package ws.
 
 const { appendFileSync } = require("node:fs");
-const { createServer } = require("node:http");
+const http = require("node:http");
+const https = require("node:https");
 const { WebSocketServer, WebSocket } = require("ws");
 
 const rooms = new Map();
 const lifetime = Number(process.env.LIFETIME_MS ?? 0);
 const journal = process.env.JOURNAL;
 
-const server = createServer((_request, response) => {
+const { CERTIFICATE: cert, KEY: key } = process.env;
+const server = cert === undefined ? http.createServer() : https.createServer({ cert, key });
+server.on("request", (_request, response) => {
   response.writeHead(426, { upgrade: "websocket" }).end("expected a websocket");
 });
 

@@ -9,7 +9,11 @@ const lifetime = Number(Deno.env.get("LIFETIME_MS") ?? 0);
 // What was heard outlives the process here, so that a test can see what reached one that was killed.
 const journal = Deno.env.get("JOURNAL");
 
+// Both in PEM form: with them, it speaks TLS.
+const [cert, key] = [Deno.env.get("CERTIFICATE"), Deno.env.get("KEY")];
+
 Deno.serve({
+  ...(cert !== undefined && key !== undefined ? { cert, key } : {}),
   hostname: "127.0.0.1",
   port: Number(Deno.env.get("PORT") ?? 0),
   onListen: ({ port }) => console.log(`listening on ${port}`),

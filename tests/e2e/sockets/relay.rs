@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::tls_peer::Loopback;
 use crate::harness::wait::eventually_blocking;
 
 const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions");
@@ -20,10 +21,17 @@ pub enum Stack {
     Node,
 }
 
+/// What else is said of a relay.
+#[derive(Default)]
+struct Nature {
+    lifetime: Option<Duration>,
+    certificate: Option<Loopback>,
+}
+
 /// A relay, running or killed. Dropping it ends it.
 pub struct Relay {
     stack: Stack,
-    lifetime: Option<Duration>,
+    nature: Nature,
     journal: PathBuf,
     process: Child,
     port: u16,
@@ -31,26 +39,37 @@ pub struct Relay {
 
 impl Relay {
     pub fn start(stack: Stack) -> Self {
-        Self::start_with(stack, None)
+        Self::start_with(stack, Nature::default())
     }
 
     /// One that closes each websocket with 1012 after so long, as platforms do.
     pub fn closing_after(stack: Stack, lifetime: Duration) -> Self {
-        Self::start_with(stack, Some(lifetime))
+        Self::start_with(stack, Nature { lifetime: Some(lifetime), ..Nature::default() })
     }
 
-    fn start_with(stack: Stack, lifetime: Option<Duration>) -> Self {
+    /// One that speaks TLS.
+    pub fn over_tls(stack: Stack) -> Self {
+        Self::start_with(stack, Nature { certificate: Some(Loopback::generate()), ..Nature::default() })
+    }
+
+    fn start_with(stack: Stack, nature: Nature) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let journal = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("journal-{}-{number}", std::process::id()));
         fs::write(&journal, "").expect("cargo's directory can be written");
-        let (process, port) = spawn(stack, lifetime, &journal, 0).expect("the relay starts");
-        Self { stack, lifetime, journal, process, port }
+        let (process, port) = spawn(stack, &nature, &journal, 0).expect("the relay starts");
+        Self { stack, nature, journal, process, port }
+    }
+
+    /// The authority behind the certificate of one that speaks TLS, in PEM form.
+    pub fn authority(&self) -> &str {
+        &self.nature.certificate.as_ref().expect("the relay speaks TLS").authority
     }
 
     /// Where the room is.
     pub fn url(&self, room: &str) -> String {
-        format!("ws://127.0.0.1:{}/?room={room}", self.port)
+        let scheme = if self.nature.certificate.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://127.0.0.1:{}/?room={room}", self.port)
     }
 
     /// SIGKILL: it can say nothing more, and what it had not read yet is lost.
@@ -62,7 +81,7 @@ impl Relay {
     /// Starts a killed one at the same address. Its rooms are empty; its journal goes on.
     pub fn start_again(&mut self) {
         let (process, _) = eventually_blocking("the relay has its port again", SERVER_DEADLINE, || {
-            spawn(self.stack, self.lifetime, &self.journal, self.port)
+            spawn(self.stack, &self.nature, &self.journal, self.port)
         });
         self.process = process;
     }
@@ -84,13 +103,16 @@ impl Drop for Relay {
 }
 
 /// None where it ended without listening.
-fn spawn(stack: Stack, lifetime: Option<Duration>, journal: &Path, port: u16) -> Option<(Child, u16)> {
+fn spawn(stack: Stack, nature: &Nature, journal: &Path, port: u16) -> Option<(Child, u16)> {
     let mut command = match stack {
         Stack::Deno => deno(journal),
         Stack::Node => node(),
     };
     command.env("PORT", port.to_string()).env("JOURNAL", journal);
-    command.env("LIFETIME_MS", lifetime.unwrap_or_default().as_millis().to_string());
+    command.env("LIFETIME_MS", nature.lifetime.unwrap_or_default().as_millis().to_string());
+    if let Some(Loopback { certificate, key, .. }) = &nature.certificate {
+        command.env("CERTIFICATE", certificate).env("KEY", key);
+    }
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut process = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
     let mut line = String::new();
@@ -115,7 +137,7 @@ fn deno(journal: &Path) -> Command {
     let mut deno = Command::new(home.join("deno"));
     // Nothing from the network but this machine, and nothing from a cache of the caller's.
     deno.args(["run", "--no-remote", "--no-npm", "--no-config", "--no-check", "--no-prompt"]);
-    deno.args(["--allow-net=127.0.0.1", "--allow-env=PORT,LIFETIME_MS,JOURNAL"]);
+    deno.args(["--allow-net=127.0.0.1", "--allow-env=PORT,LIFETIME_MS,JOURNAL,CERTIFICATE,KEY"]);
     deno.arg(format!("--allow-write={}", journal.display())).arg(format!("{FUNCTIONS}/room.ts"));
     deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1");
     deno

@@ -84,6 +84,33 @@ async fn both_talk_at_once_through_node_in_order() {
     both_talk_at_once_through(Stack::Node).await;
 }
 
+/// Over TLS, whose authority the server is told to trust.
+async fn a_room_behind_tls_is_entered_on(stack: Stack) {
+    let relay = Relay::over_tls(stack);
+    let cluster = Cluster::builder().setting("pg_edge.ws_max_backoff", "200ms").start();
+    let db = cluster.create_extension("postgres").await;
+    super::wish(&db, "one", &relay.url("a"), "").await;
+    let stranger = reaches(&db, "one", "waiting").await;
+    let error: String = stranger.get("last_error");
+    assert!(error.contains("issuer is trusted neither"), "{error}");
+    std::fs::write(cluster.data_dir().join("ca.pem"), relay.authority()).expect("the data directory can be written");
+    cluster.set("pg_edge.ca_file", "ca.pem").await;
+    join(&db, "one", &relay.url("a")).await;
+    join(&db, "two", &relay.url("a")).await;
+    say(&db, "two", "in confidence").await;
+    assert_eq!(hears(&db, "one", 2).await, ["two joins", "in confidence"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_behind_tls_is_entered_on_deno() {
+    a_room_behind_tls_is_entered_on(Stack::Deno).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_behind_tls_is_entered_on_node() {
+    a_room_behind_tls_is_entered_on(Stack::Node).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_closed_leaves_the_room_and_opens_anew_when_asked() {
     let cluster = Cluster::start();
