@@ -32,6 +32,7 @@ mod schedule_properties;
 mod schedule_steady_clock;
 mod seal;
 mod signature;
+mod socket_wish;
 mod stream;
 mod stream_cutting;
 mod stream_dialects;

@@ -42,6 +42,7 @@ mod signals;
 mod signatures;
 mod smoke;
 mod sockets;
+mod sockets_sql;
 mod steering;
 mod streams;
 mod streams_deno;

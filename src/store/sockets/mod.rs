@@ -1,0 +1,4 @@
+//! Websockets: wished for by sessions, kept by the dispatcher.
+
+pub mod queue;
+pub mod wanted;
