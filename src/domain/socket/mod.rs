@@ -1,7 +1,11 @@
-//! Websockets: what is said over them, how one is opened, how it ended, and what follows from that.
+//! Websockets: what is said over them, how one is opened, kept and acknowledged, how it ended, and what follows from that.
 
+pub mod acknowledgement;
 pub mod address;
+pub mod close_code;
 pub mod end;
+pub mod handshake;
+pub mod keep_alive;
 pub mod message;
 pub mod plan;
 pub mod wish;
