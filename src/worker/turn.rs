@@ -23,6 +23,7 @@ use super::secrets::Secrets;
 use super::send::Departure;
 use super::settle;
 use super::shared::Database;
+use super::sockets::Sockets;
 use super::streams::Streams;
 use super::wake::reason;
 use crate::domain::attempt::Report;
@@ -86,6 +87,7 @@ pub struct Dispatcher {
     pub(super) commands: Commands,
     pub(super) secrets: Secrets,
     pub(super) schedules: Schedules,
+    pub(super) sockets: Sockets,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
@@ -133,6 +135,7 @@ impl Dispatcher {
         self.note_reasons(now);
         self.settle_reports(now);
         if !self.has_work(now) {
+            self.run_sockets(now);
             self.run_schedules(now);
             return Ok(Turn::Done);
         }
@@ -156,6 +159,7 @@ impl Dispatcher {
             }
         }
         self.keep_house(now)?;
+        self.run_sockets(now);
         self.run_schedules(now);
         Ok(Turn::Done)
     }
@@ -185,7 +189,8 @@ impl Dispatcher {
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
-        self.schedules.pause(self.may_run()).map_or(pause, |schedules| schedules.min(pause))
+        let others = [self.schedules.pause(self.may_run()), self.sockets.pause()];
+        others.into_iter().flatten().fold(pause, Duration::min)
     }
 
     /// Takes the reasons that others left, and those that the clock gives.
@@ -208,6 +213,7 @@ impl Dispatcher {
         if reasons & reason::SCHEDULES != 0 {
             self.schedules.want();
         }
+        self.sockets.note_reasons(reasons);
         if reasons & reason::SECRETS != 0 {
             self.secrets.forget();
         }
@@ -216,6 +222,7 @@ impl Dispatcher {
             self.wants.cancellations = true;
             self.wants.extension = true;
             self.schedules.want();
+            self.sockets.want();
         }
         if now >= self.timers.next_spill {
             self.timers.next_spill = now + SPILL_TICK;
@@ -243,6 +250,7 @@ impl Dispatcher {
         if let Some(engine) = &self.engine {
             let (mut pieces, mut drained) = (Vec::new(), Vec::new());
             engine.drain(&mut pieces, &mut drained);
+            engine.drain_sockets(&mut self.sockets.news);
             self.streams.add(pieces);
             self.reports.extend(drained);
             super::engine_log::pump(engine);
@@ -396,6 +404,7 @@ impl Dispatcher {
         self.secrets.forget();
         self.wants.callbacks = true;
         self.schedules.want();
+        self.sockets.reconfigure();
         self.wants.commands = true;
     }
 }
