@@ -167,7 +167,7 @@ comment on column edge.ws_connections.updated_at is 'When it was changed or clos
 comment on column edge.ws_messages.id is 'Messages of both directions are numbered together.';
 comment on column edge.ws_messages.connection is 'The name of the websocket.';
 comment on column edge.ws_messages.direction is 'out or in.';
-comment on column edge.ws_messages.kind is 'text, json (text that is JSON) or bytes.';
+comment on column edge.ws_messages.kind is 'text, json (text that was sent as jsonb) or bytes. Of what came, text or bytes.';
 comment on column edge.ws_messages.data is 'What a text says. Null where text in this database cannot hold it: then it is in data_bytes.';
 comment on column edge.ws_messages.data_bytes is 'What a binary message holds.';
 comment on column edge.ws_messages.json is 'A text as JSON, or null where it is not JSON that jsonb can hold.';

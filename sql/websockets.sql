@@ -33,7 +33,7 @@ select
         from edge_store.ws_outgoing as message
         where message.connection_id = connection.id
           and message.id >= coalesce(state.unsent_from, 0)
-          and not exists (select from edge_store.ws_outcome where ws_outcome.message_id = message.id offset 0)
+          and not exists (select from edge_store.ws_outcome where ws_outcome.message_id = message.id and ws_outcome.slot = message.slot offset 0)
     ) as queued,
     edge_store.redacted_headers(connection.headers) as headers,
     case when readable.by_all or connection.owner::oid = readable.by then connection.subprotocols end as subprotocols,
@@ -70,7 +70,7 @@ select
     case outcome.state when 's' then outcome.at end as sent_at
 from edge_store.ws_outgoing as message
 join edge_store.ws_connection as connection on connection.id = message.connection_id
-left join edge_store.ws_outcome as outcome on outcome.message_id = message.id
+left join edge_store.ws_outcome as outcome on outcome.message_id = message.id and outcome.slot = message.slot
 cross join (
     select role.oid as by, role.rolsuper as by_all
     from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
@@ -94,7 +94,7 @@ select
     null
 from edge_store.ws_incoming as message
 join edge_store.ws_connection as connection on connection.id = message.connection_id
-left join edge_store.ws_outcome as outcome on outcome.message_id = message.id
+left join edge_store.ws_outcome as outcome on outcome.message_id = message.id and outcome.slot = message.slot
 cross join (
     select role.oid as by, role.rolsuper as by_all
     from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()

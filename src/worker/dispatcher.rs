@@ -30,6 +30,9 @@ const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
 /// However long the grace that is set, whoever waits for the database empty gives up after five seconds.
 const LONGEST_GRACE_WHEN_SENT_AWAY: Duration = Duration::from_secs(2);
 
+/// How long peers of websockets may take to say good-bye.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
+
 /// File descriptors left to Postgres: the tables that a turn touches, its WAL, and some to spare.
 const DESCRIPTORS_FOR_POSTGRES: usize = 128;
 
@@ -217,15 +220,20 @@ impl Complaints {
 impl Dispatcher {
     /// Gives the calls on the wire `grace` to end, writes what came of them, and stops the engine.
     fn finish(&mut self, grace: Duration) {
-        let deadline = SystemTime::now() + grace;
+        let began = SystemTime::now();
+        let deadline = began + grace;
+        let farewell = began + grace.min(LONGEST_FAREWELL);
         self.stop_taking();
+        self.leave_sockets();
         loop {
             if let Err(aborted) = self.turn(SystemTime::now()) {
                 report::log(&format!("dispatcher, while stopping: {aborted}"));
                 break;
             }
-            let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-            if left.is_zero() || self.nothing_in_flight() {
+            let now = SystemTime::now();
+            let until = if self.nothing_in_flight() { farewell } else { deadline };
+            let left = until.duration_since(now).unwrap_or_default();
+            if left.is_zero() || (self.nothing_in_flight() && self.sockets.count() == 0) {
                 break;
             }
             if rest(left).is_err() {
@@ -235,12 +243,13 @@ impl Dispatcher {
         self.stop_engine();
         // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
         loop {
-            if let Err(aborted) = self.turn(SystemTime::now()) {
-                report::log(&format!("dispatcher, while stopping: {aborted}"));
-                break;
-            }
-            if !self.streams.is_behind() && self.reports.is_empty() {
-                break;
+            match self.turn(SystemTime::now()) {
+                Ok(Turn::Done) if self.streams.is_behind() || self.sockets.is_behind() || !self.reports.is_empty() => {}
+                Ok(_) => break,
+                Err(aborted) => {
+                    report::log(&format!("dispatcher, while stopping: {aborted}"));
+                    break;
+                }
             }
         }
     }

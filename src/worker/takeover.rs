@@ -20,6 +20,7 @@ use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::shared::Database;
+use super::sockets::Sockets;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
@@ -68,6 +69,7 @@ impl Dispatcher {
             commands: Commands::default(),
             secrets: Secrets::default(),
             schedules: Schedules::new(),
+            sockets: Sockets::new(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,

@@ -82,7 +82,7 @@ async fn a_message_is_queued_until_something_is_known_of_it() {
     .await;
     db.exec(&format!(
         "with came (id, kind, data, data_bytes) as (
-             values (1000, 't', 'plain', null), (1001, 'j', '{{\"a\": 1}}', null), (1002, 'b', null, '\\x00'::bytea),
+             values (1000, 't', 'plain', null), (1001, 't', '{{\"a\": 1}}', null), (1002, 'b', null, '\\x00'::bytea),
                     (1003, 't', null, '\\x6100'::bytea))
          insert into edge_store.ws_incoming (id, connection_id, received_at, owner, slot, kind, data, data_bytes)
          select id, {room}, '2030-01-01', 10, 3, kind::\"char\", data, data_bytes from came;
@@ -109,7 +109,7 @@ async fn a_message_is_queued_until_something_is_known_of_it() {
             "out text went sent  room true",
             "out text lost failed why room false",
             "in text plain received  room false",
-            "in json {\"a\": 1}|{\"a\": 1} received P0001: oh room false",
+            "in text {\"a\": 1}|{\"a\": 1} received P0001: oh room false",
             "in bytes \\x00 received  room false",
             "in text \\x6100 received  room false",
         ]
