@@ -448,12 +448,11 @@ create table edge_store.ws_state (
     unsent_from     bigint      not null default 0
 ) with (fillfactor = 50);
 
--- Messages that are to be given to a function; the row is deleted in the transaction that runs it.
+-- Messages that are to be given to the function of their connection; the row is deleted in the transaction that runs it.
 create table edge_store.ws_handling (
     message_id      bigint      primary key,
     connection_id   bigint      not null,
     owner           oid         not null,
-    function        oid         not null,
     slot            smallint    not null,
     -- As in edge_store.callback.
     runs            smallint

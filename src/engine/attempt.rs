@@ -168,7 +168,8 @@ fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn head(response: &reqwest::Response) -> Head {
+/// The head of an answer, copied.
+pub(super) fn head(response: &reqwest::Response) -> Head {
     Head { status: response.status().as_u16(), headers: owned(response.headers()) }
 }
 

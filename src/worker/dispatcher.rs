@@ -244,7 +244,7 @@ impl Dispatcher {
         // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
         loop {
             match self.turn(SystemTime::now()) {
-                Ok(Turn::Done) if self.streams.is_behind() || self.sockets.is_behind() || !self.reports.is_empty() => {}
+                Ok(Turn::Done) if self.is_behind() => {}
                 Ok(_) => break,
                 Err(aborted) => {
                     report::log(&format!("dispatcher, while stopping: {aborted}"));
@@ -252,6 +252,11 @@ impl Dispatcher {
                 }
             }
         }
+    }
+
+    /// Whether the engine has said something that is not written yet.
+    fn is_behind(&self) -> bool {
+        self.streams.is_behind() || !self.reports.is_empty() || self.sockets.is_behind()
     }
 
     /// Tells the sessions that wait for something new of these calls.

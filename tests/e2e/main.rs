@@ -41,6 +41,7 @@ mod shutdown;
 mod signals;
 mod signatures;
 mod smoke;
+mod sockets;
 mod sockets_sql;
 mod steering;
 mod streams;
