@@ -3,7 +3,8 @@
 use pgrx::prelude::*;
 
 use super::datum::ResponseRow;
-use super::statement::statements;
+use super::statement::{column, statements};
+use crate::domain::call::CallId;
 use crate::domain::callback::Past;
 use crate::error::Error;
 
@@ -25,7 +26,21 @@ pub struct Owner {
     pub first: i64,
 }
 
+/// A callback to be run.
+#[derive(Clone, Debug)]
+pub struct Callback {
+    pub call: CallId,
+    pub slot: i16,
+    pub owner: pg_sys::Oid,
+    pub function: pg_sys::Oid,
+}
+
 statements! {
+    INSERT_CALLBACKS(INT8ARRAYOID, INT2ARRAYOID, OIDARRAYOID, OIDARRAYOID) = "
+        insert into edge_store.callback (call_id, slot, owner, function)
+        select * from unnest($1, $2, $3, $4)
+        on conflict do nothing";
+
     OWNERS() = "
         select callback.owner, role.rolcanlogin, min(callback.call_id)
         from edge_store.callback join pg_catalog.pg_roles as role on role.oid = callback.owner
@@ -185,4 +200,18 @@ pub fn invoke(invocation: &Invocation, response: ResponseRow) {
         let call = pg_sys::makeFuncExpr(function, returns, arguments, none, none, form);
         pg_sys::evaluate_expr(call.cast(), returns, untyped, none);
     }
+}
+
+/// Notes callbacks that are to be run.
+pub fn insert(callbacks: &[Callback]) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let args = [
+            column(callbacks, |callback| callback.call.0).into(),
+            column(callbacks, |callback| callback.slot).into(),
+            column(callbacks, |callback| callback.owner).into(),
+            column(callbacks, |callback| callback.function).into(),
+        ];
+        INSERT_CALLBACKS.with(|statement| statement.write(client, &args))?;
+        Ok(())
+    })
 }

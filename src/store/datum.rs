@@ -233,3 +233,13 @@ unsafe impl<'fcx> ArgAbi<'fcx> for RegProc {
         }
     }
 }
+
+/// A count as Postgres keeps a large one.
+pub fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count as Postgres keeps a small one.
+pub fn small(count: u32) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
+}

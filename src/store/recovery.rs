@@ -158,7 +158,7 @@ pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
 }
 
 /// Forgets all leases, and which answers were being streamed.
-pub fn clear_leases() -> Result<(), Error> {
+pub fn clear_standing() -> Result<(), Error> {
     Spi::connect_mut(|client| {
         CLEAR_LEASES.with(|statement| statement.write(client, &[]))?;
         CLEAR_STREAMS.with(|statement| statement.write(client, &[]))?;

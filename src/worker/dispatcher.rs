@@ -233,22 +233,22 @@ impl Dispatcher {
             }
         }
         self.stop_engine();
-        // What the engine finished in its last moments. Streams may have left more than one turn writes.
+        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
         loop {
             if let Err(aborted) = self.turn(SystemTime::now()) {
                 report::log(&format!("dispatcher, while stopping: {aborted}"));
                 break;
             }
-            if !self.streams.is_behind() {
+            if !self.streams.is_behind() && self.reports.is_empty() {
                 break;
             }
         }
     }
 
-    /// Tells the sessions that wait for these calls.
-    pub(super) fn announce(&self, ended: &HashSet<i64>) {
-        if !ended.is_empty() {
-            super::waiters::notify(latch::my_database(), ended);
+    /// Tells the sessions that wait for something new of these calls.
+    pub(super) fn announce(&self, calls: &HashSet<i64>) {
+        if !calls.is_empty() {
+            super::waiters::notify(latch::my_database(), calls);
         }
     }
 }

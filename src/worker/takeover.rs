@@ -29,7 +29,7 @@ use crate::domain::tally::Kind;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::progress::Lease;
+use crate::store::leases::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -149,7 +149,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let ring = retention::ring()?;
         let parked = scan::parked_lanes()?;
         let epoch = control::new_epoch()?;
-        recovery::clear_leases()?;
+        recovery::clear_standing()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write(ring.current)?;
         Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
