@@ -145,7 +145,7 @@ comment on column edge.ws_connections.state is 'connecting, open, waiting (for t
 comment on column edge.ws_connections.url is 'Where to.';
 comment on column edge.ws_connections.opened_at is 'Since when it is open.';
 comment on column edge.ws_connections.last_error is 'Why it is not open. Null once it is.';
-comment on column edge.ws_connections.close_code is 'With which the last connection was closed.';
+comment on column edge.ws_connections.close_code is 'With which the last connection was closed by the peer, or is closed by edge.ws_close.';
 comment on column edge.ws_connections.sent is 'How many messages the peer has taken.';
 comment on column edge.ws_connections.received is 'How many messages have come.';
 comment on column edge.ws_connections.reconnects is 'How often it was opened again.';

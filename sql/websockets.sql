@@ -15,14 +15,15 @@ select
     edge_store.websocket_url(connection.url, endpoint.base_url) as url,
     state.opened_at,
     state.last_error,
-    state.close_code,
+    -- Of one that is not wanted any more, what its peer is told; else what it said.
+    case when connection.wanted then state.close_code else connection.close_code end as close_code,
     coalesce(state.sent, 0) as sent,
     coalesce(state.received, 0) as received,
     coalesce(state.reconnects, 0) as reconnects,
     connection.id,
     pg_catalog.pg_get_userbyid(connection.owner) as owner,
     state.handshake_status::integer as handshake_status,
-    state.close_reason,
+    case when connection.wanted then state.close_reason else connection.close_reason end as close_reason,
     -- Some peers take credentials for one.
     case when readable.by_all or connection.owner::oid = readable.by then state.subprotocol end as subprotocol,
     state.next_try_at,

@@ -61,6 +61,9 @@ async fn a_wish_that_nobody_has_looked_at_yet_shows_where_it_leads() {
         say(&db, id, 2, state).await;
         assert_eq!(db.one::<String>(STATE).await, shown, "{state}, and not wanted any more");
     }
+    db.exec("update edge_store.ws_state set close_code = 1001, close_reason = 'the peer said so before'").await;
+    let code = "select concat_ws(' ', close_code, close_reason) from edge.ws_connections";
+    assert_eq!(db.one::<String>(code).await, "1000 ", "what it is told now");
     db.exec("delete from edge_store.ws_state").await;
     assert_eq!(db.one::<String>(STATE).await, "closed", "never opened");
     db.exec("rollback").await;
