@@ -7,14 +7,14 @@ comment on type edge.response is 'A call as it stands: identity, state, and once
 
 comment on type edge.event is 'An event of a streamed answer: which call''s, its number in it (from 1, without gaps), its type (null in a format that has none), what it says as text and, where that is JSON that jsonb can hold, as JSON, the last id that the stream has named, and when it came.';
 
-comment on function edge.http_post_async is 'Queues a POST with a JSON body in the running transaction and gives its id at once. It is sent after the commit, never on rollback, and retried (3 attempts unless max_attempts says otherwise). params are appended to the URL. Errors: 22023 for anything that could not be sent.';
+comment on function edge.http_post_async is 'Queues a POST with a JSON body in the running transaction and gives its id at once. It is sent after the commit, never on rollback, and retried (3 attempts unless max_attempts says otherwise). params are appended to the URL. With stream (sse, ndjson, raw, auto) the answer lands event by event in edge.events instead of as a body. Errors: 22023 for anything that could not be sent.';
 comment on function edge.http_put_async is 'Queues a PUT with a JSON body. As edge.http_post_async.';
 comment on function edge.http_patch_async is 'Queues a PATCH with a JSON body. As edge.http_post_async.';
 comment on function edge.http_get_async is 'Queues a GET. As edge.http_post_async, without a body.';
 comment on function edge.http_delete_async is 'Queues a DELETE, with a JSON body where one is given. As edge.http_post_async.';
 comment on function edge.http_async is 'Queues a call with any method, any bytes as its body and any content type (application/octet-stream where none is given). As edge.http_post_async.';
 
-comment on function edge.invoke is 'Queues a call of a function of an endpoint, as the platforms'' own clients make it: a JSON string is sent as text/plain, any other body as application/json, none without a content type; a region goes into the header x-region and the parameter forceFunctionRegion. The function''s URL is the endpoint''s base at the time of sending.';
+comment on function edge.invoke is 'Queues a call of a function of an endpoint, as the platforms'' own clients make it: a JSON string is sent as text/plain, any other body as application/json, none without a content type; a region goes into the header x-region and the parameter forceFunctionRegion. The function''s URL is the endpoint''s base at the time of sending. The other arguments, stream among them, are those of edge.http_post_async.';
 
 comment on function edge.create_endpoint is 'Makes a named endpoint: a base URL, headers that every call gets (values may hold ${secret:NAME}, ${file:NAME}, ${vault:NAME}), a profile (generic, supabase-free, supabase-pro, cloudflare, deno) whose limits hold where none is given, a retry policy (edge.retry_policy() or the name of a preset), limits of time, size in bytes, concurrency and calls per second, and secrets that sign. Errors: 22023, 42710 where the name is taken.';
 comment on function edge.alter_endpoint is 'Changes an endpoint; what is null stays as it is, what reset names (timeout, max_rate, …) is left open again, and headers are replaced as a whole. Calls that wait are sent to it as it is then. Errors: 22023, 42704.';
@@ -145,7 +145,7 @@ comment on column edge.ws_connections.state is 'connecting, open, waiting (for t
 comment on column edge.ws_connections.url is 'Where to.';
 comment on column edge.ws_connections.opened_at is 'Since when it is open.';
 comment on column edge.ws_connections.last_error is 'Why it is not open. Null once it is.';
-comment on column edge.ws_connections.close_code is 'With which the last connection was closed.';
+comment on column edge.ws_connections.close_code is 'With which the last connection was closed by the peer, or is closed by edge.ws_close.';
 comment on column edge.ws_connections.sent is 'How many messages the peer has taken.';
 comment on column edge.ws_connections.received is 'How many messages have come.';
 comment on column edge.ws_connections.reconnects is 'How often it was opened again.';
@@ -167,7 +167,7 @@ comment on column edge.ws_connections.updated_at is 'When it was changed or clos
 comment on column edge.ws_messages.id is 'Messages of both directions are numbered together.';
 comment on column edge.ws_messages.connection is 'The name of the websocket.';
 comment on column edge.ws_messages.direction is 'out or in.';
-comment on column edge.ws_messages.kind is 'text, json (text that is JSON) or bytes.';
+comment on column edge.ws_messages.kind is 'text, json (text that was sent as jsonb) or bytes. Of what came, text or bytes.';
 comment on column edge.ws_messages.data is 'What a text says. Null where text in this database cannot hold it: then it is in data_bytes.';
 comment on column edge.ws_messages.data_bytes is 'What a binary message holds.';
 comment on column edge.ws_messages.json is 'A text as JSON, or null where it is not JSON that jsonb can hold.';

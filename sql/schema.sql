@@ -4,7 +4,8 @@
 -- access goes through the functions and views of "edge".
 --
 -- The big tables are append-only and cut into a ring of partitions, one slot each. New rows go into the current slot;
--- retention moves on by truncating the oldest. No row of them is ever updated or deleted, so none is ever vacuumed.
+-- retention moves on by truncating the oldest. No row of them is ever deleted, and none
+-- updated but for the few that retention carries over, so none is ever vacuumed.
 
 -- The views keep the operators and functions that they find now. Whoever may create objects in a schema of the installing
 -- session's search path could put his own there, and they would run as everybody who reads a view.
@@ -447,12 +448,11 @@ create table edge_store.ws_state (
     unsent_from     bigint      not null default 0
 ) with (fillfactor = 50);
 
--- Messages that are to be given to a function; the row is deleted in the transaction that runs it.
+-- Messages that are to be given to the function of their connection; the row is deleted in the transaction that runs it.
 create table edge_store.ws_handling (
     message_id      bigint      primary key,
     connection_id   bigint      not null,
     owner           oid         not null,
-    function        oid         not null,
     slot            smallint    not null,
     -- As in edge_store.callback.
     runs            smallint

@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use super::arguments::{patience, required, viewer};
 use super::row;
 use super::watch::{Patience, Watch};
+use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
 use crate::store::datum::{ResponseRow, Text};
@@ -79,7 +80,7 @@ fn wait_for_end(id: i64, viewer: Viewer, mut place: Place, patience: Patience) -
 fn cancel(id: Option<i64>) -> Result<bool, ErrorReport> {
     let id = required(id, "id")?;
     let Some(glance) = glance(id, viewer())? else { return Ok(false) };
-    if is_final(&glance.state) {
+    if Final::from_name(&glance.state).is_some() {
         return Ok(false);
     }
     owner::acting(|| calls::ask_to_cancel(id))?;
@@ -92,7 +93,7 @@ fn cancel(id: Option<i64>) -> Result<bool, ErrorReport> {
 fn replay(id: Option<i64>) -> Result<i64, ErrorReport> {
     let id = required(id, "id")?;
     let glance = glance(id, viewer())?.ok_or(Error::NoSuchCall(id))?;
-    if !is_final(&glance.state) {
+    if Final::from_name(&glance.state).is_none() {
         return Err(Error::NotEnded(id).into());
     }
     let copy = owner::acting(|| copy(id, glance.owner, Replay::Asked))?.ok_or(Error::NoSuchCall(id))?;
@@ -159,8 +160,4 @@ fn response_of_ended(id: i64, viewer: Viewer) -> Result<Option<ResponseRow>, Err
 
 fn glance(id: i64, viewer: Viewer) -> Result<Option<calls::Glance>, Error> {
     owner::reading(|| under_snapshot(|| calls::glance(id, viewer)))
-}
-
-fn is_final(state: &str) -> bool {
-    matches!(state, "succeeded" | "failed" | "truncated" | "cancelled" | "expired")
 }

@@ -13,6 +13,7 @@ pub mod endpoint;
 mod failure_class;
 pub mod guard;
 pub mod header;
+pub mod interruption;
 mod lane;
 pub mod lane_policy;
 pub mod moment;

@@ -3,8 +3,8 @@
 //! Two threads meet here. The *main thread* holds the [`Engine`] handle: every method on it returns at once, and only
 //! [`Engine::start`] and [`Engine::stop`] wait, each for a bounded time. The *engine thread* is one thread with all
 //! signals blocked, running a tokio runtime in which every attempt in flight has a task to itself. Attempts go over by an unbounded
-//! channel (the worker bounds what it hands over), reports come back through a queue that rings `wake` when it turns
-//! from drained to filled. Neither side ever waits for the other.
+//! channel (the worker bounds what it hands over), reports come back through a queue that rings `wake` once
+//! for a burst. Neither side ever waits for the other.
 //!
 //! | file | idea | thread |
 //! |---|---|---|

@@ -10,6 +10,7 @@ use super::slots::{self, REQUESTS, RESPONSES, SLOTS};
 use super::statement::statements;
 use super::table::Column;
 use super::transaction::under_snapshot;
+use crate::domain::call::Final;
 use crate::error::Error;
 
 /// Whose calls may be seen.
@@ -175,15 +176,11 @@ fn ended_of(row: &Row<'_>) -> Result<Ended, Error> {
         finished_at: row.get(1)?.ok_or(Error::Malformed)?,
         status_code: row.get::<i16>(2)?.map(i32::from),
         attempts: row.get::<i16>(3)?.ok_or(Error::Malformed)?.into(),
-        // As the view edge_store.call says it.
-        state: match row.get::<i8>(4)?.ok_or(Error::Malformed)?.unsigned_abs() {
-            b's' => "succeeded",
-            b'f' => "failed",
-            b'c' => "cancelled",
-            b't' => "truncated",
-            b'e' => "expired",
-            _ => return Err(Error::Malformed),
-        },
+        state: row
+            .get::<i8>(4)?
+            .and_then(|code| Final::from_code(code.unsigned_abs()))
+            .map(Final::name)
+            .ok_or(Error::Malformed)?,
         headers: row.get(5)?,
         body: row.get(6)?,
         error_class: row.get(7)?,

@@ -2,10 +2,11 @@
 //!
 //! Runs on the main thread of a dispatcher, inside the turn's transaction.
 
-use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
 use super::by_key;
+use super::datum::count;
+use super::notify::{self, Told};
 use super::slots::{self, EVENTS};
 use super::table::{Column, Rows, value};
 use super::time::to_timestamp;
@@ -15,9 +16,6 @@ use crate::error::Error;
 
 /// The channel on which sessions hear of new events.
 const CHANNEL: &str = "edge_stream";
-
-/// Nobody is told any more once the queue that all notifications share is as full as this. A full one fails commits.
-const FULLEST_QUEUE: f64 = 0.5;
 
 /// Events of one stream, in order.
 #[derive(Debug)]
@@ -54,14 +52,6 @@ pub enum Progress {
     Done,
 }
 
-/// Whether those who listen have been told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    All,
-    /// The server's queue of notifications is too full.
-    Nobody,
-}
-
 /// What is written of an event, in the table's order.
 const EVENT: [Column; 7] = [
     (c"call_id", pg_sys::INT8OID),
@@ -93,7 +83,7 @@ pub fn insert(landed: &[Events<'_>]) -> Result<(), Error> {
             for (seq, event) in (of_one.first..).zip(of_one.events) {
                 rows.add(&[
                     value(of_one.call.0),
-                    value(number(seq)),
+                    value(count(seq)),
                     value(to_timestamp(event.received_at)),
                     value(slot),
                     value(event.kind.as_deref()),
@@ -127,25 +117,10 @@ pub fn end(calls: &[i64]) -> Result<(), Error> {
     by_key::delete(c"stream", calls)
 }
 
-/// Tells the sessions that listen, once the transaction commits. It never makes the commit fail: where the queue that all
-/// notifications of the server share runs full, nobody is told.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+/// Tells the sessions that listen, once the transaction commits.
 pub fn notify(news: &[News]) -> Told {
-    // SAFETY: main thread, inside a transaction; the function takes nothing and gives a double.
-    let used = unsafe { direct_function_call::<f64>(pg_sys::pg_notification_queue_usage, &[]) };
-    if used.unwrap_or(0.0) > FULLEST_QUEUE {
-        return Told::Nobody;
-    }
-    for News { call, seq, progress } in news {
-        let done = *progress == Progress::Done;
-        let payload = format!("{{\"id\":{call},\"seq\":{seq},\"done\":{done}}}");
-        // SAFETY: main thread, inside a transaction; the function takes two texts, which it copies, and gives nothing.
-        unsafe { direct_function_call::<()>(pg_sys::pg_notify, &[value(CHANNEL), value(payload)]) };
-    }
-    Told::All
-}
-
-/// A count as Postgres keeps it.
-pub fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    let payload = |News { call, seq, progress }: &News| {
+        format!("{{\"id\":{call},\"seq\":{seq},\"done\":{}}}", *progress == Progress::Done)
+    };
+    notify::send(CHANNEL, news.iter().map(payload))
 }

@@ -3,21 +3,25 @@
 //!
 //! Runs on the main thread of a backend or a worker. Nothing here decides anything.
 
+pub mod attempts;
 mod by_key;
 pub mod callbacks;
 pub mod calls;
 pub mod control;
 pub mod datum;
+pub mod deferred;
 pub mod endpoints;
 mod error_code;
 pub mod event_batch;
 pub mod events;
 pub mod fresh;
 pub mod key_file;
+pub mod leases;
+pub mod notify;
 pub mod owner;
-pub mod progress;
 pub mod queue;
 pub mod recovery;
+pub mod responses;
 pub mod retention;
 pub mod scan;
 pub mod schedules;

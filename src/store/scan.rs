@@ -114,6 +114,8 @@ statements! {
         join edge_store.deferred as waiting on waiting.call_id = cancelled.call_id
         join edge_store.request on request.id = waiting.call_id and request.slot = waiting.slot");
 
+    DELETE_CANCELLATIONS(INT8ARRAYOID) = "delete from edge_store.cancellation where call_id = any ($1)";
+
     CANCELLATIONS() = "select call_id from edge_store.cancellation";
 
     BODY(INT8OID, INT2OID) = "select body from edge_store.request where id = $1 and slot = $2";
@@ -221,5 +223,13 @@ pub(super) fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
         stream: row.get(17)?.and_then(format),
         tries: count(18)?,
         interruptions: count(19)?,
+    })
+}
+
+/// Forgets requests to cancel that have been dealt with.
+pub fn delete_cancellations(calls: Vec<i64>) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        DELETE_CANCELLATIONS.with(|statement| statement.write(client, &[calls.into()]))?;
+        Ok(())
     })
 }

@@ -241,10 +241,10 @@ impl Dispatcher {
             }
         }
         self.stop_engine();
-        // What the engine finished in its last moments. Streams may have left more than one turn writes.
+        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
         loop {
             match self.turn(SystemTime::now()) {
-                Ok(Turn::Done) if self.streams.is_behind() || self.sockets.is_behind() => {}
+                Ok(Turn::Done) if self.is_behind() => {}
                 Ok(_) => break,
                 Err(aborted) => {
                     report::log(&format!("dispatcher, while stopping: {aborted}"));
@@ -254,10 +254,15 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the sessions that wait for these calls.
-    pub(super) fn announce(&self, ended: &HashSet<i64>) {
-        if !ended.is_empty() {
-            super::waiters::notify(latch::my_database(), ended);
+    /// Whether the engine has said something that is not written yet.
+    fn is_behind(&self) -> bool {
+        self.streams.is_behind() || !self.reports.is_empty() || self.sockets.is_behind()
+    }
+
+    /// Tells the sessions that wait for something new of these calls.
+    pub(super) fn announce(&self, calls: &HashSet<i64>) {
+        if !calls.is_empty() {
+            super::waiters::notify(latch::my_database(), calls);
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::domain::request::{self, Request};
 use crate::domain::tally::Kind;
 use crate::error::Error;
 use crate::store::control;
+use crate::store::deferred::{Deferral, Until};
 use crate::store::fresh;
-use crate::store::progress::{Deferral, Until};
 use crate::store::scan::{self, Body, Queued};
 use crate::store::transaction::under_snapshot;
 

@@ -26,6 +26,7 @@ mod look;
 mod outbox;
 pub mod queued;
 mod report;
+mod rescue;
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
 mod role_settings;
 mod runners;

@@ -7,13 +7,18 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 
 use super::report;
-use super::streams::Refusal;
 use crate::domain::call::CallId;
 use crate::domain::stream::StreamEvent;
 use crate::engine::Receipt;
 use crate::error::Error;
-use crate::store::events::{self, Beginning, Events, News, Progress, Told};
-use crate::store::progress::{self, Callback, Deferral, Ending, FailedTry, Final, Lease, StreamEnd};
+use crate::store::attempts::{self, FailedTry};
+use crate::store::callbacks::{self, Callback};
+use crate::store::deferred::{self, Deferral};
+use crate::store::events::{self, Beginning, Events, News, Progress};
+use crate::store::leases::{self, Lease};
+use crate::store::notify::Told;
+use crate::store::responses::{self, Ending};
+use crate::store::scan;
 use crate::store::transaction::Durability;
 
 /// Rows to be written together.
@@ -72,16 +77,29 @@ impl Landing {
 impl Outbox {
     /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
-        self.endings.is_empty()
-            && self.failed_tries.is_empty()
-            && self.deferrals.is_empty()
-            && self.undeferred.is_empty()
-            && self.callbacks.is_empty()
-            && self.finished_batches.is_empty()
-            && self.settled_cancellations.is_empty()
-            && self.lease.is_none()
-            && self.landings.is_empty()
-            && self.over.is_empty()
+        // Without `..`, so that no field can be forgotten: its rows would never be written.
+        let Self {
+            endings,
+            failed_tries,
+            deferrals,
+            undeferred,
+            callbacks,
+            finished_batches,
+            settled_cancellations,
+            lease,
+            leased_deferred,
+            landings,
+            over,
+        } = self;
+        let is_nothing_sent = lease.is_none() && leased_deferred.is_empty();
+        let is_nothing_known = endings.is_empty() && failed_tries.is_empty() && callbacks.is_empty();
+        let is_nothing_moved = deferrals.is_empty() && undeferred.is_empty() && finished_batches.is_empty();
+        let is_nothing_streamed = landings.is_empty() && over.is_empty();
+        is_nothing_sent
+            && is_nothing_known
+            && is_nothing_moved
+            && is_nothing_streamed
+            && settled_cancellations.is_empty()
     }
 
     /// Losing a lease means sending again; losing an outcome would mean the same, but for a call that is done. An event that
@@ -99,36 +117,36 @@ impl Outbox {
     /// Writes all of it in the running transaction. `current_slot` is where the ring stands.
     pub fn write(&self, current_slot: i16) -> Result<(), Error> {
         if !self.undeferred.is_empty() || !self.leased_deferred.is_empty() {
-            progress::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
+            deferred::undefer([self.undeferred.as_slice(), &self.leased_deferred].concat())?;
         }
         if !self.landings.is_empty() {
             self.land()?;
         }
         if !self.endings.is_empty() {
-            progress::insert_endings(&self.endings)?;
+            responses::insert(&self.endings)?;
         }
         // Nearly all calls end in the slot they were queued in, and then there is no statement to run.
         let late: Vec<&Ending> = self.endings.iter().filter(|ending| ending.slot != current_slot).collect();
         if !late.is_empty() {
-            progress::insert_late(&late)?;
+            responses::insert_late(&late)?;
         }
         if !self.failed_tries.is_empty() {
-            progress::insert_failed_tries(&self.failed_tries)?;
+            attempts::insert(&self.failed_tries)?;
         }
         if !self.deferrals.is_empty() {
-            progress::defer(&self.deferrals)?;
+            deferred::defer(&self.deferrals)?;
         }
         if !self.callbacks.is_empty() {
-            progress::insert_callbacks(&self.callbacks)?;
+            callbacks::insert(&self.callbacks)?;
         }
         if !self.settled_cancellations.is_empty() {
-            progress::delete_cancellations(self.settled_cancellations.clone())?;
+            scan::delete_cancellations(self.settled_cancellations.clone())?;
         }
         if !self.finished_batches.is_empty() {
-            progress::delete_leases(&self.finished_batches)?;
+            leases::delete(&self.finished_batches)?;
         }
         if let Some(lease) = &self.lease {
-            progress::insert_lease(lease)?;
+            leases::insert(lease)?;
         }
         if !self.over.is_empty() {
             let begun: HashSet<i64> = self.beginnings().map(|beginning| beginning.call.0).collect();
@@ -209,23 +227,4 @@ fn report_silence(told: Told) {
         "the server's queue of notifications is half full, so nobody is told of streamed events until it is emptier; a \
          session that has listened and stays in a transaction keeps it from being emptied",
     );
-}
-
-/// The same ending without what the peer sent, for an answer that cannot be stored.
-pub fn without_answer(ending: &Ending, reason: &str) -> Ending {
-    let mut bare = ending.clone();
-    bare.state = Final::Failed;
-    bare.headers = None;
-    bare.body = None;
-    bare.trace.error_class = Some(crate::domain::outcome::FailureClass::Internal.name());
-    bare.trace.error = Some(format!("the answer could not be stored: {reason}"));
-    bare
-}
-
-/// The same ending of a stream of which only so many events could be stored.
-pub fn after_refusal(ending: &Ending, refusal: &Refusal) -> Ending {
-    let mut cut = without_answer(ending, &refusal.reason);
-    cut.headers.clone_from(&ending.headers);
-    cut.stream = Some(StreamEnd { events: Some(refusal.stored), ..StreamEnd::default() });
-    cut
 }

@@ -19,7 +19,8 @@ use crate::domain::retry::is_too_old;
 use crate::domain::stream::rules::{Format, StreamRules};
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::progress::{Lease, Leased, Until};
+use crate::store::deferred::Until;
+use crate::store::leases::{Lease, Leased};
 use crate::store::scan::{self, Queued};
 use crate::store::transaction::under_snapshot;
 

@@ -9,17 +9,20 @@ use std::time::SystemTime;
 use pgrx::pg_sys;
 
 use super::ledger::{InFlight, Source, Stream};
-use super::outbox::{self, Outbox};
-use super::streams::Refusal;
+use super::outbox::Outbox;
+use super::rescue::{Refusal, after_refusal};
 use crate::domain::attempt::Report;
 use crate::domain::breaker::Health;
-use crate::domain::call::CallId;
+use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::{FailureClass, Head, Outcome};
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
 use crate::domain::tally::{CallEnd, Ended, Reach};
-use crate::store::progress::{Callback, Deferral, Ending, FailedTry, Final, StreamEnd, Trace, Until};
+use crate::store::attempts::FailedTry;
+use crate::store::callbacks::Callback;
+use crate::store::deferred::{Deferral, Until};
+use crate::store::responses::{Ending, StreamEnd, Trace};
 use crate::store::scan::Queued;
 
 /// What an attempt means for its endpoint.
@@ -84,7 +87,7 @@ pub fn settle_refused(
     outbox.over.push(report.call.0);
     end(report, entry, Final::Failed, now, outbox);
     if let Some(ending) = outbox.endings.last_mut() {
-        *ending = outbox::after_refusal(ending, why);
+        *ending = after_refusal(ending, why);
     }
     let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
     Settled { ended, parks_endpoint: None }

@@ -7,14 +7,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::SystemTime;
 
 use super::ledger::Stream;
-use super::outbox::{Landing, Outbox, after_refusal};
+use super::outbox::Landing;
+use super::rescue::Refusal;
 use super::settle;
 use super::turn::Dispatcher;
 use crate::domain::call::CallId;
 use crate::engine::Piece;
 use crate::store::events::Beginning;
-use crate::store::owner;
-use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 
 /// Bytes of events written in one turn, so that no transaction grows without bound.
 const LANDING_BUDGET: usize = 8 * 1024 * 1024;
@@ -22,16 +21,8 @@ const LANDING_BUDGET: usize = 8 * 1024 * 1024;
 /// What has come of streams and is not being written yet.
 #[derive(Debug, Default)]
 pub struct Streams {
-    pieces: VecDeque<Piece>,
-    refused: HashMap<CallId, Refusal>,
-}
-
-/// Why a stream cannot be stored.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// How many of its events are stored.
-    pub stored: u64,
-    pub reason: String,
+    pub(super) pieces: VecDeque<Piece>,
+    pub(super) refused: HashMap<CallId, Refusal>,
 }
 
 impl Streams {
@@ -86,53 +77,5 @@ impl Dispatcher {
         }
         self.backlog.answers(&entry.lane, now);
         Some(Landing { call, slot, beginning, first, events, receipt })
-    }
-
-    /// A write failed, and not by the server's fault. Stores each piece by itself, and gives up the stream of one that
-    /// cannot be stored.
-    pub(super) fn rescue_landings(&mut self) {
-        let (mut kept, mut told): (Vec<Landing>, HashSet<i64>) = Default::default();
-        for landing in std::mem::take(&mut self.outbox.landings) {
-            let (call, first) = (landing.call, landing.first);
-            // A piece never overtakes one before it.
-            let waits = kept.iter().any(|earlier| earlier.call == call);
-            if self.streams.refused.contains_key(&call) {
-                continue;
-            }
-            if waits {
-                kept.push(landing);
-                continue;
-            }
-            let alone = Outbox { landings: vec![landing], ..Outbox::default() };
-            match self.write_alone(&alone) {
-                Ok(()) => told.extend(alone.told_of()),
-                Err(failed) if failed.is_transient() => kept.extend(alone.landings),
-                Err(failed) => self.refuse(call, Refusal { stored: first - 1, reason: failed.message }),
-            }
-        }
-        self.outbox.landings = kept;
-        self.announce(&told);
-    }
-
-    /// Writes some rows in a transaction of their own.
-    pub(super) fn write_alone(&self, rows: &Outbox) -> Result<(), Aborted> {
-        attempt(|| {
-            owner::step_down()?;
-            under_snapshot(|| rows.write(self.ring.current))?;
-            Ok(((), Durability::Full))
-        })
-    }
-
-    /// Gives up a stream: its call ends with what is stored of it.
-    fn refuse(&mut self, call: CallId, refusal: Refusal) {
-        self.streams.pieces.retain(|piece| piece.call != call);
-        if let Some(ending) = self.outbox.endings.iter_mut().find(|ending| ending.call == call) {
-            *ending = after_refusal(ending, &refusal);
-        } else if self.ledger.is_in_flight(call) {
-            if let Some(engine) = &self.engine {
-                engine.cancel(call);
-            }
-            self.streams.refused.insert(call, refusal);
-        }
     }
 }

@@ -30,9 +30,10 @@ use crate::domain::tally::Kind;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::progress::Lease;
+use crate::store::leases::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
+use crate::store::sockets::handling;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::store::{callbacks, control, fresh, owner, recovery, retention, scan};
 
@@ -140,6 +141,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
 fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
     under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
     under_snapshot(callbacks::count_from_now_on)?;
+    under_snapshot(handling::count_from_now_on)?;
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
@@ -151,7 +153,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let ring = retention::ring()?;
         let parked = scan::parked_lanes()?;
         let epoch = control::new_epoch()?;
-        recovery::clear_leases()?;
+        recovery::clear_standing()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write(ring.current)?;
         Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })

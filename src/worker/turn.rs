@@ -3,19 +3,19 @@
 //! Runs on the main thread of a dispatcher. Reading changes only memory and stays true when the transaction fails;
 //! what is to be written stays in the outbox until a transaction with it has committed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::pg_sys;
 
 use super::commands::Commands;
 use super::endpoints::Endpoints;
 use super::failpoint;
 use super::ledger::{Ledger, Source, Waiting};
 use super::lock::{self, Hold};
-use super::outbox::{Outbox, without_answer};
+use super::outbox::Outbox;
 use super::queued::counting::{self, Counting};
 use super::runners::Runners;
 use super::schedules::Schedules;
@@ -34,9 +34,10 @@ use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::deferred::Until;
 use crate::store::fresh::Care;
+use crate::store::leases::Lease;
 use crate::store::owner;
-use crate::store::progress::{Lease, Until};
 use crate::store::retention::Ring;
 use crate::store::schedules::history::Position;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -352,42 +353,6 @@ impl Dispatcher {
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;
-    }
-
-    /// A write failed. If a row is at fault and not the server, finds it and stores its call's end without the answer.
-    fn rescue(&mut self, aborted: &Aborted) {
-        if aborted.is_transient() {
-            return;
-        }
-        self.rescue_landings();
-        let mut kept = Vec::new();
-        let mut stored = HashSet::new();
-        for ending in std::mem::take(&mut self.outbox.endings) {
-            let call = ending.call;
-            // What belongs to the ending stands or falls with it: a crash right after may not lose a callback.
-            let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
-            let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
-            let over = self.outbox.over.iter().copied().filter(|id| *id == call.0).collect();
-            let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, ..Outbox::default() };
-            match self.write_alone(&alone) {
-                Ok(()) => {
-                    counting::ended(&alone.endings);
-                    self.schedules.note_ends(&alone.endings);
-                    self.outbox.callbacks.retain(|callback| callback.call != call);
-                    stored.insert(call.0);
-                }
-                // It has an answer, and that is never written again.
-                Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
-                    self.schedules.ended_somehow(call.0);
-                    self.outbox.callbacks.retain(|callback| callback.call != call);
-                    stored.insert(call.0);
-                }
-                Err(failed) if failed.is_transient() => kept.push(ending),
-                Err(failed) => kept.push(without_answer(&ending, &failed.message)),
-            }
-        }
-        self.outbox.endings = kept;
-        self.announce(&stored);
     }
 
     /// Reads the settings anew.

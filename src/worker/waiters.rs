@@ -1,4 +1,4 @@
-//! Sessions that wait for a call to end, and how the dispatcher tells them.
+//! Sessions that wait for something new of a call, its events or its end, and how the dispatcher tells them.
 //!
 //! Runs on main threads: [`Registration`] in backends, [`notify`] in the dispatcher.
 
@@ -31,7 +31,7 @@ impl Waiter {
 }
 
 impl Registration {
-    /// Asks to be woken when the call ends. Look at the call after this, not before. `None` when too many wait.
+    /// Asks to be woken when there is something new of the call. Look at the call after this, not before. `None` when too many wait.
     pub fn new(call: i64) -> Option<Self> {
         let take = |waiter: &&Waiter| {
             let holder = waiter.pid.load(Ordering::Acquire);

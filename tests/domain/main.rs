@@ -3,12 +3,14 @@
 
 mod backlog;
 mod breaker;
+mod call;
 mod callback;
 mod command;
 mod cursor;
 mod endpoint;
 mod guard;
 mod header;
+mod interruption;
 mod lane;
 mod network;
 mod pg_cron;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use pg_edge::domain::outcome::{Failure, FailureClass};
+use pg_edge::domain::socket::acknowledgement::Asking;
 use pg_edge::domain::socket::end::{End, Refusal};
 use pg_edge::domain::socket::message::{Payload, Received};
 use pg_edge::domain::socket::plan::{Farewell, Outgoing, Plan, Rules, SocketId};
@@ -45,6 +46,7 @@ pub fn rules() -> Rules {
         dead_after: 2 * PATIENCE,
         max_message_bytes: 1 << 20,
         heartbeat: None,
+        asking: Asking::default(),
     }
 }
 

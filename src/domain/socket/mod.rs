@@ -1,4 +1,4 @@
-//! Websockets: what is said over them, how one is opened, kept and acknowledged, how it ended, and what follows from that.
+//! Websockets: what is said over them, how one is wished for, opened, kept and acknowledged, how it ended, and what follows.
 
 pub mod acknowledgement;
 pub mod address;

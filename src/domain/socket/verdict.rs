@@ -98,11 +98,12 @@ fn after_failure(failure: &Failure) -> Judged {
         | FailureClass::Timeout
         | FailureClass::IdleTimeout
         | FailureClass::Truncated
+        // The connection was lost. One that breaks the protocol is told so, and is a violation.
+        | FailureClass::Protocol
         | FailureClass::Interrupted
         | FailureClass::Exhausted
         | FailureClass::Internal => AT_ONCE,
         FailureClass::Blocked
-        | FailureClass::Protocol
         | FailureClass::Redirect
         | FailureClass::ResponseTooLarge
         | FailureClass::EventTooLarge

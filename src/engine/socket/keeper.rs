@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             mailbox,
             teller,
             queue: VecDeque::new(),
-            acknowledgement: Acknowledgement::new(rules.ping_every),
+            acknowledgement: Acknowledgement::new(rules.asking, rules.ping_every),
             course: Course::Talking,
             writing: Writing::Open,
             free: None,

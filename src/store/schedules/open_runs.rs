@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::schedules::commands::Stage;
 use crate::store::schedules::due::Rights;
@@ -159,7 +160,8 @@ pub fn calling(but: Vec<i64>) -> Result<Vec<Calling>, Error> {
         let rows = CALLING.with(|statement| statement.write(client, &[but.into()]))?;
         rows.map(|row| {
             let state = row.get::<String>(4)?;
-            let ended = match (state.as_deref().map(name_of), row.get::<bool>(6)?) {
+            let state = state.and_then(|code| Final::from_code(*code.as_bytes().first()?)).map(Final::name);
+            let ended = match (state, row.get::<bool>(6)?) {
                 (Some(state), _) => Some(CallEnd { state, error: row.get(5)? }),
                 (None, Some(true)) => None,
                 (None, _) => Some(CallEnd { state: "failed", error: Some("its call is no longer kept".to_owned()) }),
@@ -278,15 +280,4 @@ pub fn ask_to_end(schedule: i64) -> Result<bool, Error> {
 
 fn slot(row: &SpiHeapTupleData<'_>) -> Result<Slot, Error> {
     Ok(Slot { schedule: row.get(1)?.ok_or(Error::Malformed)?, scheduled_for: row.get(2)?.ok_or(Error::Malformed)? })
-}
-
-/// The name of a state that `edge_store.response` has as a letter.
-fn name_of(letter: &str) -> &'static str {
-    match letter {
-        "s" => "succeeded",
-        "c" => "cancelled",
-        "e" => "expired",
-        "t" => "truncated",
-        _ => "failed",
-    }
 }

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::domain::socket::message::{Payload, Received};
 use crate::error::Error;
 use crate::store::slots::{self, WS_INCOMING};
+use crate::store::sockets::standing::Handling;
 use crate::store::table::{Column, Rows, value};
 use crate::store::time::to_timestamp;
 
@@ -20,8 +21,7 @@ const FULLEST_QUEUE: f64 = 0.5;
 pub struct Incoming<'a> {
     pub connection: i64,
     pub owner: pg_sys::Oid,
-    /// The function that they are given to.
-    pub function: Option<pg_sys::Oid>,
+    pub handling: Handling,
     /// With their ids, which rise.
     pub messages: Vec<(i64, &'a Received)>,
 }
@@ -48,11 +48,10 @@ const MESSAGE: [Column; 8] = [
 ];
 
 /// What is written of a message that is to be given to a function, in the table's order.
-const HANDLING: [Column; 5] = [
+const HANDLING: [Column; 4] = [
     (c"message_id", pg_sys::INT8OID),
     (c"connection_id", pg_sys::INT8OID),
     (c"owner", pg_sys::OIDOID),
-    (c"function", pg_sys::OIDOID),
     (c"slot", pg_sys::INT2OID),
 ];
 
@@ -84,14 +83,13 @@ pub fn insert(landed: &[Incoming<'_>], slot: i16) -> Result<(), Error> {
 }
 
 fn hand_to_functions(landed: &[Incoming<'_>], slot: i16) -> Result<(), Error> {
-    if landed.iter().all(|of_one| of_one.function.is_none()) {
+    if landed.iter().all(|of_one| of_one.handling == Handling::Nobody) {
         return Ok(());
     }
     let mut rows = Rows::open(c"ws_handling", &HANDLING)?;
-    for of_one in landed {
-        let Some(function) = of_one.function else { continue };
+    for of_one in landed.iter().filter(|of_one| of_one.handling == Handling::Function) {
         for (id, _) in &of_one.messages {
-            rows.add(&[value(*id), value(of_one.connection), value(of_one.owner), value(function), value(slot)]);
+            rows.add(&[value(*id), value(of_one.connection), value(of_one.owner), value(slot)]);
         }
     }
     rows.close();

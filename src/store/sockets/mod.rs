@@ -1,4 +1,4 @@
-//! Websockets: which are wanted, how they are, and what is said over them.
+//! Websockets: wished for by sessions, kept by the dispatcher.
 
 pub mod handling;
 pub mod landing;

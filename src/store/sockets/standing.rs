@@ -23,6 +23,14 @@ pub enum Owner {
     Dropped,
 }
 
+/// Whom the messages are given to that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    Nobody,
+    /// A function, which is looked for when it is run.
+    Function,
+}
+
 /// A websocket as it is wanted.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -34,7 +42,7 @@ pub struct Wanted {
     /// Lines of `domain::header`.
     pub headers: Option<String>,
     pub subprotocols: Vec<String>,
-    pub on_message: Option<pg_sys::Oid>,
+    pub handling: Handling,
     pub heartbeat: Option<String>,
     pub max_age: Option<Duration>,
     /// How it is to be closed, where it is not wanted any more.
@@ -48,7 +56,7 @@ statements! {
         from edge_store.ws_connection as connection";
 
     WANTED(INT8ARRAYOID) = "
-        select id, revision, owner::oid, url, endpoint, headers, subprotocols, on_message::oid, heartbeat,
+        select id, revision, owner::oid, url, endpoint, headers, subprotocols, on_message is not null, heartbeat,
                (extract(epoch from max_age) * 1000)::bigint, wanted, close_code, close_reason
         from edge_store.ws_connection
         where id = any ($1)";
@@ -86,7 +94,7 @@ fn wish(row: &SpiHeapTupleData<'_>) -> Result<Wanted, Error> {
         endpoint: row.get(5)?,
         headers: row.get(6)?,
         subprotocols: row.get::<Vec<Option<String>>>(7)?.unwrap_or_default().into_iter().flatten().collect(),
-        on_message: row.get(8)?,
+        handling: if row.get::<bool>(8)? == Some(true) { Handling::Function } else { Handling::Nobody },
         heartbeat: row.get(9)?,
         max_age,
         farewell,

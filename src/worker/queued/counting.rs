@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use pgrx::pg_sys;
 
 use crate::error::Error;
-use crate::store::progress::Ending;
 use crate::store::queue;
+use crate::store::responses::Ending;
 use crate::store::transaction::under_snapshot;
 use crate::worker::latch::my_database;
 use crate::worker::queued::quota::{self, Queued};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
-use crate::store::progress::Ending;
+use crate::store::responses::Ending;
 use crate::store::schedules::open_runs::CallEnd;
 use crate::store::schedules::runs::Slot;
 use crate::store::time::now as wall;

@@ -75,6 +75,9 @@ impl Dispatcher {
         if self.stopping {
             // The next dispatcher opens it again.
             judged = Judged { verdict: AT_ONCE, error: None, ..judged };
+        } else if let (End::ClosedByUs, Some((code, reason))) = (end, &held.wish.farewell) {
+            judged.close_code = code.and_then(|code| u16::try_from(code).ok());
+            judged.close_reason = reason.clone().filter(|reason| !reason.is_empty());
         }
         let chance = Chance { random: fastrand::f64(), max_backoff };
         match held.course.over(socket, judged.verdict, clock, chance) {

@@ -10,6 +10,7 @@ use crate::engine::Receipt;
 use crate::error::Error;
 use crate::store::sockets::landing::{self, Incoming, News};
 use crate::store::sockets::outcomes::{self, Outcome};
+use crate::store::sockets::standing::Handling;
 use crate::store::sockets::states::{self, State};
 use crate::store::sockets::unsent;
 use crate::store::transaction::Durability;
@@ -110,11 +111,11 @@ impl Sockets {
                 written.news.retain(|other| !is_message_of(other, landing.connection));
                 written.news.push(news);
             }
-            let (owner, function) = (held.wish.owner, held.wish.on_message);
-            if function.is_some() {
+            let (owner, handling) = (held.wish.owner, held.wish.handling);
+            if handling == Handling::Function {
                 written.handlings = Handlings::Some;
             }
-            rows.push(Incoming { connection: landing.connection, owner, function, messages });
+            rows.push(Incoming { connection: landing.connection, owner, handling, messages });
         }
         if !rows.is_empty() {
             landing::insert(&rows, slot)?;

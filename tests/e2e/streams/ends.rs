@@ -168,6 +168,33 @@ async fn a_stream_that_cannot_be_stored_ends_its_own_call_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_stored_behind_an_event_that_cannot_be() {
+    let scene = Scene::start().await;
+    let (first, second) = (Gate::closed(), Gate::closed());
+    let answer = sse().send(event("fine")).hold(&first).send(event("unwelcome"));
+    scene.peer.on("/", answer.hold(&second).send(event("welcome")));
+    let id = stream(&scene, "/").await;
+    lands(&scene.db, id, 1).await;
+    let locker = scene.cluster.connect().await;
+    locker.exec("begin; alter table edge_store.event add check (data <> 'unwelcome')").await;
+    first.open();
+    let waits = "select count(*) > 0 from pg_locks where not granted";
+    eventually("the dispatcher waits with the first of them", SERVER_DEADLINE, || scene.db.one::<bool>(waits)).await;
+    second.open();
+    // The stream has ended, and a turn has failed with both of its pieces.
+    eventually("the answer has been given", SERVER_DEADLINE, || async { scene.peer.in_flight() == 0 }).await;
+    eventually("the dispatcher has given up twice", SERVER_DEADLINE, || async {
+        scene.cluster.log().matches("lock timeout").count() >= 2
+    })
+    .await;
+    locker.exec("commit").await;
+    let response = ended(&scene.db, id).await;
+    assert_eq!(response.get::<_, &str>("state"), "failed");
+    assert_eq!(data(&scene.db, id).await, ["fine"]);
+    assert_eq!(seen(&scene.db, id).await.get::<_, Option<i64>>("events"), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_no_stream_is_a_body_and_nothing_of_it_is_lost() {
     let scene = Scene::start().await;
     scene.peer.on("/json", Reply::json(200, &serde_json::json!({"whole": true})));
