@@ -19,6 +19,7 @@ mod peer;
 mod redirects;
 mod sender;
 mod signals;
+mod socket_handshakes;
 mod socket_peer;
 mod socket_side;
 mod sockets;
