@@ -19,6 +19,8 @@ mod peer;
 mod redirects;
 mod sender;
 mod signals;
+mod socket_ends;
+mod socket_flow;
 mod socket_handshakes;
 mod socket_peer;
 mod socket_side;
