@@ -82,7 +82,7 @@ impl Story {
             Payload::Text(_) => true,
             Payload::Binary(_) => false,
         };
-        assert!(self.messages.iter().all(text), "{:?}", self.messages);
+        assert!(self.messages.iter().all(text), "binary messages");
         self.messages
             .iter()
             .filter_map(|message| match &message.payload {
@@ -172,12 +172,20 @@ impl<'a> Side<'a> {
         let began = Instant::now();
         self.take();
         while !is_true(self) {
-            assert!(began.elapsed() < PATIENCE, "in vain: {what}: {:?}", self.stories);
+            assert!(began.elapsed() < PATIENCE, "in vain: {what}: {}", self.summary());
             if self.sender.wakes.recv_timeout(Duration::from_millis(500)).is_ok() {
                 self.wakes += 1;
                 self.take();
             }
         }
+    }
+
+    fn summary(&self) -> String {
+        let line = |(socket, story): (&SocketId, &Story)| {
+            let Story { opened, messages, taken, end, .. } = story;
+            format!("\n{socket}: opened {opened}, {} messages, {taken} taken, {end:?}", messages.len())
+        };
+        self.stories.iter().map(line).collect()
     }
 
     /// Takes what has come.
