@@ -40,6 +40,7 @@ stop: ## end what `make run` left up
 test: setup lint ## set up, then every check and every test
 	@echo "== tests without Postgres"
 	@setup/oracles.sh "$(abspath $(TARGET))/oracles"
+	@setup/autobahn.sh "$(abspath $(TARGET))/autobahn"
 	@cargo test --quiet $(ALONE) --lib $(UNIT_TESTS)
 	@cargo test --quiet $(ALONE) --doc
 	@echo "== building the extension for PostgreSQL $(MAJOR), with failpoints"

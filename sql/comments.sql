@@ -145,7 +145,7 @@ comment on column edge.ws_connections.state is 'connecting, open, waiting (for t
 comment on column edge.ws_connections.url is 'Where to.';
 comment on column edge.ws_connections.opened_at is 'Since when it is open.';
 comment on column edge.ws_connections.last_error is 'Why it is not open. Null once it is.';
-comment on column edge.ws_connections.close_code is 'With which the last connection was closed.';
+comment on column edge.ws_connections.close_code is 'With which the last connection was closed by the peer, or is closed by edge.ws_close.';
 comment on column edge.ws_connections.sent is 'How many messages the peer has taken.';
 comment on column edge.ws_connections.received is 'How many messages have come.';
 comment on column edge.ws_connections.reconnects is 'How often it was opened again.';
@@ -167,7 +167,7 @@ comment on column edge.ws_connections.updated_at is 'When it was changed or clos
 comment on column edge.ws_messages.id is 'Messages of both directions are numbered together.';
 comment on column edge.ws_messages.connection is 'The name of the websocket.';
 comment on column edge.ws_messages.direction is 'out or in.';
-comment on column edge.ws_messages.kind is 'text, json (text that is JSON) or bytes.';
+comment on column edge.ws_messages.kind is 'text, json (text that was sent as jsonb) or bytes. Of what came, text or bytes.';
 comment on column edge.ws_messages.data is 'What a text says. Null where text in this database cannot hold it: then it is in data_bytes.';
 comment on column edge.ws_messages.data_bytes is 'What a binary message holds.';
 comment on column edge.ws_messages.json is 'A text as JSON, or null where it is not JSON that jsonb can hold.';

@@ -15,14 +15,15 @@ select
     edge_store.websocket_url(connection.url, endpoint.base_url) as url,
     state.opened_at,
     state.last_error,
-    state.close_code,
+    -- Of one that is not wanted any more, what its peer is told; else what it said.
+    case when connection.wanted then state.close_code else connection.close_code end as close_code,
     coalesce(state.sent, 0) as sent,
     coalesce(state.received, 0) as received,
     coalesce(state.reconnects, 0) as reconnects,
     connection.id,
     pg_catalog.pg_get_userbyid(connection.owner) as owner,
     state.handshake_status::integer as handshake_status,
-    state.close_reason,
+    case when connection.wanted then state.close_reason else connection.close_reason end as close_reason,
     -- Some peers take credentials for one.
     case when readable.by_all or connection.owner::oid = readable.by then state.subprotocol end as subprotocol,
     state.next_try_at,
@@ -33,7 +34,7 @@ select
         from edge_store.ws_outgoing as message
         where message.connection_id = connection.id
           and message.id >= coalesce(state.unsent_from, 0)
-          and not exists (select from edge_store.ws_outcome where ws_outcome.message_id = message.id offset 0)
+          and not exists (select from edge_store.ws_outcome where ws_outcome.message_id = message.id and ws_outcome.slot = message.slot offset 0)
     ) as queued,
     edge_store.redacted_headers(connection.headers) as headers,
     case when readable.by_all or connection.owner::oid = readable.by then connection.subprotocols end as subprotocols,
@@ -70,7 +71,7 @@ select
     case outcome.state when 's' then outcome.at end as sent_at
 from edge_store.ws_outgoing as message
 join edge_store.ws_connection as connection on connection.id = message.connection_id
-left join edge_store.ws_outcome as outcome on outcome.message_id = message.id
+left join edge_store.ws_outcome as outcome on outcome.message_id = message.id and outcome.slot = message.slot
 cross join (
     select role.oid as by, role.rolsuper as by_all
     from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
@@ -94,7 +95,7 @@ select
     null
 from edge_store.ws_incoming as message
 join edge_store.ws_connection as connection on connection.id = message.connection_id
-left join edge_store.ws_outcome as outcome on outcome.message_id = message.id
+left join edge_store.ws_outcome as outcome on outcome.message_id = message.id and outcome.slot = message.slot
 cross join (
     select role.oid as by, role.rolsuper as by_all
     from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()

@@ -2,6 +2,7 @@
 //! here in a transaction that does not commit, no dispatcher ever sees.
 
 mod dump;
+mod handlers;
 mod opening;
 mod plans;
 mod refused;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use pg_edge::domain::outcome::{Failure, FailureClass};
+use pg_edge::domain::socket::acknowledgement::Asking;
 use pg_edge::domain::socket::end::{End, Refusal};
 use pg_edge::domain::socket::message::{Payload, Received};
 use pg_edge::domain::socket::plan::{Farewell, Outgoing, Plan, Rules, SocketId};
@@ -45,6 +46,7 @@ pub fn rules() -> Rules {
         dead_after: 2 * PATIENCE,
         max_message_bytes: 1 << 20,
         heartbeat: None,
+        asking: Asking::default(),
     }
 }
 
@@ -80,7 +82,7 @@ impl Story {
             Payload::Text(_) => true,
             Payload::Binary(_) => false,
         };
-        assert!(self.messages.iter().all(text), "{:?}", self.messages);
+        assert!(self.messages.iter().all(text), "binary messages");
         self.messages
             .iter()
             .filter_map(|message| match &message.payload {
@@ -170,12 +172,20 @@ impl<'a> Side<'a> {
         let began = Instant::now();
         self.take();
         while !is_true(self) {
-            assert!(began.elapsed() < PATIENCE, "in vain: {what}: {:?}", self.stories);
+            assert!(began.elapsed() < PATIENCE, "in vain: {what}: {}", self.summary());
             if self.sender.wakes.recv_timeout(Duration::from_millis(500)).is_ok() {
                 self.wakes += 1;
                 self.take();
             }
         }
+    }
+
+    fn summary(&self) -> String {
+        let line = |(socket, story): (&SocketId, &Story)| {
+            let Story { opened, messages, taken, end, .. } = story;
+            format!("\n{socket}: opened {opened}, {} messages, {taken} taken, {end:?}", messages.len())
+        };
+        self.stories.iter().map(line).collect()
     }
 
     /// Takes what has come.

@@ -7,11 +7,14 @@
 
 use std::time::{Duration, Instant};
 
-/// How long messages wait for others before a ping follows them.
-pub const PATIENCE: Duration = Duration::from_millis(10);
-
-/// With so many messages, a ping follows them at once.
-pub const MANY: u64 = 64;
+/// When a ping follows messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// How long messages wait for others before.
+    pub after: Duration,
+    /// With so many messages, they do not wait.
+    pub many: u64,
+}
 
 /// How many pings that were sent to see whether the peer lives may be out beside the one that follows messages. A peer
 /// that owes more than that will not answer the oldest.
@@ -20,6 +23,7 @@ const MOST_OUT: usize = 16;
 /// What is known of one connection's messages, which are counted from its beginning.
 #[derive(Clone, Debug)]
 pub struct Acknowledgement {
+    asking: Asking,
     /// How long a ping may go unanswered while the peer talks.
     limit: Duration,
     /// Put into the connection's buffer, or farther.
@@ -51,13 +55,22 @@ struct Ping {
     sent: Option<Instant>,
 }
 
+// === impl Asking ===
+
+impl Default for Asking {
+    /// What is hardly noticed by whoever waits for a single message, and costs little beside a hundred.
+    fn default() -> Self {
+        Self { after: Duration::from_millis(10), many: 64 }
+    }
+}
+
 // === impl Acknowledgement ===
 
 impl Acknowledgement {
     /// For a connection that has just been opened.
-    pub fn new(limit: Duration) -> Self {
+    pub fn new(asking: Asking, limit: Duration) -> Self {
         let pings = Pings::Answered { out: Vec::new(), next: 1 };
-        Self { limit, written: 0, flushed: 0, taken: 0, waiting_since: None, pings }
+        Self { asking, limit, written: 0, flushed: 0, taken: 0, waiting_since: None, pings }
     }
 
     /// One more message has been written.
@@ -87,7 +100,8 @@ impl Acknowledgement {
         if out.iter().any(|ping| ping.follows > self.taken) {
             return None;
         }
-        Some(if self.written - followed >= MANY { since } else { since + PATIENCE })
+        let is_enough = self.written - followed >= self.asking.many;
+        if is_enough { Some(since) } else { since.checked_add(self.asking.after) }
     }
 
     /// A ping is being written, for whatever reason. Gives its number.

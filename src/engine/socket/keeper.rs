@@ -27,6 +27,9 @@ const TO_BE_TAKEN: Duration = Duration::from_secs(5);
 /// How long the peer may take to answer a close frame, and we to get rid of ours.
 pub(super) const TO_CLOSE: Duration = Duration::from_secs(2);
 
+/// How long it may take to hear why nothing can be written any more.
+pub(super) const TO_HEAR_WHY: Duration = Duration::from_secs(1);
+
 /// What keeps a websocket.
 pub(super) struct Keeper<S> {
     pub(super) line: Line<S>,
@@ -56,6 +59,11 @@ pub(super) enum Course {
     Closing {
         until: Instant,
     },
+    /// Nothing more can be written. What there is to be read may say why.
+    Losing {
+        until: Instant,
+        end: End,
+    },
     /// Nothing more is read. It has ended once what is to be written has been.
     Ending {
         until: Instant,
@@ -80,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             mailbox,
             teller,
             queue: VecDeque::new(),
-            acknowledgement: Acknowledgement::new(rules.ping_every),
+            acknowledgement: Acknowledgement::new(rules.asking, rules.ping_every),
             course: Course::Talking,
             writing: Writing::Open,
             free: None,

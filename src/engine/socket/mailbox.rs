@@ -34,8 +34,12 @@ pub(super) enum Leave {
 // === impl Mailbox ===
 
 impl Mailbox {
+    /// To a websocket that is to be closed, nothing more is said.
     pub(super) fn say(&self, mut messages: Vec<Outgoing>) {
         let mut mail = self.mail();
+        if mail.leave.is_some() {
+            return;
+        }
         if mail.messages.is_empty() {
             mail.messages = messages;
         } else {

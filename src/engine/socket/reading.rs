@@ -106,6 +106,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             None => End::ClosedByPeer { code: None, reason: String::new() },
             Some(frame) => self.closed_by_peer(u16::from(frame.code), frame.reason.as_str()),
         };
+        if matches!(self.course, Course::Losing { .. }) {
+            return Err(end);
+        }
         self.course = Course::Ending { until: now + TO_CLOSE, end };
         Ok(())
     }

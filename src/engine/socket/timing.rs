@@ -15,8 +15,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     pub(super) fn keep_time(&mut self, now: Instant) -> Result<Instant, End> {
         let until = match &self.course {
             Course::Closing { until } if *until <= now => return Err(End::ClosedByUs),
-            Course::Ending { until, end } if *until <= now => return Err(end.clone()),
-            Course::Closing { until } | Course::Ending { until, .. } => return Ok(*until),
+            Course::Ending { until, end } | Course::Losing { until, end } if *until <= now => return Err(end.clone()),
+            Course::Closing { until } | Course::Losing { until, .. } | Course::Ending { until, .. } => {
+                return Ok(*until);
+            }
             Course::Leaving { farewell, until } => {
                 if *until <= now || (self.queue.is_empty() && self.acknowledgement.is_settled()) {
                     let farewell = farewell.clone();
@@ -47,7 +49,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             // Where the peer takes nothing, more of it would only fill the memory.
             if self.writing == Writing::Open {
                 let message = if due == Step::Ping { self.ping(now) } else { self.heartbeat() };
-                self.line.put(message).map_err(|error| self.lost(&error))?;
+                if let Err(error) = self.line.put(message) {
+                    self.lose(&error, now)?;
+                }
             }
         }
     }

@@ -11,18 +11,17 @@ use crate::domain::socket::message::Payload;
 use crate::domain::socket::plan::Farewell;
 
 use super::fault::Fault;
-use super::keeper::{Course, Keeper, TO_CLOSE, Writing};
+use super::keeper::{Course, Keeper, TO_CLOSE, TO_HEAR_WHY, Writing};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     pub(super) fn write(&mut self, context: &mut Context<'_>, now: Instant) -> Result<(), End> {
+        if matches!(self.course, Course::Losing { .. }) {
+            return Ok(());
+        }
         match self.write_all(context, now) {
             Poll::Pending => self.writing = Writing::Stuck,
             Poll::Ready(Ok(())) => self.writing = Writing::Open,
-            Poll::Ready(Err(error)) => {
-                // The peer may have closed the connection, and said why before: that is still to be read.
-                self.read(context, now)?;
-                return Err(self.lost(&error));
-            }
+            Poll::Ready(Err(error)) => self.lose(&error, now)?,
         }
         match &self.course {
             Course::Ending { end, .. } if self.writing == Writing::Open => Err(end.clone()),
@@ -53,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             Course::Talking if asks.is_some_and(|at| at <= now) => return Some(self.ping(now)),
             Course::Leaving { .. } if asks.is_some() && self.queue.is_empty() => return Some(self.ping(now)),
             Course::Talking | Course::Leaving { .. } => {}
-            Course::Closing { .. } | Course::Ending { .. } => return None,
+            Course::Closing { .. } | Course::Losing { .. } | Course::Ending { .. } => return None,
         }
         let message = self.queue.pop_front()?;
         self.acknowledgement.write(now);
@@ -76,12 +75,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
         self.course = Course::Closing { until: Instant::now() + TO_CLOSE };
     }
 
-    /// What it means that the connection cannot be written to.
-    pub(super) fn lost(&self, error: &Error) -> End {
+    /// The connection cannot be written to. A peer that has closed it may have said why before.
+    pub(super) fn lose(&mut self, error: &Error, now: Instant) -> Result<(), End> {
         match &self.course {
-            Course::Ending { end, .. } => end.clone(),
-            Course::Closing { .. } => End::ClosedByUs,
-            Course::Talking | Course::Leaving { .. } => Fault::of(error, self.rules.max_message_bytes).into(),
+            Course::Ending { end, .. } | Course::Losing { end, .. } => Err(end.clone()),
+            Course::Closing { .. } => Err(End::ClosedByUs),
+            Course::Talking | Course::Leaving { .. } => {
+                let end = Fault::of(error, self.rules.max_message_bytes).into();
+                self.course = Course::Losing { until: now + TO_HEAR_WHY, end };
+                self.writing = Writing::Stuck;
+                self.queue.clear();
+                Ok(())
+            }
         }
     }
 }

@@ -40,13 +40,13 @@ statements! {
             limit $2
         ) as queued";
 
-    // The offset has the planner look up the outcome of each, and not read all.
+    // What became of a message is in the slot of the message. The offset has the planner look it up for each, and not read all.
     QUEUED(INT8OID, INT8OID) = "
         select count(*) from (
             select from edge_store.ws_outgoing as message
             where connection_id = $1
               and id >= coalesce((select unsent_from from edge_store.ws_state where connection_id = $1), 0)
-              and not exists (select from edge_store.ws_outcome where message_id = message.id offset 0)
+              and not exists (select from edge_store.ws_outcome where message_id = message.id and slot = message.slot offset 0)
             limit $2
         ) as queued";
 }

@@ -81,8 +81,12 @@ statements! {
 
 /// Writes a wish, over one of the same owner and name if there is one.
 pub fn open(owner: pg_sys::Oid, wish: Wish<'_>) -> Result<Opened, Error> {
+    let id = match find(wish.name, owner)? {
+        Some(known) => known.id,
+        None => table::next_value(c"ws_connection_id")?,
+    };
     let args = [
-        table::next_value(c"ws_connection_id")?.into(),
+        id.into(),
         owner.into(),
         wish.name.into(),
         wish.url.into(),

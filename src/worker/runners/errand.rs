@@ -110,12 +110,13 @@ impl Errand {
             }
         };
         let Some(invocation) = invocation else {
-            let name = self.name();
-            ereport!(
-                ERROR,
-                PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
-                format!("the {name} function no longer exists")
-            );
+            let gone = match self {
+                Self::Callback(_) => "the callback function no longer exists",
+                Self::Message(_) => {
+                    "the function does not exist, or belongs to another role than when edge.ws_open named it"
+                }
+            };
+            ereport!(ERROR, PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, gone);
         };
         Ok(argument.map(|argument| Ready { invocation, argument }))
     }

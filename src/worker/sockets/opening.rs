@@ -9,6 +9,7 @@ use super::memory::Sockets;
 use super::news::show_obstacle;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::lane_policy::Gate;
+use crate::domain::socket::acknowledgement::Asking;
 use crate::domain::socket::address;
 use crate::domain::socket::course::{Chance, Order};
 use crate::domain::socket::plan::{Plan, Rules, SocketId};
@@ -205,6 +206,7 @@ impl Dispatcher {
                 dead_after: settings.sockets.dead_after,
                 max_message_bytes: settings.sockets.max_message_bytes,
                 heartbeat: wish.heartbeat.clone(),
+                asking: Asking::default(),
             },
         })
     }

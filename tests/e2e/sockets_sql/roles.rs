@@ -140,3 +140,39 @@ async fn a_hostile_search_path_changes_nothing() {
     let trapped: Vec<String> = scene.db.column("select distinct cur from public.who").await;
     assert!(trapped.is_empty(), "the trap ran as {trapped:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_telling_function_is_only_told_of_one_s_own_rows() {
+    let scene = quiet_scene().await;
+    scene.db.exec("grant create on schema public to public").await;
+    for name in ["ada", "eve"] {
+        let role = scene.role(name).await;
+        role.exec(&format!("select edge.ws_open('of {name}', '{NOWHERE}?of={name}')")).await;
+        role.exec(&format!("select edge.ws_send('of {name}', '{name} says ' || n) from generate_series(1, 20) as n"))
+            .await;
+    }
+    scene.db.exec("analyze edge_store.ws_connection; analyze edge_store.ws_outgoing").await;
+    let eve = scene.cluster.connect_as("eve", "postgres").await;
+    eve.exec(
+        "create function tell(t text) returns boolean language plpgsql cost 0.0000001 as
+             $$ begin raise notice 'told %', t; return true; end $$;
+         create function tell2(a text, b text) returns boolean language plpgsql cost 0.0000001 as
+             $$ begin raise notice 'told % %', a, b; return true; end $$;
+         create operator <<< (leftarg = text, rightarg = text, function = tell2, restrict = scalarltsel)",
+    )
+    .await;
+    for (view, column) in [("ws_connections", "name"), ("ws_connections", "url"), ("ws_messages", "data")] {
+        for question in ["tell(v::text)".to_owned(), format!("tell({column})"), format!("{column} <<< 'x'")] {
+            eve.exec(&format!("select * from edge.{view} as v where {question}")).await;
+            eve.exec(&format!("select {question} from edge.{view} as v order by 1")).await;
+        }
+    }
+    eve.exec(
+        "select * from edge.ws_messages as m join edge.ws_connections as c on tell(m.connection || c.name || m.data)",
+    )
+    .await;
+    let told = eve.notices();
+    assert!(told.iter().any(|line| line.contains("eve")), "the function tells nothing at all");
+    let leaked: Vec<_> = told.iter().filter(|line| line.contains("ada")).collect();
+    assert!(leaked.is_empty(), "{leaked:?}");
+}

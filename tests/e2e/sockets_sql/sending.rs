@@ -24,28 +24,23 @@ async fn a_message_is_text_json_or_bytes_and_a_plain_literal_is_text() {
         db.exec(&format!("select edge.ws_send('room', {payload})")).await;
     }
     db.exec("prepare say as select edge.ws_send('room', $1); execute say('prepared')").await;
-    let rows =
-        db.rows("select kind, data, encode(data_bytes, 'hex'), json::text from edge.ws_messages order by id").await;
-    let rows: Vec<(String, Option<String>, Option<String>, Option<String>)> =
-        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
-    let row = |kind: &str, data: Option<&str>, bytes: Option<&str>, json: Option<&str>| {
-        (kind.to_owned(), data.map(str::to_owned), bytes.map(str::to_owned), json.map(str::to_owned))
-    };
+    let shown = "select concat_ws(' | ', kind, coalesce(data, '-'), coalesce(encode(data_bytes, 'hex'), '-'), coalesce(json::text, '-'))
+                 from edge.ws_messages order by id";
     let exact = r#"{"a": 1.50, "b": 12345678901234567890123}"#;
     assert_eq!(
-        rows,
+        db.column::<String>(shown).await,
         [
-            row("text", Some("hello"), None, None),
-            row("text", Some("{\"a\": 1}"), None, Some("{\"a\": 1}")),
-            row("json", Some(exact), None, Some(exact)),
-            row("json", Some("{\"n\": null}"), None, Some("{\"n\": null}")),
-            row("bytes", None, Some("00ff"), None),
-            row("text", Some(""), None, None),
-            row("bytes", None, Some(""), None),
-            row("text", Some("hello"), None, None),
-            row("text", Some("caf\u{e9} \u{e9} \u{1F600}"), None, None),
-            row("text", Some("named"), None, None),
-            row("text", Some("prepared"), None, None),
+            "text | hello | - | -",
+            "text | {\"a\": 1} | - | {\"a\": 1}",
+            &format!("json | {exact} | - | {exact}"),
+            "json | {\"n\": null} | - | {\"n\": null}",
+            "bytes | - | 00ff | -",
+            "text |  | - | -",
+            "bytes | - |  | -",
+            "text | hello | - | -",
+            "text | caf\u{e9} \u{e9} \u{1F600} | - | -",
+            "text | named | - | -",
+            "text | prepared | - | -",
         ]
     );
 }

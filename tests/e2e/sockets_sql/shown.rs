@@ -61,6 +61,9 @@ async fn a_wish_that_nobody_has_looked_at_yet_shows_where_it_leads() {
         say(&db, id, 2, state).await;
         assert_eq!(db.one::<String>(STATE).await, shown, "{state}, and not wanted any more");
     }
+    db.exec("update edge_store.ws_state set close_code = 1001, close_reason = 'the peer said so before'").await;
+    let code = "select concat_ws(' ', close_code, close_reason) from edge.ws_connections";
+    assert_eq!(db.one::<String>(code).await, "1000 ", "what it is told now");
     db.exec("delete from edge_store.ws_state").await;
     assert_eq!(db.one::<String>(STATE).await, "closed", "never opened");
     db.exec("rollback").await;
@@ -82,7 +85,7 @@ async fn a_message_is_queued_until_something_is_known_of_it() {
     .await;
     db.exec(&format!(
         "with came (id, kind, data, data_bytes) as (
-             values (1000, 't', 'plain', null), (1001, 'j', '{{\"a\": 1}}', null), (1002, 'b', null, '\\x00'::bytea),
+             values (1000, 't', 'plain', null), (1001, 't', '{{\"a\": 1}}', null), (1002, 'b', null, '\\x00'::bytea),
                     (1003, 't', null, '\\x6100'::bytea))
          insert into edge_store.ws_incoming (id, connection_id, received_at, owner, slot, kind, data, data_bytes)
          select id, {room}, '2030-01-01', 10, 3, kind::\"char\", data, data_bytes from came;
@@ -109,7 +112,7 @@ async fn a_message_is_queued_until_something_is_known_of_it() {
             "out text went sent  room true",
             "out text lost failed why room false",
             "in text plain received  room false",
-            "in json {\"a\": 1}|{\"a\": 1} received P0001: oh room false",
+            "in text {\"a\": 1}|{\"a\": 1} received P0001: oh room false",
             "in bytes \\x00 received  room false",
             "in text \\x6100 received  room false",
         ]
