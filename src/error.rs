@@ -70,6 +70,8 @@ pub enum Error {
     QueuedHere(i64),
     #[error("{0} needs a transaction that sees new commits")]
     FrozenSnapshot(&'static str),
+    #[error("{0} waits no longer: the extension pg_edge is being dropped or altered")]
+    ExtensionChanging(&'static str),
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("call {0} has not ended yet")]
@@ -179,6 +181,7 @@ impl Error {
                 Code::ERRCODE_UNDEFINED_OBJECT
             }
             Self::QueuedHere(_) | Self::FrozenSnapshot(_) => Code::ERRCODE_INVALID_TRANSACTION_STATE,
+            Self::ExtensionChanging(_) => Code::ERRCODE_OBJECT_IN_USE,
             Self::NotEnded(_) | Self::SocketClosed(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::AmbiguousSchedule(_) | Self::AmbiguousSocket(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,

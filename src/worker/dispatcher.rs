@@ -225,33 +225,29 @@ impl Dispatcher {
         let farewell = began + grace.min(LONGEST_FAREWELL);
         self.stop_taking();
         self.leave_sockets();
-        loop {
-            if let Err(aborted) = self.turn(SystemTime::now()) {
-                report::log(&format!("dispatcher, while stopping: {aborted}"));
-                break;
-            }
-            let now = SystemTime::now();
+        while let Some(turn) = self.last_turn() {
             let until = if self.nothing_in_flight() { farewell } else { deadline };
-            let left = until.duration_since(now).unwrap_or_default();
-            if left.is_zero() || (self.nothing_in_flight() && self.sockets.count() == 0) {
+            let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+            let is_done = self.nothing_in_flight() && self.sockets.count() == 0;
+            if left.is_zero() || is_done || turn == Turn::ExtensionGone {
                 break;
             }
-            if rest(left).is_err() {
+            let pause = if turn == Turn::ExtensionChanging { left.min(PAUSE_FOR_DDL) } else { left };
+            if rest(pause).is_err() {
                 break;
             }
         }
         self.stop_engine();
-        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
-        loop {
-            match self.turn(SystemTime::now()) {
-                Ok(Turn::Done) if self.is_behind() => {}
-                Ok(_) => break,
-                Err(aborted) => {
-                    report::log(&format!("dispatcher, while stopping: {aborted}"));
-                    break;
-                }
-            }
-        }
+        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes. Where
+        // somebody changes the extension nothing can be written, and a stop waits for nobody.
+        while self.last_turn() == Some(Turn::Done) && self.is_behind() {}
+    }
+
+    /// A turn while stopping; `None` where it failed.
+    fn last_turn(&mut self) -> Option<Turn> {
+        self.turn(SystemTime::now())
+            .inspect_err(|aborted| report::log(&format!("dispatcher, while stopping: {aborted}")))
+            .ok()
     }
 
     /// Whether the engine has said something that is not written yet.

@@ -38,13 +38,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     }
 
     fn read_batch(&mut self, context: &mut Context<'_>, now: Instant) -> Result<Reading, End> {
+        // All that is read in one turn had come by then.
+        let at = SystemTime::now();
         for _ in 0..BATCH {
             if matches!(self.course, Course::Ending { .. }) || !self.has_room(context, now) {
                 return Ok(Reading::Done);
             }
             let Poll::Ready(next) = self.line.poll_next(context) else { return Ok(Reading::Done) };
             match next {
-                Some(Ok(frame)) => self.hear(frame, now)?,
+                Some(Ok(frame)) => self.hear(frame, at, now)?,
                 Some(Err(error)) => self.stumble(&error, now)?,
                 None => self.stumble(&Error::ConnectionClosed, now)?,
             }
@@ -73,11 +75,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
         }
     }
 
-    fn hear(&mut self, frame: Message, now: Instant) -> Result<(), End> {
+    fn hear(&mut self, frame: Message, at: SystemTime, now: Instant) -> Result<(), End> {
         let taken = match frame {
-            Message::Text(text) => self.receive(Payload::Text(text.as_str().to_owned()), now),
+            Message::Text(text) => self.receive(Payload::Text(text.as_str().to_owned()), at, now),
             // Copied out of the read buffer, so as not to keep it alive.
-            Message::Binary(bytes) => self.receive(Payload::Binary(Bytes::copy_from_slice(&bytes)), now),
+            Message::Binary(bytes) => self.receive(Payload::Binary(Bytes::copy_from_slice(&bytes)), at, now),
             Message::Pong(number) => match number.as_ref().try_into() {
                 Ok(number) => self.acknowledgement.pong(u64::from_be_bytes(number), now),
                 Err(_not_ours) => self.acknowledgement.hear(now),
@@ -89,8 +91,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
         Ok(())
     }
 
-    fn receive(&mut self, payload: Payload, now: Instant) -> u64 {
-        self.teller.collect(Received { at: SystemTime::now(), payload });
+    fn receive(&mut self, payload: Payload, at: SystemTime, now: Instant) -> u64 {
+        self.teller.collect(Received { at, payload });
         self.acknowledgement.hear(now)
     }
 
