@@ -6,7 +6,14 @@
 //! `cargo bench --no-default-features --bench engine [-- ATTEMPTS IN_FLIGHT ROUNDS]`, and with `stream`, `streams` or
 //! `sockets` in place of the numbers what the files of these names measure.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs
+)]
 
 mod sockets;
 mod stream;

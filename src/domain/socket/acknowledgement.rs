@@ -132,7 +132,7 @@ impl Acknowledgement {
     pub fn hear(&mut self, now: Instant) -> u64 {
         let Pings::Answered { out, .. } = &self.pings else { return 0 };
         let since = out.first().and_then(|ping| ping.sent);
-        if !since.is_some_and(|since| now.saturating_duration_since(since) >= self.limit) {
+        if since.is_none_or(|since| now.saturating_duration_since(since) < self.limit) {
             return 0;
         }
         self.pings = Pings::Ignored;
