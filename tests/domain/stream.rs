@@ -86,11 +86,7 @@ fn events_are_those_of_the_standard_however_they_are_cut() {
     for (stream, wanted) in VECTORS {
         let wanted: Vec<_> = wanted
             .iter()
-            .map(|(kind, data, id)| Event {
-                kind: (*kind).into(),
-                data: (*data).to_owned(),
-                id: id.map(str::to_owned),
-            })
+            .map(|(kind, data, id)| Event { kind: (*kind).into(), data: (*data).to_owned(), id: id.map(str::to_owned) })
             .collect();
         for chunk in [usize::MAX, 1, 2, 3, 7] {
             let found = parse(stream, chunk);
