@@ -1,7 +1,5 @@
 //! How one attempt of a call ended: a response, a stream of events, or a failure with a class.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -37,16 +35,12 @@ pub struct Streamed {
     pub head: Head,
     /// How many events it had.
     pub events: u64,
-    /// How many bytes it had, after decompression.
-    pub bytes: u64,
     /// How it ended. It can only be truncated after an event; a failure is one that the stream itself told of.
     pub ended: Ended,
     /// Whose events they were, where that is known.
     pub dialect: Option<Dialect>,
     /// The tokens used, as the vendor counts them.
     pub usage: Option<Map<String, Value>>,
-    /// From the start of the attempt to the first event.
-    pub first_event: Option<Duration>,
 }
 
 /// The part of an answer that comes before its body.

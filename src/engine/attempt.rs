@@ -103,7 +103,7 @@ async fn exchange(
     }
     let end = after(began, limits.total);
     if let (Some(spout), Some((rules, framing))) = (spout, framing(rules, &head)) {
-        let terms = Terms { rules, framing, limits, began, end, stage: clock.stage() };
+        let terms = Terms { rules, framing, limits, end, stage: clock.stage() };
         // On the heap, for the same reason: few answers are streamed.
         return Box::pin(stream::read(response, head, spout, terms)).await;
     }

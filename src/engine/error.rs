@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::stream::TooLarge;
-use crate::domain::stream::rules::StreamRules;
+use crate::domain::stream::quota::Exceeded;
 
 use super::clock::Stage;
 use super::connector::TooSlow;
@@ -92,12 +92,6 @@ pub(super) fn idle(limit: Duration) -> Failure {
     Failure::new(FailureClass::IdleTimeout, format!("no byte of the stream came for {}", Span(limit)))
 }
 
-/// The stream as a whole is larger than allowed.
-pub(super) fn stream_too_large(rules: &StreamRules) -> Failure {
-    let limit = rules.max_total_bytes;
-    Failure::new(FailureClass::ResponseTooLarge, format!("the stream is larger than the limit of {limit} bytes"))
-}
-
 /// The same failure, where it is not the call's own URL that failed.
 pub(super) fn after_redirect(mut failure: Failure) -> Failure {
     failure.message.insert_str(0, "after a redirect: ");
@@ -126,6 +120,14 @@ fn awaited(stage: Stage, otherwise: &'static str) -> &'static str {
 impl From<TooLarge> for Failure {
     fn from(error: TooLarge) -> Self {
         Self::new(FailureClass::EventTooLarge, error.to_string())
+    }
+}
+
+// === impl Exceeded ===
+
+impl From<Exceeded> for Failure {
+    fn from(error: Exceeded) -> Self {
+        Self::new(FailureClass::ResponseTooLarge, error.to_string())
     }
 }
 

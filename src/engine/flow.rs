@@ -19,9 +19,6 @@ const OF_ONE: usize = 4 << 20;
 /// What all streams may have on their way together, in bytes.
 const OF_ALL: usize = 64 << 20;
 
-/// What an event costs beside its texts. With it, the limits in bytes limit the number of events too.
-const OF_AN_EVENT: usize = 128;
-
 /// Something that fills up and is emptied again.
 pub(super) struct Room {
     most: usize,
@@ -122,7 +119,7 @@ impl Flow {
 
 /// What events take in memory.
 pub(super) fn weight(events: &[StreamEvent]) -> usize {
-    events.iter().map(|event| OF_AN_EVENT + event.held_bytes()).sum()
+    events.iter().map(StreamEvent::held_bytes).sum()
 }
 
 // === impl Receipt ===

@@ -1,6 +1,6 @@
 //! Reads an answer event by event, and hands the events on as they come. Runs on the engine thread.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use reqwest::Response;
@@ -12,6 +12,7 @@ use crate::domain::outcome::{Failure, Head, Outcome, Streamed};
 use crate::domain::stream::StreamEvent;
 use crate::domain::stream::cutter::Cutter;
 use crate::domain::stream::follower::{Ended, Follower};
+use crate::domain::stream::quota::{Exceeded, Quota};
 use crate::domain::stream::rules::{Framing, StreamRules};
 
 use super::clock::Stage;
@@ -23,8 +24,7 @@ pub(super) struct Terms {
     pub(super) rules: StreamRules,
     pub(super) framing: Framing,
     pub(super) limits: Limits,
-    /// When its attempt began, and has to end.
-    pub(super) began: Instant,
+    /// When its attempt has to end.
     pub(super) end: Instant,
     pub(super) stage: Stage,
 }
@@ -35,15 +35,19 @@ enum Stop {
     Broken(Failure),
     /// It took too long.
     Late(Failure),
+    /// It is larger than what is allowed.
+    Exceeded(Failure),
 }
+
+/// So much is read before it is looked how far the stream is ahead: of a few bytes each, thousands of events fit into it.
+const AT_ONCE: usize = 16 * 1024;
 
 /// What has been read of a stream.
 struct Reader {
     terms: Terms,
     cutter: Cutter,
     follower: Follower,
-    bytes: u64,
-    first_event: Option<Duration>,
+    quota: Quota,
     /// Empty between two chunks.
     events: Vec<StreamEvent>,
 }
@@ -55,24 +59,29 @@ pub(super) async fn read(
     spout: &mut Spout,
     terms: Terms,
 ) -> Result<Outcome, Failure> {
-    if response.content_length().is_some_and(|length| length > terms.rules.max_total_bytes) {
-        return Err(error::stream_too_large(&terms.rules).with_head(head));
+    let most = terms.rules.max_total_bytes;
+    if response.content_length().is_some_and(|length| length > most) {
+        return Err(Failure::from(Exceeded::Read { most }).with_head(head));
     }
     spout.begin(head.clone());
     let mut reader = Reader::new(terms);
     let ended = loop {
         // A small body may unpack into a large one, all of which is there at once.
         consume_budget().await;
-        match reader.next(&mut response, spout).await {
-            Ok(Some(chunk)) => match reader.feed(&chunk, spout) {
-                Ok(()) => {}
-                Err(failure) => return Err(failure.with_head(head)),
+        let stop = match reader.next(&mut response, spout).await {
+            Ok(Some(chunk)) => match reader.feed_all(&chunk, spout).await {
+                Ok(()) => continue,
+                Err(stop) => stop,
             },
-            Ok(None) => break reader.finish(spout),
-            Err(stop) => match reader.stopped(stop, spout) {
+            Ok(None) => match reader.finish(spout) {
                 Ok(ended) => break ended,
-                Err(failure) => return Err(failure.with_head(head)),
+                Err(stop) => stop,
             },
+            Err(stop) => stop,
+        };
+        match reader.stopped(stop, spout) {
+            Ok(ended) => break ended,
+            Err(failure) => return Err(failure.with_head(head)),
         }
     };
     Ok(Outcome::Streamed(Box::new(reader.sum_up(head, ended, spout.events()))))
@@ -83,17 +92,23 @@ pub(super) async fn read(
 impl Reader {
     fn new(terms: Terms) -> Self {
         let cutter = Cutter::new(terms.framing, terms.rules.max_event_bytes);
-        Self { terms, cutter, follower: Follower::default(), bytes: 0, first_event: None, events: Vec::new() }
+        let quota = Quota::new(terms.rules.max_total_bytes);
+        Self { terms, cutter, follower: Follower::default(), quota, events: Vec::new() }
     }
 
-    /// What comes next; `None` at the end. Time in which we do not read is not held against the peer, but for the limit
-    /// of the whole attempt.
+    /// Waits until the stream may be read on. This time is not held against the peer, but for the limit of the whole attempt.
+    async fn until_free(&self, spout: &Spout) -> Result<(), Stop> {
+        if spout.flow().is_full() {
+            let free = timeout_at(self.terms.end, spout.flow().until_free()).await;
+            free.map_err(|_elapsed| Stop::Late(error::no_end(&self.terms.limits)))?;
+        }
+        Ok(())
+    }
+
+    /// What comes next; `None` at the end.
     async fn next(&self, response: &mut Response, spout: &Spout) -> Result<Option<Bytes>, Stop> {
         let Terms { rules, limits, end, stage, .. } = &self.terms;
-        if spout.flow().is_full() {
-            let free = timeout_at(*end, spout.flow().until_free()).await;
-            free.map_err(|_elapsed| Stop::Late(error::no_end(limits)))?;
-        }
+        self.until_free(spout).await?;
         let silent = rules.idle.and_then(|idle| Some((idle, Instant::now().checked_add(idle)?)));
         let silent = silent.filter(|(_, until)| until < end);
         match timeout_at(silent.map_or(*end, |(_, until)| until), response.chunk()).await {
@@ -106,49 +121,57 @@ impl Reader {
         }
     }
 
-    /// Reads a chunk, as far as the stream may go on. The same bytes make the same events, however they were cut.
-    fn feed(&mut self, chunk: &[u8], spout: &mut Spout) -> Result<(), Failure> {
-        let room = self.terms.rules.max_total_bytes - self.bytes;
-        let fitting = usize::try_from(room).map_or(chunk, |room| &chunk[..chunk.len().min(room)]);
-        self.bytes += fitting.len() as u64;
+    /// Reads a chunk, however large it is, no faster than its events are stored.
+    async fn feed_all(&mut self, chunk: &[u8], spout: &mut Spout) -> Result<(), Stop> {
+        for part in chunk.chunks(AT_ONCE) {
+            self.until_free(spout).await?;
+            self.feed(part, spout).map_err(Stop::Exceeded)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a part of a chunk, as far as the stream may go on. The same bytes make the same events, however they were cut.
+    fn feed(&mut self, part: &[u8], spout: &mut Spout) -> Result<(), Failure> {
+        let fitting = self.quota.read(part);
         let fed = self.cutter.feed(fitting, SystemTime::now(), &mut self.events);
-        self.hand_on(spout);
+        self.hand_on(spout)?;
         fed?;
-        if fitting.len() < chunk.len() { Err(error::stream_too_large(&self.terms.rules)) } else { Ok(()) }
+        if fitting.len() < part.len() { Err(self.quota.too_much().into()) } else { Ok(()) }
     }
 
     /// The answer has ended in good order, as far as HTTP knows.
-    fn finish(&mut self, spout: &mut Spout) -> Ended {
+    fn finish(&mut self, spout: &mut Spout) -> Result<Ended, Stop> {
         self.cutter.finish(SystemTime::now(), &mut self.events);
-        self.hand_on(spout);
-        self.follower.ended()
+        self.hand_on(spout).map_err(|exceeded| Stop::Exceeded(exceeded.into()))?;
+        Ok(self.follower.ended())
     }
 
     /// Nothing more comes. A stream that has said that it is over has lost nothing by it. One that has only begun is
     /// truncated, where its connection broke; where nothing was handed on it is no stream yet, and fails as any call.
     fn stopped(&self, stop: Stop, spout: &Spout) -> Result<Ended, Failure> {
         match stop {
+            Stop::Exceeded(failure) => Err(failure),
             _ if self.follower.is_over() => Ok(self.follower.ended()),
             Stop::Broken(failure) if spout.events() > 0 => Ok(Ended::Truncated(failure.message)),
             Stop::Broken(failure) | Stop::Late(failure) => Err(failure),
         }
     }
 
-    fn hand_on(&mut self, spout: &mut Spout) {
-        if self.events.is_empty() {
-            return;
-        }
-        self.first_event.get_or_insert_with(|| self.terms.began.elapsed());
-        // Text is only text.
-        if !matches!(self.terms.framing, Framing::Raw(_)) {
+    /// Hands on what may be kept of the events that have come.
+    fn hand_on(&mut self, spout: &mut Spout) -> Result<(), Exceeded> {
+        let kept = self.quota.keep(&mut self.events);
+        if matches!(self.terms.framing, Framing::Raw(_)) {
+            // Text is only text, and has no events of its own.
+            spout.pour_text(&mut self.events, self.terms.rules.max_event_bytes);
+        } else {
             self.events.iter().for_each(|event| self.follower.note(&event.data));
+            spout.pour(&mut self.events);
         }
-        spout.pour(&mut self.events);
+        kept
     }
 
     fn sum_up(self, head: Head, ended: Ended, events: u64) -> Streamed {
-        let Self { follower, bytes, first_event, .. } = self;
-        let (dialect, usage) = (follower.dialect(), follower.usage().cloned());
-        Streamed { head, events, bytes, ended, dialect, usage, first_event }
+        let (dialect, usage) = (self.follower.dialect(), self.follower.usage().cloned());
+        Streamed { head, events, ended, dialect, usage }
     }
 }

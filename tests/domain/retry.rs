@@ -220,8 +220,8 @@ fn now() -> SystemTime {
 
 fn streamed(ended: Ended) -> Outcome {
     let head = Head { status: 200, headers: Vec::new() };
-    let (dialect, usage, first_event) = (None, None, None);
-    Outcome::Streamed(Box::new(Streamed { head, events: 3, bytes: 60, ended, dialect, usage, first_event }))
+    let (dialect, usage) = (None, None);
+    Outcome::Streamed(Box::new(Streamed { head, events: 3, ended, dialect, usage }))
 }
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Outcome {

@@ -100,7 +100,7 @@ fn events_before_one_that_is_too_large_are_not_lost() {
         (Framing::JsonLines, "1\n2\n".to_owned() + &"3".repeat(200)),
     ] {
         let (mut cutter, mut events) = (Cutter::new(framing, 100), Vec::new());
-        assert_eq!(cutter.feed(stream.as_bytes(), UNIX_EPOCH, &mut events), Err(TooLarge { most: 100 }));
+        assert_eq!(cutter.feed(stream.as_bytes(), UNIX_EPOCH, &mut events), Err(TooLarge::Event { most: 100 }));
         assert_eq!(events.len(), 2, "{framing:?}");
     }
 }
@@ -143,5 +143,5 @@ proptest! {
 
 fn event(kind: Option<&str>, data: &str, id: Option<&str>) -> StreamEvent {
     let received_at: SystemTime = UNIX_EPOCH;
-    StreamEvent { kind: kind.map(str::to_owned), data: data.to_owned(), id: id.map(str::to_owned), received_at }
+    StreamEvent { kind: kind.map(str::to_owned), data: data.to_owned(), id: id.map(Into::into), received_at }
 }

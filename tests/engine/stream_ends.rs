@@ -130,20 +130,38 @@ fn an_event_over_the_limit_ends_the_stream_after_those_before_it() {
 
 #[test]
 fn a_stream_over_the_limit_ends_at_the_limit() {
-    // Each event has nine bytes.
-    let (endless, announced) = (
-        endless(),
+    // Each comment has two hundred bytes, and the event after it nine.
+    let body = format!(": {}\ndata: a\n\n", "x".repeat(197));
+    let (commented, announced) = (
+        repeating(body),
         Peer::answering(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99999999\r\n\r\ndata: a\n\n",
         ),
     );
-    for (peer, events) in [(&endless, 1_000), (&announced, 0)] {
-        let told = hear(peer, |rules| rules.max_total_bytes = 9_005);
+    for (peer, events) in [(&commented, 100), (&announced, 0)] {
+        let told = hear(peer, |rules| rules.max_total_bytes = 20_905);
         assert_eq!(told.failure().class, FailureClass::ResponseTooLarge);
-        assert_eq!(told.failure().message, "the stream is larger than the limit of 9005 bytes");
+        assert_eq!(told.failure().message, "the stream is larger than the limit of 20905 bytes");
         assert_eq!(told.events.len(), events);
     }
-    eventually("the connection is closed", || endless.noted("closed") == 1);
+    eventually("the connection is closed", || commented.noted("closed") == 1);
+}
+
+#[test]
+fn a_stream_of_next_to_nothing_many_times_over_ends_at_the_limit_too() {
+    let peer = repeating("data\n\n".to_owned());
+    let told = hear(&peer, |rules| rules.max_total_bytes = 13_505);
+    assert_eq!(told.failure().class, FailureClass::ResponseTooLarge);
+    assert!(told.failure().message.starts_with("the events of the stream, at 128 bytes each"), "{told:?}");
+    assert_eq!(told.events.len(), 100);
+    eventually("the connection is closed", || peer.noted("closed") == 1);
+}
+
+#[test]
+fn an_id_as_long_as_an_event_ends_the_stream() {
+    let body: &'static str = Box::leak(format!("data: a\n\nid: {}\ndata: b\n\n", "x".repeat(500_000)).into_boxed_str());
+    let told = hear(&dying(body, Death::Stalls), |rules| rules.idle = Some(Duration::from_secs(10)));
+    assert_eq!((told.failure().class, told.data()), (FailureClass::EventTooLarge, vec!["a"]));
 }
 
 #[test]
@@ -239,11 +257,19 @@ fn a_stopped_engine_lists_its_streams_and_gives_out_what_it_has_of_them() {
 
 /// Sends the same small event as long as somebody reads.
 fn endless() -> Peer {
-    Peer::scripted(|mut conn| async move {
-        conn.request().await;
-        conn.begin().await;
-        conn.note("begun");
-        while conn.event("a").await {}
-        conn.note("closed");
+    repeating("data: a\n\n".to_owned())
+}
+
+/// Sends the same as long as somebody reads.
+fn repeating(body: String) -> Peer {
+    Peer::scripted(move |mut conn| {
+        let body = body.clone();
+        async move {
+            conn.request().await;
+            conn.begin().await;
+            conn.note("begun");
+            while conn.chunk(body.as_bytes()).await {}
+            conn.note("closed");
+        }
     })
 }

@@ -32,7 +32,7 @@ impl Lines {
 
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
         if self.line.len() + part.len() > self.most {
-            return Err(TooLarge { most: self.most });
+            return Err(TooLarge::Event { most: self.most });
         }
         self.line.extend_from_slice(part);
         Ok(())

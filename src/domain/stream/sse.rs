@@ -4,7 +4,8 @@
 //! line, of a line end, or of a character. Each byte is looked at once and copied at most twice, and what is kept between
 //! two chunks never grows beyond the largest event that is allowed.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::TooLarge;
 
@@ -15,8 +16,9 @@ pub struct Event {
     pub kind: String,
     /// Its data lines, with newlines between them.
     pub data: String,
-    /// The last id that the stream has named, which need not be this event's own.
-    pub id: Option<String>,
+    /// The last id that the stream has named, which need not be this event's own. Shared, since a stream that names one at
+    /// its beginning has it in every event.
+    pub id: Option<Arc<str>>,
 }
 
 /// Reads a stream.
@@ -31,9 +33,8 @@ pub struct Parser {
     kind: String,
     data: String,
     /// The id that the present block names; it counts once the block ends, with or without data.
-    id: Option<String>,
-    last_id: Option<String>,
-    retry: Option<Duration>,
+    id: Option<Arc<str>>,
+    last_id: Option<Arc<str>>,
 }
 
 /// Where in a stream the next byte stands.
@@ -60,7 +61,6 @@ impl Parser {
             data: String::new(),
             id: None,
             last_id: None,
-            retry: None,
         }
     }
 
@@ -83,16 +83,6 @@ impl Parser {
         Ok(())
     }
 
-    /// How long the stream asks to wait before it is asked for again.
-    pub fn retry(&self) -> Option<Duration> {
-        self.retry
-    }
-
-    /// The id to go on from, as far as events have been complete.
-    pub fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
-    }
-
     /// Keeps a part of a line.
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
         if self.within == Within::Comment {
@@ -103,7 +93,7 @@ impl Parser {
             return Ok(());
         }
         if self.line.len() + part.len() + self.data.len() > self.most + LONGEST_FIELD_NAME {
-            return Err(TooLarge { most: self.most });
+            return Err(TooLarge::Event { most: self.most });
         }
         self.line.extend_from_slice(part);
         Ok(())
@@ -118,6 +108,7 @@ impl Parser {
         };
         self.within = Within::Line;
         line.clear();
+        line.shrink_to(ROOMY_LINE);
         self.line = line;
         read
     }
@@ -135,17 +126,15 @@ impl Parser {
         match name {
             b"data" => {
                 if self.data.len() + value.len() > self.most {
-                    return Err(TooLarge { most: self.most });
+                    return Err(TooLarge::Event { most: self.most });
                 }
                 self.data.push_str(&value);
                 self.data.push('\n');
             }
-            b"event" => self.kind = value.into_owned(),
-            b"id" if !value.contains('\0') => self.id = Some(value.into_owned()),
-            b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.retry = Some(Duration::from_millis(value.parse().unwrap_or(u64::MAX)));
-            }
-            // Another field means nothing, nor does a comment in the first line.
+            b"event" => self.kind = name_of(value)?.into_owned(),
+            b"id" if !value.contains('\0') => self.id = Some(name_of(value)?.into()),
+            // Another field means nothing, nor does a comment in the first line. How long to wait before the stream is asked
+            // for again is for those who read it without an end.
             _ => {}
         }
         Ok(())
@@ -168,3 +157,16 @@ impl Parser {
 
 /// A line is longer than its value by a field's name, a colon and a space.
 const LONGEST_FIELD_NAME: usize = 64;
+
+/// What the buffer of lines may hold between two lines. One that has grown with a single long line is not kept for the rest
+/// of the stream.
+const ROOMY_LINE: usize = 16 * 1024;
+
+/// The longest type and the longest id, in bytes. An id is kept again in every event that comes after it, so it may not be
+/// as long as an event.
+const LONGEST_NAME: usize = 4 * 1024;
+
+/// A type or an id, where it is none that is too long.
+fn name_of(value: Cow<'_, str>) -> Result<Cow<'_, str>, TooLarge> {
+    if value.len() > LONGEST_NAME { Err(TooLarge::Name { most: LONGEST_NAME }) } else { Ok(value) }
+}
