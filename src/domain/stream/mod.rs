@@ -4,6 +4,7 @@
 pub mod cutter;
 pub mod dialect;
 pub mod follower;
+pub mod json;
 pub mod json_lines;
 pub mod path;
 pub mod quota;
@@ -11,6 +12,7 @@ pub mod raw;
 pub mod rules;
 pub mod speech;
 pub mod sse;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::SystemTime;
