@@ -7,6 +7,7 @@ use super::raw::Text;
 use super::rules::Framing;
 use super::sse::{Event, Parser};
 use super::{StreamEvent, TooLarge};
+use crate::domain::text;
 
 /// Reads an answer.
 pub enum Cutter {
@@ -69,14 +70,13 @@ impl Cutter {
 
 fn typed(event: Event, received_at: SystemTime) -> StreamEvent {
     let Event { kind, data, id } = event;
-    StreamEvent { kind: Some(without_nul(kind)), data: without_nul(data), id, received_at }
+    StreamEvent { kind: Some(clean(kind)), data: clean(data), id, received_at }
 }
 
 fn untyped(data: String, received_at: SystemTime) -> StreamEvent {
-    StreamEvent { kind: None, data: without_nul(data), id: None, received_at }
+    StreamEvent { kind: None, data: clean(data), id: None, received_at }
 }
 
-/// The same text with U+FFFD for each U+0000, not copied where it has none.
-fn without_nul(text: String) -> String {
-    if memchr::memchr(0, text.as_bytes()).is_some() { text.replace('\0', "\u{fffd}") } else { text }
+fn clean(text: String) -> String {
+    text::without_nul(text.into()).into_owned()
 }
