@@ -18,7 +18,7 @@ use crate::domain::request::Request;
 use crate::domain::stream::rules::{Format, Framing, StreamRules};
 
 use super::body;
-use super::client::Wire;
+use super::client::{Packing, Wire};
 use super::clock::{self, Clock};
 use super::error::{self, Phase};
 use super::lane::Errand;
@@ -103,6 +103,9 @@ async fn exchange(
     }
     let end = after(began, limits.total);
     if let (Some(spout), Some((rules, framing))) = (spout, framing(rules, &head)) {
+        if is_packed(&head) {
+            return Err(error::packed().with_head(head));
+        }
         let terms = Terms { rules, framing, limits, end, stage: clock.stage() };
         // On the heap, for the same reason: few answers are streamed.
         return Box::pin(stream::read(response, head, spout, terms)).await;
@@ -121,6 +124,12 @@ async fn exchange(
 fn framing(rules: Option<StreamRules>, head: &Head) -> Option<(StreamRules, Framing)> {
     let rules = rules?;
     Some((rules, rules.format.framing(head.status, head.header("content-type"))?))
+}
+
+/// Whether an answer is packed in a way that the library has not undone.
+fn is_packed(head: &Head) -> bool {
+    let coding = head.header("content-encoding").map(str::trim).unwrap_or_default();
+    !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")
 }
 
 /// Hands the request to the library, where the guard lets it through. Nothing of it is copied here.
@@ -146,7 +155,8 @@ fn begin(
         prepared.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     *prepared.body_mut() = body.map(Into::into);
-    wire.execute(prepared, route.identity.as_ref())
+    let packing = stream.map_or(Packing::Any, |_| Packing::Light);
+    wire.execute(prepared, route.identity.as_ref(), packing)
 }
 
 /// Whether a request of this method has a body as a rule.

@@ -1,7 +1,8 @@
 //! The HTTP clients of the attempts, and with them the connections. Runs on the engine thread.
 //!
-//! One client serves all attempts, but those that show a client certificate: a connection belongs to who made it, so
-//! each certificate has a client, and with it connections, of its own.
+//! One client serves all attempts whose answers are bodies, and one those that are streamed. Those that show a client
+//! certificate have others: a connection belongs to who made it, so each certificate has clients, and with them connections,
+//! of its own.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,14 +30,32 @@ const UNREAD_OF_ONE: u32 = 512 << 10;
 /// take all of it, or the calls beside them would stand still too.
 const UNREAD_OF_ALL: u32 = 32 << 20;
 
+/// What an answer may be packed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// With whatever is common. To unpack brotli takes up to 16 MB, but a body is short-lived. Zstandard, which may take
+    /// eight times that, is not among it: the library knows no limit for it.
+    Any,
+    /// With what takes some kilobytes to unpack, as long as that lasts: there may be thousands of streams, and they may last
+    /// for hours.
+    Light,
+}
+
+/// One for each packing.
+#[derive(Default)]
+struct ByPacking<T> {
+    any: T,
+    light: T,
+}
+
 /// What an attempt needs to reach the wire. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Kit>);
 
 /// What comes from one reading of the settings.
 struct Kit {
-    client: reqwest::Client,
-    identified: Mutex<Identities>,
+    clients: ByPacking<reqwest::Client>,
+    identified: ByPacking<Mutex<Identities>>,
     settings: Settings,
     trust: Trust,
     door: Arc<Door>,
@@ -78,8 +97,9 @@ impl Wire {
         let door = Arc::new(Door::new(settings.guard.clone(), Arc::clone(&lookups)));
         let resolver = Arc::new(Resolver::new(Arc::clone(&door), Arc::clone(&lookups)));
         let config = trust.config().map_err(StartError::Tls)?;
-        let client = client(&settings, config, &resolver).map_err(StartError::Client)?;
-        Ok(Self(Arc::new(Kit { client, identified: Mutex::default(), settings, trust, door, resolver, lookups })))
+        let client = |packing| client(&settings, config.clone(), &resolver, packing).map_err(StartError::Client);
+        let clients = ByPacking { any: client(Packing::Any)?, light: client(Packing::Light)? };
+        Ok(Self(Arc::new(Kit { clients, identified: ByPacking::default(), settings, trust, door, resolver, lookups })))
     }
 
     /// Whether a request for this URL may be begun.
@@ -92,24 +112,37 @@ impl Wire {
         &self,
         request: reqwest::Request,
         identity: Option<&Arc<Identity>>,
+        packing: Packing,
     ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
         Ok(match identity {
-            None => self.0.client.execute(request),
-            Some(identity) => self.identified(identity)?.execute(request),
+            None => self.0.clients.of(packing).execute(request),
+            Some(identity) => self.identified(identity, packing)?.execute(request),
         })
     }
 
     /// The client that shows this certificate.
-    fn identified(&self, identity: &Arc<Identity>) -> Result<reqwest::Client, Failure> {
-        let mut identified = self.0.identified.lock().unwrap_or_else(PoisonError::into_inner);
+    fn identified(&self, identity: &Arc<Identity>, packing: Packing) -> Result<reqwest::Client, Failure> {
+        let mut identified = self.0.identified.of(packing).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = identified.get(identity) {
             return Ok(known);
         }
         let unusable = |reason: String| Failure::new(FailureClass::InvalidRequest, reason);
         let config = self.0.trust.config_for(identity).map_err(|error| unusable(error.to_string()))?;
-        let client = client(&self.0.settings, config, &self.0.resolver).map_err(|error| unusable(error.to_string()))?;
+        let client = client(&self.0.settings, config, &self.0.resolver, packing);
+        let client = client.map_err(|error| unusable(error.to_string()))?;
         identified.put(Arc::clone(identity), client.clone());
         Ok(client)
+    }
+}
+
+// === impl ByPacking ===
+
+impl<T> ByPacking<T> {
+    fn of(&self, packing: Packing) -> &T {
+        match packing {
+            Packing::Any => &self.any,
+            Packing::Light => &self.light,
+        }
     }
 }
 
@@ -122,6 +155,7 @@ fn client(
     settings: &Settings,
     config: ClientConfig,
     resolver: &Arc<Resolver>,
+    packing: Packing,
 ) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)
@@ -131,6 +165,7 @@ fn client(
         .pool_max_idle_per_host(settings.max_idle_per_host)
         .http2_initial_stream_window_size(UNREAD_OF_ONE)
         .http2_initial_connection_window_size(UNREAD_OF_ALL)
+        .brotli(packing == Packing::Any)
         .user_agent(settings.user_agent.as_str())
         .redirect(Policy::none())
         .referer(false)

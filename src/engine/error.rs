@@ -92,6 +92,11 @@ pub(super) fn idle(limit: Duration) -> Failure {
     Failure::new(FailureClass::IdleTimeout, format!("no byte of the stream came for {}", Span(limit)))
 }
 
+/// The answer is to be streamed, and is packed in a way that takes too much memory to undo.
+pub(super) fn packed() -> Failure {
+    Failure::new(FailureClass::Protocol, "the stream is packed in a way that was not asked for; gzip would be")
+}
+
 /// The same failure, where it is not the call's own URL that failed.
 pub(super) fn after_redirect(mut failure: Failure) -> Failure {
     failure.message.insert_str(0, "after a redirect: ");

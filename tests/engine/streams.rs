@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method};
 use pg_edge::domain::attempt::Attempt;
-use pg_edge::domain::outcome::Outcome;
+use pg_edge::domain::outcome::{FailureClass, Outcome};
 use pg_edge::domain::stream::dialect::Dialect;
 use pg_edge::domain::stream::follower::Ended;
 use pg_edge::domain::stream::rules::Format;
@@ -200,6 +200,26 @@ fn a_compressed_stream_is_unpacked_event_by_event() {
     listener.until("the end", |listener| listener.ended() == 1);
     let told = listener.told.values().next().unwrap();
     assert_eq!((told.data(), told.ended()), (vec!["a", "b"], &Ended::Complete));
+}
+
+#[test]
+fn a_stream_is_packed_with_gzip_or_not_at_all() {
+    let sender = Sender::new();
+    for coding in ["br", "zstd", "gzip, gzip", "identity", ""] {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {SSE}\r\ncontent-encoding: {coding}\r\ncontent-length: 9\r\n\r\ndata: a\n\n"
+        );
+        let peer = Peer::answering(answer);
+        let told = Listener::hear(&sender, streaming(&peer.url()));
+        assert!(peer.notes()[0].contains("accept-encoding: gzip\r\n"), "{}", peer.notes()[0]);
+        if matches!(coding, "identity" | "") {
+            assert_eq!(told.data(), ["a"], "{coding}");
+        } else {
+            let failure = told.failure();
+            assert_eq!((failure.class, failure.events), (FailureClass::Protocol, 0), "{coding}");
+            assert_eq!(failure.message, "the stream is packed in a way that was not asked for; gzip would be");
+        }
+    }
 }
 
 #[test]
