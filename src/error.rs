@@ -68,6 +68,8 @@ pub enum Error {
     QueuedHere(i64),
     #[error("{0} needs a transaction that sees new commits")]
     FrozenSnapshot(&'static str),
+    #[error("{0} waits no longer: the extension pg_edge is being dropped or altered")]
+    ExtensionChanging(&'static str),
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("call {0} has not ended yet")]
@@ -152,6 +154,7 @@ impl Error {
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) | Self::NoSuchSchedule(_) => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::QueuedHere(_) | Self::FrozenSnapshot(_) => Code::ERRCODE_INVALID_TRANSACTION_STATE,
+            Self::ExtensionChanging(_) => Code::ERRCODE_OBJECT_IN_USE,
             Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::AmbiguousSchedule(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,

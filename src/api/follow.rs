@@ -56,7 +56,7 @@ impl Reader {
                 }
                 Some(watch) => match watch.wait()? {
                     None => return Ok(None),
-                    Some(Waited::Woken) => {}
+                    Some(Waited::Woken) => self.look_closely()?,
                     Some(Waited::InVain) => self.find_again()?,
                 },
             }
@@ -82,6 +82,15 @@ impl Reader {
         let Batch { events, is_last } = in_own_memory(read)?;
         self.ahead.extend(events);
         self.has_all = is_last;
+        Ok(())
+    }
+
+    /// A look after which nothing is missed: where it shows nothing, the call may be in another place.
+    fn look_closely(&mut self) -> Result<(), Error> {
+        self.look()?;
+        if self.ahead.is_empty() && !self.has_all {
+            self.find_again()?;
+        }
         Ok(())
     }
 

@@ -43,17 +43,23 @@ fn tail_text(
     path: default!(Option<Text>, "NULL"),
 ) -> Result<SetOfIterator<'static, String>, ErrorReport> {
     let id = required(id, "id")?;
-    let path = path.map(|path| Ok::<_, Error>(Path::parse(&path.read("path")?)?)).transpose()?;
     let place = awaitable(id, viewer())?;
     let mut speech = speech(id, &place, path)?;
     let mut reader = Reader::begin(id, &place, 0, Patience::of(None), "edge.tail_text");
+    let (mut events, mut texts) = (0_u64, 0_u64);
     Ok(rows(move || {
         while let Some(event) = reader.next()? {
+            events += 1;
             if let Some(text) = speech.read(&event.data) {
+                texts += 1;
                 return Ok(Some(text));
             }
             // Events without text may be many.
             pgrx::check_for_interrupts!();
+        }
+        if events > 0 && texts == 0 {
+            // An answer without a word would look the same.
+            pgrx::notice!("no text was found in the {events} events of call {id}; the argument path says where it is");
         }
         tell_the_end(id, &reader).map(|()| None)
     }))
@@ -90,11 +96,11 @@ fn poll(
 
 /// The text of a call's answer as far as it has come.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
-fn stream_text(id: Option<i64>) -> Result<Option<String>, ErrorReport> {
+fn stream_text(id: Option<i64>, path: default!(Option<Text>, "NULL")) -> Result<Option<String>, ErrorReport> {
     let Some(id) = id else { return Ok(None) };
     let viewer = viewer();
     let Some(place) = under_snapshot(|| calls::place(id, viewer, None))? else { return Ok(None) };
-    let mut speech = speech(id, &place, None)?;
+    let mut speech = speech(id, &place, path)?;
     let mut reader = Reader::begin(id, &place, 0, Patience::none(), "edge.stream_text");
     let mut text = String::new();
     while let Some(event) = reader.next()? {
@@ -105,9 +111,9 @@ fn stream_text(id: Option<i64>) -> Result<Option<String>, ErrorReport> {
 }
 
 /// How the text of a call's answer is found.
-fn speech(id: i64, place: &Place, path: Option<Path>) -> Result<Speech, Error> {
+fn speech(id: i64, place: &Place, path: Option<Text>) -> Result<Speech, Error> {
     if let Some(path) = path {
-        return Ok(Speech::At(path));
+        return Ok(Speech::At(Path::parse(&path.read("path")?)?));
     }
     let format = under_snapshot(|| event_batch::format(id, place.slot))?;
     let is_raw = format.as_deref() == Some("raw");

@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use crate::error::Error;
 use crate::worker::client;
 use crate::worker::latch::{Waited, wait_in_session};
+use crate::worker::lock;
 use crate::worker::waiters::Registration;
 
 /// How often a session looks that found no room to be told.
@@ -70,6 +71,9 @@ impl Watch {
         let waited = wait_in_session(self.patience.left().min(look));
         if waited == Waited::InVain {
             client::check();
+            if lock::is_extension_changing() {
+                return Err(Error::ExtensionChanging(self.function));
+            }
         }
         Ok(Some(waited))
     }

@@ -219,30 +219,27 @@ impl Dispatcher {
     fn finish(&mut self, grace: Duration) {
         let deadline = SystemTime::now() + grace;
         self.stop_taking();
-        loop {
-            if let Err(aborted) = self.turn(SystemTime::now()) {
-                report::log(&format!("dispatcher, while stopping: {aborted}"));
-                break;
-            }
+        while let Some(turn) = self.last_turn() {
             let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-            if left.is_zero() || self.nothing_in_flight() {
+            if left.is_zero() || self.nothing_in_flight() || turn == Turn::ExtensionGone {
                 break;
             }
-            if rest(left).is_err() {
+            let pause = if turn == Turn::ExtensionChanging { left.min(PAUSE_FOR_DDL) } else { left };
+            if rest(pause).is_err() {
                 break;
             }
         }
         self.stop_engine();
-        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes.
-        loop {
-            if let Err(aborted) = self.turn(SystemTime::now()) {
-                report::log(&format!("dispatcher, while stopping: {aborted}"));
-                break;
-            }
-            if !self.streams.is_behind() && self.reports.is_empty() {
-                break;
-            }
-        }
+        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes. Where
+        // somebody changes the extension nothing can be written, and a stop waits for nobody.
+        while self.last_turn() == Some(Turn::Done) && (self.streams.is_behind() || !self.reports.is_empty()) {}
+    }
+
+    /// A turn while stopping; `None` where it failed.
+    fn last_turn(&mut self) -> Option<Turn> {
+        self.turn(SystemTime::now())
+            .inspect_err(|aborted| report::log(&format!("dispatcher, while stopping: {aborted}")))
+            .ok()
     }
 
     /// Tells the sessions that wait for something new of these calls.

@@ -1,6 +1,7 @@
-//! The two locks of a dispatcher: being the only one, and keeping the extension from being dropped under a turn.
+//! The two locks of a dispatcher: being the only one, and keeping the extension from being dropped under a turn. And how
+//! sessions see that somebody wants the latter.
 //!
-//! Runs on the main thread of a dispatcher.
+//! Runs on main threads.
 
 #![allow(unsafe_code, reason = "pgrx has no wrapper for the lock manager")]
 
@@ -41,15 +42,7 @@ pub fn hold_extension() -> Hold {
     if extension == pg_sys::InvalidOid {
         return Hold::Gone;
     }
-    let tag = pg_sys::LOCKTAG {
-        locktag_field1: my_database().to_u32(),
-        locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
-        locktag_field3: extension.to_u32(),
-        locktag_field4: 0,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-        locktag_lockmethodid: DEFAULT_LOCKMETHOD,
-    };
-    if !acquire(&tag, pg_sys::AccessShareLock as i32, Held::ByTransaction) {
+    if !acquire(&tag_of(extension), pg_sys::AccessShareLock as i32, Held::ByTransaction) {
         return Hold::BeingChanged;
     }
     // SAFETY: main thread, inside a transaction. What was done to the extension before it was locked is known from here.
@@ -70,10 +63,40 @@ pub fn hold_extension() -> Hold {
     }
 }
 
+/// Whether somebody is dropping or altering the extension, or waits for that.
+///
+/// A session that waits for the dispatcher has to look: whoever drops the extension waits for the session's locks, and lets the
+/// dispatcher write nothing meanwhile that the session could wait for.
+pub fn is_extension_changing() -> bool {
+    let extension = extension();
+    if extension == pg_sys::InvalidOid {
+        return false;
+    }
+    let tag = tag_of(extension);
+    let mode = pg_sys::AccessShareLock as i32;
+    if !acquire(&tag, mode, Held::ByTransaction) {
+        return true;
+    }
+    // SAFETY: main thread, inside a transaction that has just taken this lock. Kept, it would stand in the way itself.
+    unsafe { pg_sys::LockRelease(&raw const tag, mode, false) };
+    false
+}
+
 /// The extension as the catalogue names it now.
 fn extension() -> pg_sys::Oid {
     // SAFETY: main thread, inside a transaction.
     unsafe { pg_sys::get_extension_oid(c"pg_edge".as_ptr(), true) }
+}
+
+fn tag_of(extension: pg_sys::Oid) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        locktag_field1: my_database().to_u32(),
+        locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
+        locktag_field3: extension.to_u32(),
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: DEFAULT_LOCKMETHOD,
+    }
 }
 
 /// What became of holding the extension.

@@ -21,7 +21,7 @@ pub mod latch;
 mod launcher;
 mod ledger;
 mod library;
-mod lock;
+pub mod lock;
 mod look;
 mod outbox;
 pub mod queued;

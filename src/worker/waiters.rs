@@ -33,13 +33,17 @@ impl Waiter {
 impl Registration {
     /// Asks to be woken when there is something new of the call. Look at the call after this, not before. `None` when too many wait.
     pub fn new(call: i64) -> Option<Self> {
-        let take = |waiter: &&Waiter| {
+        let take = |waiter: &&Waiter, is_free: fn(i32) -> bool| {
             let holder = waiter.pid.load(Ordering::Acquire);
-            // A session that died at once (FATAL) could not give its entry back.
-            let free = holder == 0 || (holder > 0 && holder != my_pid() && !is_alive(holder));
-            free && waiter.pid.compare_exchange(holder, FILLING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            is_free(holder) && waiter.pid.compare_exchange(holder, FILLING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        let waiter = shared().waiters.iter().find(take)?;
+        // A session that died at once (FATAL) could not give its entry back. To ask who lives takes a lock that everybody
+        // needs, so that is done only where nothing else is free.
+        let is_dead = |holder: i32| holder > 0 && holder != my_pid() && !is_alive(holder);
+        let entries = || shared().waiters.iter();
+        let waiter = entries()
+            .find(|waiter| take(waiter, |holder| holder == 0))
+            .or_else(|| entries().find(|waiter| take(waiter, is_dead)))?;
         waiter.database.store(my_database().to_u32(), Ordering::Relaxed);
         waiter.call.store(call, Ordering::Relaxed);
         waiter.pid.store(my_pid(), Ordering::Release);

@@ -3,6 +3,7 @@
 
 mod asking;
 mod crashes;
+mod dropping;
 mod ends;
 mod keeping;
 mod landing;

@@ -4,7 +4,7 @@ use super::live::delta;
 use super::stored::{add, call, end};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Gate, Reply, within};
-use crate::scene::Scene;
+use crate::scene::{Scene, ended};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_and_plpgsql_work_and_wait_for_the_end() {
@@ -84,4 +84,20 @@ async fn a_raw_stream_is_its_pieces_and_a_plain_body_no_stream() {
     assert_eq!(scene.db.rows(&format!("select edge.tail({plain})")).await.len(), 0);
     assert_eq!(scene.db.one::<String>(&format!("select edge.stream_text({plain})")).await, "");
     assert_eq!(scene.db.one::<String>(&format!("select edge.status({plain})")).await, "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_a_stream_without_a_text_that_is_known_is_told_so() {
+    let scene = Scene::start().await;
+    scene.peer.on(
+        "/",
+        Reply::stream("text/event-stream").send("data: {\"delta\":\"Once\"}\n\ndata: {\"delta\":\" upon\"}\n\n"),
+    );
+    let id = scene.call("edge.http_get_async($1, stream => 'sse')", "/").await;
+    ended(&scene.db, id).await;
+    assert!(scene.db.rows(&format!("select edge.tail_text({id})")).await.is_empty());
+    let notices = scene.db.notices().join("\n");
+    assert!(notices.contains(&format!("no text was found in the 2 events of call {id}")), "{notices}");
+    assert_eq!(scene.db.one::<String>(&format!("select edge.stream_text({id})")).await, "");
+    assert_eq!(scene.db.one::<String>(&format!("select edge.stream_text({id}, 'delta')")).await, "Once upon");
 }
