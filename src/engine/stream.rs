@@ -11,6 +11,7 @@ use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, Head, Outcome, Streamed};
 use crate::domain::stream::StreamEvent;
 use crate::domain::stream::cutter::Cutter;
+use crate::domain::stream::ending::{self, Rest, Stop};
 use crate::domain::stream::follower::{Ended, Follower};
 use crate::domain::stream::quota::{Exceeded, Quota};
 use crate::domain::stream::rules::{Framing, StreamRules};
@@ -27,16 +28,6 @@ pub(super) struct Terms {
     /// When its attempt has to end.
     pub(super) end: Instant,
     pub(super) stage: Stage,
-}
-
-/// Why nothing more comes, where the answer has not ended.
-enum Stop {
-    /// The connection broke, or what came cannot be decoded.
-    Broken(Failure),
-    /// It took too long.
-    Late(Failure),
-    /// It is larger than what is allowed.
-    Exceeded(Failure),
 }
 
 /// So much is read before it is looked how far the stream is ahead: of a few bytes each, thousands of events fit into it.
@@ -65,25 +56,9 @@ pub(super) async fn read(
     }
     spout.begin(head.clone());
     let mut reader = Reader::new(terms);
-    let ended = loop {
-        // A small body may unpack into a large one, all of which is there at once.
-        consume_budget().await;
-        let stop = match reader.next(&mut response, spout).await {
-            Ok(Some(chunk)) => match reader.feed_all(&chunk, spout).await {
-                Ok(()) => continue,
-                Err(stop) => stop,
-            },
-            Ok(None) => match reader.finish(spout) {
-                Ok(ended) => break ended,
-                Err(stop) => stop,
-            },
-            Err(stop) => stop,
-        };
-        match reader.stopped(stop, spout) {
-            Ok(ended) => break ended,
-            Err(failure) => return Err(failure.with_head(head)),
-        }
-    };
+    let stop = reader.read(&mut response, spout).await;
+    let ended =
+        ending::decide(&reader.follower, spout.events(), stop).map_err(|failure| failure.with_head(head.clone()))?;
     Ok(Outcome::Streamed(Box::new(reader.sum_up(head, ended, spout.events()))))
 }
 
@@ -94,6 +69,23 @@ impl Reader {
         let cutter = Cutter::new(terms.framing, terms.rules.max_event_bytes);
         let quota = Quota::new(terms.rules.max_total_bytes);
         Self { terms, cutter, follower: Follower::default(), quota, events: Vec::new() }
+    }
+
+    /// Reads until there is a reason to read no more.
+    async fn read(&mut self, response: &mut Response, spout: &mut Spout) -> Stop {
+        loop {
+            // A small body may unpack into a large one, all of which is there at once.
+            consume_budget().await;
+            match self.next(response, spout).await {
+                Ok(Some(chunk)) => {
+                    if let Err(stop) = self.feed_all(&chunk, spout).await {
+                        return stop;
+                    }
+                }
+                Ok(None) => return self.finish(spout),
+                Err(stop) => return stop,
+            }
+        }
     }
 
     /// Waits until the stream may be read on. This time is not held against the peer, but for the limit of the whole attempt.
@@ -140,21 +132,16 @@ impl Reader {
     }
 
     /// The answer has ended in good order, as far as HTTP knows.
-    fn finish(&mut self, spout: &mut Spout) -> Result<Ended, Stop> {
-        self.cutter.finish(SystemTime::now(), &mut self.events);
-        self.hand_on(spout).map_err(|exceeded| Stop::Exceeded(exceeded.into()))?;
-        Ok(self.follower.ended())
-    }
-
-    /// Nothing more comes. A stream that has said that it is over has lost nothing by it. One that has only begun is
-    /// truncated, where its connection broke; where nothing was handed on it is no stream yet, and fails as any call.
-    fn stopped(&self, stop: Stop, spout: &Spout) -> Result<Ended, Failure> {
-        match stop {
-            Stop::Exceeded(failure) => Err(failure),
-            _ if self.follower.is_over() => Ok(self.follower.ended()),
-            Stop::Broken(failure) if spout.events() > 0 => Ok(Ended::Truncated(failure.message)),
-            Stop::Broken(failure) | Stop::Late(failure) => Err(failure),
+    fn finish(&mut self, spout: &mut Spout) -> Stop {
+        let rest = self.cutter.finish(SystemTime::now(), &mut self.events);
+        if let Err(exceeded) = self.hand_on(spout) {
+            return Stop::Exceeded(exceeded.into());
         }
+        if let Rest::Unfinished(data) = &rest {
+            // It is no event, but it may say that the stream is complete.
+            self.follower.note(data);
+        }
+        Stop::Ended(rest)
     }
 
     /// Hands on what may be kept of the events that have come.

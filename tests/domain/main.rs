@@ -37,6 +37,7 @@ mod signature;
 mod stream;
 mod stream_cutting;
 mod stream_dialects;
+mod stream_ending;
 mod stream_quota;
 mod stream_speech;
 mod text;

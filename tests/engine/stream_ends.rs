@@ -165,6 +165,32 @@ fn an_id_as_long_as_an_event_ends_the_stream() {
 }
 
 #[test]
+fn what_is_cut_in_the_middle_of_an_event_is_told_although_http_ended_well() {
+    let truncated = Ended::Truncated("the stream ended in the middle of an event".to_owned());
+    let foreign = Ended::Failed("the answer holds no event: its lines are none of an event stream".to_owned());
+    let delta = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    for (body, events, ended) in [
+        ("data: one\n\ndata: two, cut in the mid".to_owned(), 1, truncated.clone()),
+        ("data: one\n\ndata: two\n".to_owned(), 1, truncated),
+        (format!("{delta}data: [DONE]\n"), 1, Ended::Complete),
+        (format!("{delta}data: [DONE]"), 1, Ended::Complete),
+        ("ok".to_owned(), 0, foreign.clone()),
+        ("{\"a\": 1}\n".to_owned(), 0, foreign),
+        (": nothing to say\n".to_owned(), 0, Ended::Complete),
+    ] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n", body.len());
+        let told = hear(&Peer::answering(head + &body), |_| ());
+        assert_eq!((told.ended(), told.events.len()), (&ended, events), "{body:?}");
+    }
+    let begun = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 8\r\n\r\ndata: on";
+    let told = hear(&Peer::answering(begun), |_| ());
+    let failure = told.failure();
+    assert_eq!((failure.class, failure.retryability()), (FailureClass::Protocol, Retryability::Retry));
+    assert_eq!(failure.message, "the stream ended in the middle of its first event");
+}
+
+#[test]
 fn an_error_in_the_stream_fails_it_whatever_its_status() {
     let error = r#"data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
     let body: &'static str = Box::leak(format!("data: {{\"type\":\"message_start\"}}\n\n{error}\n\n").into_boxed_str());

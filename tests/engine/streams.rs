@@ -38,7 +38,7 @@ fn events_are_the_same_in_chunks_of_one_byte_and_in_one_chunk() {
         let events: Vec<_> = told.events.iter().map(|event| (event.kind.as_deref(), event.data.as_str())).collect();
         assert_eq!(events, [(Some("tick"), "世\n界"), (Some("message"), "b")], "by {size}");
         assert!(told.events.iter().all(|event| event.id.as_deref() == Some("7")));
-        assert_eq!(told.ended(), &Ended::Complete);
+        assert!(matches!(told.ended(), Ended::Truncated(_)), "{:?}", told.ended());
         assert_eq!(told.streamed().head, told.head.clone().unwrap());
         assert_eq!(told.head.unwrap().header("content-type"), Some(SSE));
     }

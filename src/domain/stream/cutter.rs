@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::ending::Rest;
 use super::json_lines::Lines;
 use super::raw::Text;
 use super::rules::Framing;
@@ -51,18 +52,19 @@ impl Cutter {
         }
     }
 
-    /// The answer has ended in good order. What of it is an event without its end goes to `events`.
-    pub fn finish(&mut self, now: SystemTime, events: &mut Vec<StreamEvent>) {
+    /// The answer has ended in good order. What of it is an event although it has no end goes to `events`; gives what is none.
+    pub fn finish(&mut self, now: SystemTime, events: &mut Vec<StreamEvent>) -> Rest {
         match self {
-            // The standard has it that an event without its blank line is none.
-            Self::Sse(..) => {}
+            Self::Sse(parser, _) => parser.finish(),
             Self::JsonLines(lines, read) => {
-                lines.finish(read);
+                let rest = lines.finish(read);
                 events.extend(read.drain(..).map(|data| untyped(data, now)));
+                rest
             }
             Self::Raw(text, read) => {
                 text.finish(read);
                 events.extend(read.drain(..).map(|data| untyped(data, now)));
+                Rest::Nothing
             }
         }
     }

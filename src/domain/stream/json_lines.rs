@@ -1,6 +1,9 @@
 //! Newline-delimited JSON, read from chunks of any size: one value a line, blank lines mean nothing.
 
+use serde::de::IgnoredAny;
+
 use super::TooLarge;
+use super::ending::Rest;
 
 /// Reads a stream of lines.
 #[derive(Debug)]
@@ -25,9 +28,12 @@ impl Lines {
         self.keep(chunk)
     }
 
-    /// The stream has ended; a last line needs no newline.
-    pub fn finish(&mut self, lines: &mut Vec<String>) {
+    /// The stream has ended; a last line needs no newline. One that breaks off in the middle of its value is kept as any broken
+    /// one is, and told.
+    pub fn finish(&mut self, lines: &mut Vec<String>) -> Rest {
+        let rest = if is_cut(&self.line) { Rest::Unfinished(String::new()) } else { Rest::Nothing };
         self.end_line(lines);
+        rest
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
@@ -45,4 +51,8 @@ impl Lines {
         }
         self.line.clear();
     }
+}
+
+fn is_cut(line: &[u8]) -> bool {
+    !line.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(line).is_err_and(|error| error.is_eof())
 }

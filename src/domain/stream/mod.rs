@@ -3,6 +3,7 @@
 
 pub mod cutter;
 pub mod dialect;
+pub mod ending;
 pub mod follower;
 pub mod json;
 pub mod json_lines;

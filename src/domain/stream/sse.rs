@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::TooLarge;
+use super::ending::Rest;
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,17 @@ pub struct Parser {
     /// The id that the present block names; it counts once the block ends, with or without data.
     id: Option<Arc<str>>,
     last_id: Option<Arc<str>>,
+    seen: Seen,
+}
+
+/// What a stream has turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Nothing yet, or comments and fields without data.
+    Nothing,
+    /// Lines of something else, and no event.
+    Foreign,
+    Events,
 }
 
 /// Where in a stream the next byte stands.
@@ -61,6 +73,7 @@ impl Parser {
             data: String::new(),
             id: None,
             last_id: None,
+            seen: Seen::Nothing,
         }
     }
 
@@ -81,6 +94,23 @@ impl Parser {
             chunk = &chunk[end + 1..];
         }
         Ok(())
+    }
+
+    /// The stream has ended. The standard has it that an event without its blank line is none.
+    pub fn finish(&mut self) -> Rest {
+        let line = std::mem::take(&mut self.line);
+        let last = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
+        if !last.is_empty() {
+            // One that is too large is unfinished all the same.
+            let _fits = self.read_line(last, &mut Vec::new());
+        }
+        let mut data = std::mem::take(&mut self.data);
+        match (data.pop(), self.seen) {
+            (Some(_), _) => Rest::Unfinished(data),
+            (None, Seen::Foreign) => Rest::Foreign,
+            (None, _) if last.is_empty() => Rest::Nothing,
+            (None, _) => Rest::Unfinished(String::new()),
+        }
     }
 
     /// Keeps a part of a line.
@@ -133,8 +163,11 @@ impl Parser {
             }
             b"event" => self.kind = name_of(value)?.into_owned(),
             b"id" if !value.contains('\0') => self.id = Some(name_of(value)?.into()),
-            // Another field means nothing, nor does a comment in the first line. How long to wait before the stream is asked
-            // for again is for those who read it without an end.
+            // How long to wait before the stream is asked for again is for those who read it without an end; without a name
+            // it is a comment in the first line.
+            b"id" | b"retry" | b"" => {}
+            // Another field means nothing, in a stream that has events.
+            _ if self.seen == Seen::Nothing => self.seen = Seen::Foreign,
             _ => {}
         }
         Ok(())
@@ -151,6 +184,7 @@ impl Parser {
             return;
         }
         let kind = if kind.is_empty() { "message".to_owned() } else { kind };
+        self.seen = Seen::Events;
         events.push(Event { kind, data, id: self.last_id.clone() });
     }
 }
