@@ -1,6 +1,6 @@
 //! Reads an answer event by event, and hands the events on as they come. Runs on the engine thread.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::Response;
@@ -33,12 +33,18 @@ pub(super) struct Terms {
 /// So much is read before it is looked how far the stream is ahead: of a few bytes each, thousands of events fit into it.
 const AT_ONCE: usize = 16 * 1024;
 
+/// A stream that has said that it is over is read on until it has had no event for so long: counts of tokens may follow. Its
+/// peer may keep the connection open for hours, in which the call would not have ended.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// What has been read of a stream.
 struct Reader {
     terms: Terms,
     cutter: Cutter,
     follower: Follower,
     quota: Quota,
+    /// Until when more is waited for, once the stream has said that it is over.
+    grace: Option<Instant>,
     /// Empty between two chunks.
     events: Vec<StreamEvent>,
 }
@@ -68,7 +74,7 @@ impl Reader {
     fn new(terms: Terms) -> Self {
         let cutter = Cutter::new(terms.framing, terms.rules.max_event_bytes);
         let quota = Quota::new(terms.rules.max_total_bytes);
-        Self { terms, cutter, follower: Follower::default(), quota, events: Vec::new() }
+        Self { terms, cutter, follower: Follower::default(), quota, grace: None, events: Vec::new() }
     }
 
     /// Reads until there is a reason to read no more.
@@ -101,9 +107,13 @@ impl Reader {
     async fn next(&self, response: &mut Response, spout: &Spout) -> Result<Option<Bytes>, Stop> {
         let Terms { rules, limits, end, stage, .. } = &self.terms;
         self.until_free(spout).await?;
+        if self.grace.is_some_and(|grace| Instant::now() >= grace) {
+            return Err(Stop::Ended(Rest::Nothing));
+        }
         let silent = rules.idle.and_then(|idle| Some((idle, Instant::now().checked_add(idle)?)));
         let silent = silent.filter(|(_, until)| until < end);
-        match timeout_at(silent.map_or(*end, |(_, until)| until), response.chunk()).await {
+        let until = silent.map_or(*end, |(_, until)| until);
+        match timeout_at(self.grace.map_or(until, |grace| until.min(grace)), response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(cause)) => Err(Stop::Broken(error::failure(&cause, Phase::Stream, *stage))),
             Err(_elapsed) => Err(Stop::Late(match silent {
@@ -152,6 +162,9 @@ impl Reader {
             spout.pour_text(&mut self.events, self.terms.rules.max_event_bytes);
         } else {
             self.events.iter().for_each(|event| self.follower.note(&event.data));
+            if self.follower.is_over() && !self.events.is_empty() {
+                self.grace = Some(Instant::now() + GRACE);
+            }
             spout.pour(&mut self.events);
         }
         kept

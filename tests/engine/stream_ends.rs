@@ -229,6 +229,44 @@ fn what_happens_to_the_connection_after_the_last_event_of_a_model_does_not_matte
 }
 
 #[test]
+fn a_stream_that_is_over_is_not_waited_for_although_its_connection_stays_open() {
+    let body = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: [DONE]\n\n";
+    let pinging = Peer::scripted(move |mut conn| async move {
+        conn.request().await;
+        conn.begin().await;
+        conn.chunk(body.as_bytes()).await;
+        while conn.chunk(b": ping\n\n").await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        conn.note("closed");
+    });
+    for peer in [&dying(body, Death::Stalls), &pinging] {
+        let mut attempt = streaming(&peer.url());
+        attempt.limits.total = Duration::from_secs(25);
+        let told = Listener::hear(&Sender::new(), attempt);
+        assert_eq!((told.ended(), told.events.len()), (&Ended::Complete, 2));
+        let total = told.report.as_ref().unwrap().timings.total;
+        assert!(total < Duration::from_secs(20), "the stream was read for {total:?}");
+        eventually("the connection is closed", || peer.noted("closed") == 1);
+    }
+}
+
+#[test]
+fn what_follows_the_last_event_at_once_is_taken() {
+    let peer = Peer::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.begin().await;
+        conn.event(r#"{"candidates":[{"finishReason":"STOP"}]}"#).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        conn.event(r#"{"usageMetadata":{"totalTokenCount":9}}"#).await;
+        conn.until_closed().await;
+    });
+    let told = hear(&peer, |_| ());
+    assert_eq!((told.ended(), told.events.len()), (&Ended::Complete, 2));
+    assert_eq!(told.streamed().usage.as_ref().unwrap()["totalTokenCount"], 9);
+}
+
+#[test]
 fn a_cancelled_stream_is_reported_once_and_its_connection_closed() {
     let (peer, sender) = (endless(), Sender::new());
     let mut listener = Listener::new(&sender);
