@@ -54,7 +54,10 @@ pub(super) async fn run(errand: Errand) -> Report {
         Ok(outcome) => outcome,
         Err(failure) => {
             let failure = if seen.redirected { error::after_redirect(failure) } else { failure };
-            Outcome::Failure(failure.after_events(spout.map_or(0, |spout| spout.events())))
+            Outcome::Failure(match spout {
+                Some(spout) => spout.flow().end(failure),
+                None => failure,
+            })
         }
     };
     let timings = clock.timings(seen.first_byte, began.elapsed());

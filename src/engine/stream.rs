@@ -12,7 +12,6 @@ use crate::domain::outcome::{Failure, Head, Outcome, Streamed};
 use crate::domain::stream::StreamEvent;
 use crate::domain::stream::cutter::Cutter;
 use crate::domain::stream::ending::{self, Rest, Stop};
-use crate::domain::stream::follower::{Ended, Follower};
 use crate::domain::stream::quota::{Exceeded, Quota};
 use crate::domain::stream::rules::{Framing, StreamRules};
 
@@ -41,7 +40,6 @@ const GRACE: Duration = Duration::from_secs(2);
 struct Reader {
     terms: Terms,
     cutter: Cutter,
-    follower: Follower,
     quota: Quota,
     /// Until when more is waited for, once the stream has said that it is over.
     grace: Option<Instant>,
@@ -63,9 +61,11 @@ pub(super) async fn read(
     spout.begin(head.clone());
     let mut reader = Reader::new(terms);
     let stop = reader.read(&mut response, spout).await;
-    let ended =
-        ending::decide(&reader.follower, spout.events(), stop).map_err(|failure| failure.with_head(head.clone()))?;
-    Ok(Outcome::Streamed(Box::new(reader.sum_up(head, ended, spout.events()))))
+    let (events, follower) = (spout.events(), spout.flow().follower());
+    match ending::decide(&follower, events, stop) {
+        Ok(ended) => Ok(Outcome::Streamed(Box::new(Streamed { head, events, ended, account: follower.account() }))),
+        Err(failure) => Err(failure.with_head(head)),
+    }
 }
 
 // === impl Reader ===
@@ -74,7 +74,7 @@ impl Reader {
     fn new(terms: Terms) -> Self {
         let cutter = Cutter::new(terms.framing, terms.rules.max_event_bytes);
         let quota = Quota::new(terms.rules.max_total_bytes);
-        Self { terms, cutter, follower: Follower::default(), quota, grace: None, events: Vec::new() }
+        Self { terms, cutter, quota, grace: None, events: Vec::new() }
     }
 
     /// Reads until there is a reason to read no more.
@@ -149,7 +149,7 @@ impl Reader {
         }
         if let Rest::Unfinished(data) = &rest {
             // It is no event, but it may say that the stream is complete.
-            self.follower.note(data);
+            spout.flow().follower().note(data);
         }
         Stop::Ended(rest)
     }
@@ -161,17 +161,14 @@ impl Reader {
             // Text is only text, and has no events of its own.
             spout.pour_text(&mut self.events, self.terms.rules.max_event_bytes);
         } else {
-            self.events.iter().for_each(|event| self.follower.note(&event.data));
-            if self.follower.is_over() && !self.events.is_empty() {
+            let mut follower = spout.flow().follower();
+            self.events.iter().for_each(|event| follower.note(&event.data));
+            if follower.is_over() && !self.events.is_empty() {
                 self.grace = Some(Instant::now() + GRACE);
             }
+            drop(follower);
             spout.pour(&mut self.events);
         }
         kept
-    }
-
-    fn sum_up(self, head: Head, ended: Ended, events: u64) -> Streamed {
-        let (dialect, usage) = (self.follower.dialect(), self.follower.usage().cloned());
-        Streamed { head, events, ended, dialect, usage }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pg_edge::domain::attempt::Attempt;
 use pg_edge::domain::call::CallId;
 use pg_edge::domain::outcome::{FailureClass, Outcome, Retryability};
+use pg_edge::domain::stream::dialect::Dialect;
 use pg_edge::domain::stream::follower::Ended;
 use pg_edge::domain::stream::rules::{Format, StreamRules};
 
@@ -263,7 +264,7 @@ fn what_follows_the_last_event_at_once_is_taken() {
     });
     let told = hear(&peer, |_| ());
     assert_eq!((told.ended(), told.events.len()), (&Ended::Complete, 2));
-    assert_eq!(told.streamed().usage.as_ref().unwrap()["totalTokenCount"], 9);
+    assert_eq!(told.streamed().account.usage.as_ref().unwrap()["totalTokenCount"], 9);
 }
 
 #[test]
@@ -278,6 +279,33 @@ fn a_cancelled_stream_is_reported_once_and_its_connection_closed() {
     assert_eq!((failure.class, failure.retryability()), (FailureClass::Cancelled, Retryability::Final));
     eventually("the connection is closed", || peer.noted("closed") == 1);
     assert_eq!(sender.engine.in_flight(), 0);
+}
+
+#[test]
+fn what_a_stream_has_told_of_itself_is_known_however_it_ends() {
+    const BEGUN: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25}}}\n\n";
+    let sender = Sender::new();
+    let (stalling, large) = (
+        dying(BEGUN, Death::Stalls),
+        dying(Box::leak(format!("{BEGUN}data: {}\n\n", "x".repeat(2_000)).into_boxed_str()), Death::Stalls),
+    );
+    let mut listener = Listener::new(&sender);
+    sender.engine.send(numbered(1, streaming(&stalling.url())));
+    listener.until("the event", |listener| listener.events() == 1);
+    sender.engine.cancel(CallId(1));
+    for (call, url, idle) in [(2, stalling.url(), Some(Duration::from_millis(100))), (3, large.url(), None)] {
+        let limited = StreamRules { idle, max_event_bytes: 1_000, ..rules(Format::Auto) };
+        sender.engine.send(Attempt { stream: Some(limited), ..numbered(call, streaming(&url)) });
+    }
+    listener.until("all ends", |listener| listener.ended() == 3);
+    for (call, class) in
+        [(1, FailureClass::Cancelled), (2, FailureClass::IdleTimeout), (3, FailureClass::EventTooLarge)]
+    {
+        let failure = listener.told[&CallId(call)].failure();
+        let account = failure.account.clone().unwrap();
+        assert_eq!((failure.class, account.dialect), (class, Some(Dialect::Anthropic)));
+        assert_eq!(account.usage.unwrap()["input_tokens"], 25);
+    }
 }
 
 #[test]

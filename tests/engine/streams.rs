@@ -170,9 +170,9 @@ fn the_answer_of_a_language_model_tells_whose_it_is_and_what_it_cost() {
     );
     let told = Listener::hear(&Sender::new(), streaming(&sending(SSE, body.as_bytes(), 7).url()));
     let streamed = told.streamed();
-    assert_eq!((&streamed.ended, streamed.dialect), (&Ended::Complete, Some(Dialect::Anthropic)));
+    assert_eq!((&streamed.ended, streamed.account.dialect), (&Ended::Complete, Some(Dialect::Anthropic)));
     let usage = json!({"input_tokens": 25, "output_tokens": 15});
-    assert_eq!(streamed.usage.clone().map(serde_json::Value::Object), Some(usage));
+    assert_eq!(streamed.account.usage.clone().map(serde_json::Value::Object), Some(usage));
 }
 
 #[test]

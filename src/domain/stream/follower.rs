@@ -22,6 +22,15 @@ pub struct Follower {
     telling: Vec<Finder<'static>>,
 }
 
+/// What a stream has told of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Whose events they are, where that is known.
+    pub dialect: Option<Dialect>,
+    /// The tokens used, as the vendor counts them.
+    pub usage: Option<Map<String, Value>>,
+}
+
 /// How a stream ended, once nothing more comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -83,6 +92,11 @@ impl Follower {
     /// Tokens used, as the vendor counts them.
     pub fn usage(&self) -> Option<&Map<String, Value>> {
         self.usage.counts()
+    }
+
+    /// What the stream has told so far.
+    pub fn account(&self) -> Account {
+        Account { dialect: self.dialect, usage: self.usage().cloned() }
     }
 
     /// How the stream ended, given that its connection was closed in good order. A dialect that is not known has no
