@@ -1,5 +1,6 @@
 //! Cuts an answer into events, whatever its format.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use super::ending::Rest;
@@ -72,7 +73,11 @@ impl Cutter {
 
 fn typed(event: Event, received_at: SystemTime) -> StreamEvent {
     let Event { kind, data, id } = event;
-    StreamEvent { kind: Some(clean(kind)), data: clean(data), id, received_at }
+    let kind = match kind {
+        Cow::Borrowed(known) => Cow::Borrowed(known),
+        Cow::Owned(kind) => Cow::Owned(clean(kind)),
+    };
+    StreamEvent { kind: Some(kind), data: clean(data), id, received_at }
 }
 
 fn untyped(data: String, received_at: SystemTime) -> StreamEvent {
