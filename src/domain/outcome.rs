@@ -32,7 +32,7 @@ pub struct Streamed {
     pub head: Head,
     /// How many events it had.
     pub events: u64,
-    /// How it ended. It can only be truncated after an event; a failure is one that the stream itself told of.
+    /// How it ended. It can only be truncated or given up after an event; a failure is one that the stream itself told of.
     pub ended: Ended,
     /// What it told of itself.
     pub account: Account,
@@ -68,6 +68,7 @@ impl Streamed {
         match &self.ended {
             Ended::Complete => None,
             Ended::Truncated(why) => Some((FailureClass::Truncated, why)),
+            Ended::GivenUp(class, why) => Some((*class, why)),
             Ended::Failed(why) => Some((FailureClass::Stream, why)),
         }
     }

@@ -33,6 +33,7 @@ fn a_stream_ends_by_what_it_said_and_else_by_why_it_stopped() {
         (&[ERROR], broken(), failed("Sorry")),
         // It has begun.
         (&[DELTA], broken(), truncated("why")),
+        (&[DELTA], late(), Ok(Ended::GivenUp(FailureClass::IdleTimeout, "why".to_owned()))),
         (&[DELTA], exceeded(), Err(FailureClass::ResponseTooLarge)),
         (&[DELTA], unfinished(), truncated("the stream ended in the middle of an event")),
         (&[DELTA], ended(Rest::Nothing), truncated(without_last)),

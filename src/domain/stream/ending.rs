@@ -27,13 +27,14 @@ pub enum Rest {
 }
 
 /// How a stream has ended after so many events. One that has said that it is over has lost nothing by whatever happens then.
-/// One that has only begun is truncated, where it broke off; where nothing was handed on it is no stream yet, and fails as any
-/// call.
+/// One that has only begun is cut short, where it broke off or took too long; where nothing was handed on it is no stream yet,
+/// and fails as any call.
 pub fn decide(follower: &Follower, events: u64, stop: Stop) -> Result<Ended, Failure> {
     match stop {
         Stop::Exceeded(failure) => Err(failure),
         _ if follower.is_over() => Ok(follower.ended()),
         Stop::Broken(failure) if events > 0 => Ok(Ended::Truncated(failure.message)),
+        Stop::Late(failure) if events > 0 => Ok(Ended::GivenUp(failure.class, failure.message)),
         Stop::Broken(failure) | Stop::Late(failure) => Err(failure),
         Stop::Ended(Rest::Unfinished(_)) if events > 0 => {
             Ok(Ended::Truncated("the stream ended in the middle of an event".to_owned()))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::dialect::{DONE, Dialect, End};
 use super::json;
 use super::usage::Usage;
+use crate::domain::failure_class::FailureClass;
 
 /// After so many events that are in no dialect, the stream has none: reading JSON is what costs most here.
 const PATIENCE: u32 = 200;
@@ -38,6 +39,8 @@ pub enum Ended {
     Complete,
     /// It broke off before it said that it was over, in a sentence.
     Truncated(String),
+    /// It was given up after an event, because a limit of time was over: which one, and that in a sentence.
+    GivenUp(FailureClass, String),
     /// It said itself that it failed.
     Failed(String),
 }
