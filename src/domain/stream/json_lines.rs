@@ -1,5 +1,8 @@
 //! Newline-delimited JSON, read from chunks of any size: one value a line, blank lines mean nothing.
 
+use serde::de::IgnoredAny;
+
+use super::ending::Rest;
 use super::{TooLarge, text};
 
 /// Reads a stream of lines.
@@ -32,9 +35,12 @@ impl Lines {
         self.keep(chunk)
     }
 
-    /// The stream has ended; a last line needs no newline.
-    pub fn finish(&mut self, lines: &mut Vec<String>) {
+    /// The stream has ended; a last line needs no newline. One that breaks off in the middle of its value is kept as any broken
+    /// one is, and told.
+    pub fn finish(&mut self, lines: &mut Vec<String>) -> Rest {
+        let rest = if is_cut(&self.line) { Rest::Unfinished(String::new()) } else { Rest::Nothing };
         self.end_line(lines);
+        rest
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
@@ -44,13 +50,17 @@ impl Lines {
     }
 
     fn check_room(&self, part: &[u8]) -> Result<(), TooLarge> {
-        if self.line.len() + part.len() <= self.most { Ok(()) } else { Err(TooLarge { most: self.most }) }
+        if self.line.len() + part.len() <= self.most { Ok(()) } else { Err(TooLarge::Event { most: self.most }) }
     }
 
     fn end_line(&mut self, lines: &mut Vec<String>) {
         read(&self.line, lines);
         self.line.clear();
     }
+}
+
+fn is_cut(line: &[u8]) -> bool {
+    !line.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(line).is_err_and(|error| error.is_eof())
 }
 
 fn read(line: &[u8], lines: &mut Vec<String>) {

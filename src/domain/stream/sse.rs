@@ -5,8 +5,9 @@
 //! cut it, and what is kept between two chunks never grows beyond the largest event that is allowed.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::sync::Arc;
 
+use super::ending::Rest;
 use super::{TooLarge, text};
 
 /// One event of a stream.
@@ -16,8 +17,9 @@ pub struct Event {
     pub kind: Cow<'static, str>,
     /// Its data lines, with newlines between them.
     pub data: String,
-    /// The last id that the stream has named, which need not be this event's own.
-    pub id: Option<String>,
+    /// The last id that the stream has named, which need not be this event's own. Shared, since a stream that names one at
+    /// its beginning has it in every event.
+    pub id: Option<Arc<str>>,
 }
 
 /// Reads a stream.
@@ -34,9 +36,19 @@ pub struct Parser {
     /// Its lines so far, with newlines between them; `None` before the first.
     data: Option<String>,
     /// The id that the present block names; it counts once the block ends, with or without data.
-    id: Option<String>,
-    last_id: Option<String>,
-    retry: Option<Duration>,
+    id: Option<Arc<str>>,
+    last_id: Option<Arc<str>>,
+    seen: Seen,
+}
+
+/// What a stream has turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Nothing yet, or comments and fields without data.
+    Nothing,
+    /// Lines of something else, and no event.
+    Foreign,
+    Events,
 }
 
 /// Where in a stream the next byte stands.
@@ -63,7 +75,7 @@ impl Parser {
             data: None,
             id: None,
             last_id: None,
-            retry: None,
+            seen: Seen::Nothing,
         }
     }
 
@@ -85,14 +97,20 @@ impl Parser {
         Ok(())
     }
 
-    /// How long the stream asks to wait before it is asked for again.
-    pub fn retry(&self) -> Option<Duration> {
-        self.retry
-    }
-
-    /// The id to go on from, as far as events have been complete.
-    pub fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
+    /// The stream has ended. The standard has it that an event without its blank line is none.
+    pub fn finish(&mut self) -> Rest {
+        let line = std::mem::take(&mut self.line);
+        let last = after_mark(self.within, &line);
+        if !last.is_empty() {
+            // One that is too large is unfinished all the same.
+            let _fits = self.read_line(last, &mut Vec::new());
+        }
+        match (self.data.take(), self.seen) {
+            (Some(data), _) => Rest::Unfinished(data),
+            (None, Seen::Foreign) => Rest::Foreign,
+            (None, _) if last.is_empty() => Rest::Nothing,
+            (None, _) => Rest::Unfinished(String::new()),
+        }
     }
 
     /// Keeps a part of a line whose end has not come yet.
@@ -112,7 +130,7 @@ impl Parser {
     fn check_room(&self, part: &[u8]) -> Result<(), TooLarge> {
         let data = self.data.as_ref().map_or(0, String::len);
         let fits = self.line.len() + part.len() + data <= self.most + LONGEST_FIELD_NAME;
-        if fits { Ok(()) } else { Err(TooLarge { most: self.most }) }
+        if fits { Ok(()) } else { Err(TooLarge::Event { most: self.most }) }
     }
 
     /// The last part of a line has come, which often is all of it.
@@ -130,6 +148,7 @@ impl Parser {
         line.extend_from_slice(part);
         let read = self.read_line(after_mark(within, &line), events);
         line.clear();
+        line.shrink_to(ROOMY_LINE);
         self.line = line;
         read
     }
@@ -146,12 +165,13 @@ impl Parser {
         let value = text(value.strip_prefix(b" ").unwrap_or(value));
         match name {
             b"data" => return self.add_data(value),
-            b"event" => self.kind = value.into_owned(),
-            b"id" if !value.contains('\0') => self.id = Some(value.into_owned()),
-            b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.retry = Some(Duration::from_millis(value.parse().unwrap_or(u64::MAX)));
-            }
-            // Another field means nothing, nor does a comment in the first line.
+            b"event" => self.kind = name_of(value)?.into_owned(),
+            b"id" if !value.contains('\0') => self.id = Some(name_of(value)?.into()),
+            // How long to wait before the stream is asked for again is for those who read it without an end; without a name
+            // it is a comment in the first line.
+            b"id" | b"retry" | b"" => {}
+            // Another field means nothing, in a stream that has events.
+            _ if self.seen == Seen::Nothing => self.seen = Seen::Foreign,
             _ => {}
         }
         Ok(())
@@ -160,7 +180,7 @@ impl Parser {
     fn add_data(&mut self, value: Cow<'_, str>) -> Result<(), TooLarge> {
         let before = self.data.as_ref().map_or(0, |data| data.len() + 1);
         if before + value.len() > self.most {
-            return Err(TooLarge { most: self.most });
+            return Err(TooLarge::Event { most: self.most });
         }
         match &mut self.data {
             // Nearly all events are one line.
@@ -181,6 +201,7 @@ impl Parser {
         let kind = std::mem::take(&mut self.kind);
         if let Some(data) = self.data.take() {
             let kind = if kind.is_empty() { Cow::Borrowed("message") } else { Cow::Owned(kind) };
+            self.seen = Seen::Events;
             events.push(Event { kind, data, id: self.last_id.clone() });
         }
     }
@@ -194,3 +215,16 @@ fn after_mark(within: Within, line: &[u8]) -> &[u8] {
 
 /// A line is longer than its value by a field's name, a colon and a space.
 const LONGEST_FIELD_NAME: usize = 64;
+
+/// What the buffer of lines may hold between two lines. One that has grown with a single long line is not kept for the rest
+/// of the stream.
+const ROOMY_LINE: usize = 16 * 1024;
+
+/// The longest type and the longest id, in bytes. An id is kept again in every event that comes after it, so it may not be
+/// as long as an event.
+const LONGEST_NAME: usize = 4 * 1024;
+
+/// A type or an id, where it is none that is too long.
+fn name_of(value: Cow<'_, str>) -> Result<Cow<'_, str>, TooLarge> {
+    if value.len() > LONGEST_NAME { Err(TooLarge::Name { most: LONGEST_NAME }) } else { Ok(value) }
+}
