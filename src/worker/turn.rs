@@ -355,16 +355,22 @@ impl Dispatcher {
         self.timers.next_poll = now + poll;
     }
 
+    /// As many calls at once as the settings allow, and the file descriptors that websockets leave.
+    pub(super) fn limit_calls(&mut self) {
+        let descriptors = self.descriptor_budget.saturating_sub(self.sockets.count()).max(1);
+        self.backlog.set_limits(capacity(&self.settings, descriptors), self.settings.breaker);
+    }
+
     /// Reads the settings anew.
     pub fn reconfigure(&mut self, settings: Settings) {
         if let Some(engine) = &self.engine {
             engine.reconfigure(super::session::engine_settings(&settings));
         }
-        self.backlog.set_limits(capacity(&settings, self.descriptor_budget), settings.breaker);
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.timers.next_history = self.timers.next_history.min(SystemTime::now() + settings.schedule_history / 24);
         self.settings = settings;
+        self.limit_calls();
         // The key file and the directory may be other ones now.
         self.secrets.forget();
         self.wants.callbacks = true;

@@ -41,6 +41,7 @@ mod shutdown;
 mod signals;
 mod signatures;
 mod smoke;
+mod socket_engine;
 mod sockets;
 mod sockets_sql;
 mod steering;

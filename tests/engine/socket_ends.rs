@@ -159,7 +159,9 @@ fn a_connection_that_is_cut_is_told_as_lost() {
     let sender = Sender::new();
     let mut side = Side::opened(&sender, plan(&reset));
     side.say(vec![text(1, "are you there?")]);
-    assert_eq!(side.end(), lost(": connection reset by peer"));
+    // Whether a read or a write hears of it first, and which of two names it has then, is chance.
+    let end = side.end();
+    assert!([lost(": connection reset by peer"), lost(": broken pipe")].contains(&end), "{end:?}");
 }
 
 #[test]
@@ -176,8 +178,9 @@ fn a_peer_that_is_silent_is_given_up_and_one_that_answers_pings_is_not() {
     eventually("the connection is closed", || silent.noted("closed") == 1);
 
     let living = taking();
-    let mut side = Side::opened(&sender, Plan { rules: quick, socket: SocketId(2), ..plan(&living) });
-    std::thread::sleep(Duration::from_millis(450));
+    let slower = Rules { dead_after: Duration::from_secs(1), ..quick };
+    let mut side = Side::opened(&sender, Plan { rules: slower, socket: SocketId(2), ..plan(&living) });
+    std::thread::sleep(Duration::from_millis(1_500));
     side.take();
     assert_eq!(side.told(SocketId(2)).end, None);
 }
@@ -186,13 +189,13 @@ fn a_peer_that_is_silent_is_given_up_and_one_that_answers_pings_is_not() {
 fn a_large_message_that_comes_slowly_is_no_silence() {
     let peer = Peer::scripted(|mut conn| async move {
         conn.welcome().await;
-        for part in frame(TEXT, &[b'x'; 30]).chunks(1) {
+        for part in frame(TEXT, &[b'x'; 60]).chunks(1) {
             conn.send(part).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
         }
         conn.until_closed().await;
     });
-    let quick = Rules { dead_after: Duration::from_millis(400), ..rules() };
+    let quick = Rules { dead_after: Duration::from_millis(1_200), ..rules() };
     let sender = Sender::new();
     let mut side = Side::opened(&sender, Plan { rules: quick, ..plan(&peer) });
     side.hear(1);
@@ -317,8 +320,8 @@ fn a_stop_closes_every_websocket_and_takes_no_longer_than_its_grace() {
     sender.engine.open_socket(Plan { socket: SocketId(3), ..plan(&Peer::silent()) });
     let mut stories = std::mem::take(&mut side.stories);
     let began = Instant::now();
-    let stopped = sender.engine.stop(Duration::from_millis(300));
-    assert!(began.elapsed() < Duration::from_millis(450), "{:?}", began.elapsed());
+    let stopped = sender.engine.stop(Duration::from_millis(1_500));
+    assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
     let sender = Sender::new();
     let mut side = Side::new(&sender);
     std::mem::swap(&mut side.stories, &mut stories);

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::ear::Ear;
 
 /// What is read at a time. Each websocket has a buffer of this size.
-const READ: usize = 8 << 10;
+const READ: usize = 4 << 10;
 
 /// What is collected before it is written, where there is more to come.
 const WRITE: usize = 16 << 10;

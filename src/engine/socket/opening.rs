@@ -21,6 +21,7 @@ use crate::engine::attempt::head;
 use crate::engine::client::Wire;
 use crate::engine::clock::{self, Clock};
 use crate::engine::error::{self, Phase};
+use crate::engine::trust::Purpose;
 
 /// A websocket that stands.
 pub(super) struct Opened {
@@ -43,7 +44,7 @@ async fn shake_hands(wire: Wire, plan: Plan, clock: &Clock) -> Result<Opened, En
     wire.check(&plan.url)?;
     let key = generate_key();
     let Plan { subprotocols, identity, rules, .. } = &plan;
-    let response = wire.shake_hands(request(&plan, &key)?, identity.as_ref())?.await;
+    let response = wire.execute(request(&plan, &key)?, identity.as_ref(), Purpose::Sockets)?.await;
     let failed = |cause| End::Failed(error::failure(&cause, Phase::Head, clock.stage()));
     let response = response.map_err(failed)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

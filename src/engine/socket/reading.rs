@@ -127,10 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
 
     /// Nothing more can be read.
     fn stumble(&mut self, error: &Error, now: Instant) -> Result<(), End> {
-        if matches!(self.course, Course::Closing { .. }) {
-            return Err(End::ClosedByUs);
+        match &self.course {
+            Course::Closing { .. } => return Err(End::ClosedByUs),
+            Course::Losing { end, .. } => return Err(end.clone()),
+            _ => self.queue.clear(),
         }
-        self.queue.clear();
         match Fault::of(error, self.rules.max_message_bytes) {
             Fault::Violation { code, reason, message } => {
                 let _later = self.line.close(code, reason);

@@ -1,10 +1,10 @@
 //! Messages that have come.
 
-use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
 use crate::domain::socket::message::{Payload, Received};
 use crate::error::Error;
+use crate::store::notify::{self, Told};
 use crate::store::slots::{self, WS_INCOMING};
 use crate::store::sockets::standing::Handling;
 use crate::store::table::{Column, Rows, value};
@@ -12,9 +12,6 @@ use crate::store::time::to_timestamp;
 
 /// The channel on which sessions hear of websockets.
 const CHANNEL: &str = "edge_ws";
-
-/// Nobody is told any more once the queue that all notifications share is as full as this. A full one fails commits.
-const FULLEST_QUEUE: f64 = 0.5;
 
 /// Messages that have come over one websocket, in order.
 #[derive(Debug)]
@@ -96,21 +93,11 @@ fn hand_to_functions(landed: &[Incoming<'_>], slot: i16) -> Result<(), Error> {
     Ok(())
 }
 
-/// Tells the sessions that listen, once the transaction commits. Where the queue that all notifications of the server share
-/// runs full, nobody is told: a full one would make the commit fail.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-pub fn notify(news: &[News]) {
-    // SAFETY: main thread, inside a transaction; the function takes nothing and gives a double.
-    let used = unsafe { direct_function_call::<f64>(pg_sys::pg_notification_queue_usage, &[]) };
-    if used.unwrap_or(0.0) > FULLEST_QUEUE {
-        return;
-    }
-    for one in news {
-        let payload = match one {
-            News::Message { connection, id } => format!("{{\"connection_id\":{connection},\"id\":{id}}}"),
-            News::State { connection, state } => format!("{{\"connection_id\":{connection},\"state\":\"{state}\"}}"),
-        };
-        // SAFETY: main thread, inside a transaction; the function takes two texts, which it copies, and gives nothing.
-        unsafe { direct_function_call::<()>(pg_sys::pg_notify, &[value(CHANNEL), value(payload)]) };
-    }
+/// Tells the sessions that listen, once the transaction commits.
+pub fn notify(news: &[News]) -> Told {
+    let payload = |one: &News| match one {
+        News::Message { connection, id } => format!("{{\"connection_id\":{connection},\"id\":{id}}}"),
+        News::State { connection, state } => format!("{{\"connection_id\":{connection},\"state\":\"{state}\"}}"),
+    };
+    notify::send(CHANNEL, news.iter().map(payload))
 }

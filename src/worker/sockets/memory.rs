@@ -228,8 +228,11 @@ impl Sockets {
 
     /// There is a place for one more.
     pub(super) fn admit_one(&mut self) {
-        if let Some(first) = self.crowded.pop_first() {
-            self.try_now(BTreeSet::from([first]));
+        while let Some(first) = self.crowded.pop_first() {
+            // Others have come to their end meanwhile.
+            if self.held.get(&first).is_some_and(|held| held.course.is_put_off()) {
+                return self.try_now(BTreeSet::from([first]));
+            }
         }
     }
 

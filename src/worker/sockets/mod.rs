@@ -25,6 +25,14 @@ use crate::worker::turn::Dispatcher;
 impl Dispatcher {
     /// Does what there is to do about websockets. A failure costs the calls nothing: it is logged, and tried again.
     pub(in crate::worker) fn run_sockets(&mut self, now: SystemTime) {
+        let before = self.sockets.count();
+        self.keep_sockets(now);
+        if self.sockets.count() != before {
+            self.limit_calls();
+        }
+    }
+
+    fn keep_sockets(&mut self, now: SystemTime) {
         let clock = Instant::now();
         self.take_socket_news(now, clock);
         self.sockets.wake(clock);

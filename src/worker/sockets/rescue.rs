@@ -1,5 +1,7 @@
 //! What is done when a transaction with websockets has failed.
 
+use std::time::{Instant, SystemTime};
+
 use super::turn::transact;
 use super::write::{Handlings, Pending};
 use crate::store::transaction::{Aborted, under_snapshot};
@@ -40,6 +42,12 @@ impl Dispatcher {
                 report::log(&format!("what became of message {message} cannot be stored: {failed}"));
             }
         }
+        if !kept.outcomes.is_empty() {
+            // A state may say that there is nothing left to be sent, and comes after what it rests on.
+            kept.states.extend(states);
+            self.sockets.pending = kept;
+            return;
+        }
         for connection in states {
             let alone = Pending { states: [connection].into(), ..Pending::default() };
             if let Err(failed) = self.write_alone_of_sockets(alone, &mut kept) {
@@ -53,7 +61,7 @@ impl Dispatcher {
     fn write_alone_of_sockets(&mut self, alone: Pending, kept: &mut Pending) -> Result<(), Aborted> {
         self.sockets.pending = alone;
         let slot = self.ring.current;
-        let (now, clock) = (std::time::SystemTime::now(), std::time::Instant::now());
+        let (now, clock) = (SystemTime::now(), Instant::now());
         let written = transact(|| {
             under_snapshot(|| {
                 let mut written = self.sockets.write_messages(slot, now)?;

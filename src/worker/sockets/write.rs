@@ -129,7 +129,9 @@ impl Sockets {
 
     /// Writes how those are to which something has happened, and tells the sessions that listen.
     pub(super) fn write_states(&self, written: &mut Written, now: SystemTime, clock: Instant) -> Result<(), Error> {
-        let floor = self.cursor.floor();
+        // What is still to be written has to be found again, should it never be.
+        let unwritten = self.pending.outcomes.iter().skip(written.outcomes).map(|outcome| outcome.message).min();
+        let floor = self.cursor.floor().min(unwritten.unwrap_or(i64::MAX));
         let changed: BTreeSet<i64> = self.pending.states.iter().chain(written.received.keys()).copied().collect();
         let mut news = std::mem::take(&mut written.news);
         for connection in changed {
