@@ -39,7 +39,7 @@ pub struct Streamed {
     pub events: u64,
     /// How many bytes it had, after decompression.
     pub bytes: u64,
-    /// How it ended. It can only be truncated after an event; a failure is one that the stream itself told of.
+    /// How it ended. It can only be truncated or given up after an event; a failure is one that the stream itself told of.
     pub ended: Ended,
     /// Whose events they were, where that is known.
     pub dialect: Option<Dialect>,
@@ -77,6 +77,7 @@ impl Streamed {
         match &self.ended {
             Ended::Complete => None,
             Ended::Truncated(why) => Some((FailureClass::Truncated, why)),
+            Ended::GivenUp(class, why) => Some((*class, why)),
             Ended::Failed(why) => Some((FailureClass::Stream, why)),
         }
     }

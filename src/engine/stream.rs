@@ -125,11 +125,12 @@ impl Reader {
     }
 
     /// Nothing more comes. A stream that has said that it is over has lost nothing by it. One that has only begun is
-    /// truncated, where its connection broke; where nothing was handed on it is no stream yet, and fails as any call.
+    /// cut short by that; where nothing was handed on it is no stream yet, and fails as any call.
     fn stopped(&self, stop: Stop, spout: &Spout) -> Result<Ended, Failure> {
         match stop {
             _ if self.follower.is_over() => Ok(self.follower.ended()),
             Stop::Broken(failure) if spout.events() > 0 => Ok(Ended::Truncated(failure.message)),
+            Stop::Late(failure) if spout.events() > 0 => Ok(Ended::GivenUp(failure.class, failure.message)),
             Stop::Broken(failure) | Stop::Late(failure) => Err(failure),
         }
     }

@@ -138,9 +138,12 @@ fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
 #[test]
 fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
     let (broke_off, overloaded) = (("truncated", "broke off"), ("stream", "overloaded"));
+    let silent = ("idle_timeout", "nothing came");
+    let given_up = Ended::GivenUp(FailureClass::IdleTimeout, silent.1.to_owned());
     for (ended, verdict, health, fault) in [
         (Ended::Complete, Verdict::Succeeded, Health::Well, None),
         (Ended::Truncated(broke_off.1.to_owned()), Verdict::Truncated, Health::Ill, Some(broke_off)),
+        (given_up, Verdict::Truncated, Health::Ill, Some(silent)),
         (Ended::Failed(overloaded.1.to_owned()), Verdict::Failed, Health::Unknown, Some(overloaded)),
     ] {
         let outcome = streamed(ended);

@@ -86,11 +86,7 @@ fn events_are_those_of_the_standard_however_they_are_cut() {
     for (stream, wanted) in VECTORS {
         let wanted: Vec<_> = wanted
             .iter()
-            .map(|(kind, data, id)| Event {
-                kind: (*kind).to_owned(),
-                data: (*data).to_owned(),
-                id: id.map(str::to_owned),
-            })
+            .map(|(kind, data, id)| Event { kind: (*kind).into(), data: (*data).to_owned(), id: id.map(str::to_owned) })
             .collect();
         for chunk in [usize::MAX, 1, 2, 3, 7] {
             let found = parse(stream, chunk);
@@ -196,7 +192,7 @@ fn read_by_another(stream: &[u8]) -> Vec<Event> {
     while let Some(event) = decoder.next(&mut buffer) {
         if let Ok(SseEvent::Message(message)) = event {
             let id = message.last_event_id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
-            events.push(Event { kind: message.event.to_string(), data: message.data.to_string(), id });
+            events.push(Event { kind: message.event.to_string().into(), data: message.data.to_string(), id });
         }
     }
     events

@@ -143,5 +143,10 @@ proptest! {
 
 fn event(kind: Option<&str>, data: &str, id: Option<&str>) -> StreamEvent {
     let received_at: SystemTime = UNIX_EPOCH;
-    StreamEvent { kind: kind.map(str::to_owned), data: data.to_owned(), id: id.map(str::to_owned), received_at }
+    StreamEvent {
+        kind: kind.map(|kind| kind.to_owned().into()),
+        data: data.to_owned(),
+        id: id.map(str::to_owned),
+        received_at,
+    }
 }

@@ -1,5 +1,6 @@
 //! Cuts an answer into events, whatever its format.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use super::json_lines::Lines;
@@ -69,7 +70,11 @@ impl Cutter {
 
 fn typed(event: Event, received_at: SystemTime) -> StreamEvent {
     let Event { kind, data, id } = event;
-    StreamEvent { kind: Some(without_nul(kind)), data: without_nul(data), id, received_at }
+    let kind = match kind {
+        Cow::Borrowed(known) => Cow::Borrowed(known),
+        Cow::Owned(kind) => Cow::Owned(without_nul(kind)),
+    };
+    StreamEvent { kind: Some(kind), data: without_nul(data), id, received_at }
 }
 
 fn untyped(data: String, received_at: SystemTime) -> StreamEvent {

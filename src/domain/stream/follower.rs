@@ -4,6 +4,7 @@ use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use super::dialect::{DONE, Dialect, End};
+use crate::domain::failure_class::FailureClass;
 
 /// After so many events that are in no dialect, the rest is not looked at: reading JSON is what costs most here.
 const PATIENCE: u32 = 200;
@@ -27,6 +28,8 @@ pub enum Ended {
     Complete,
     /// It broke off before it said that it was over, in a sentence.
     Truncated(String),
+    /// It was given up after an event, because a limit of time was over: which one, and that in a sentence.
+    GivenUp(FailureClass, String),
     /// It said itself that it failed.
     Failed(String),
 }

@@ -1,18 +1,19 @@
 //! The event stream format of the WHATWG HTML standard (9.2.5 and 9.2.6), read from chunks of any size.
 //!
 //! Whoever reads a stream wants each event as soon as it is complete, however the network cut it: in the middle of a
-//! line, of a line end, or of a character. Each byte is looked at once and copied at most twice, and what is kept between
-//! two chunks never grows beyond the largest event that is allowed.
+//! line, of a line end, or of a character. Each byte is copied once where its line came in one piece, twice where the network
+//! cut it, and what is kept between two chunks never grows beyond the largest event that is allowed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::TooLarge;
+use super::{TooLarge, text};
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The event's type; `message` where it names none.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Its data lines, with newlines between them.
     pub data: String,
     /// The last id that the stream has named, which need not be this event's own.
@@ -23,13 +24,15 @@ pub struct Event {
 #[derive(Debug)]
 pub struct Parser {
     most: usize,
+    /// The line now being read, as far as it came in earlier chunks.
     line: Vec<u8>,
     /// What the line now being read is.
     within: Within,
     /// The last byte was a CR, which has ended a line already; an LF right after it belongs to it.
     after_cr: bool,
     kind: String,
-    data: String,
+    /// Its lines so far, with newlines between them; `None` before the first.
+    data: Option<String>,
     /// The id that the present block names; it counts once the block ends, with or without data.
     id: Option<String>,
     last_id: Option<String>,
@@ -57,7 +60,7 @@ impl Parser {
             within: Within::FirstLine,
             after_cr: false,
             kind: String::new(),
-            data: String::new(),
+            data: None,
             id: None,
             last_id: None,
             retry: None,
@@ -75,9 +78,8 @@ impl Parser {
             let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
                 return self.keep(chunk);
             };
-            self.keep(&chunk[..end])?;
             self.after_cr = chunk[end] == b'\r';
-            self.end_line(events)?;
+            self.end_line(&chunk[..end], events)?;
             chunk = &chunk[end + 1..];
         }
         Ok(())
@@ -93,30 +95,40 @@ impl Parser {
         self.last_id.as_deref()
     }
 
-    /// Keeps a part of a line.
+    /// Keeps a part of a line whose end has not come yet.
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
+        if self.line.is_empty() && part.first() == Some(&b':') {
+            self.within = Within::Comment;
+        }
         if self.within == Within::Comment {
             return Ok(());
         }
-        if self.line.is_empty() && part.first() == Some(&b':') {
-            self.within = Within::Comment;
-            return Ok(());
-        }
-        if self.line.len() + part.len() + self.data.len() > self.most + LONGEST_FIELD_NAME {
-            return Err(TooLarge { most: self.most });
-        }
+        self.check_room(part)?;
         self.line.extend_from_slice(part);
         Ok(())
     }
 
-    fn end_line(&mut self, events: &mut Vec<Event>) -> Result<(), TooLarge> {
+    /// Whether the line may grow by a part.
+    fn check_room(&self, part: &[u8]) -> Result<(), TooLarge> {
+        let data = self.data.as_ref().map_or(0, String::len);
+        let fits = self.line.len() + part.len() + data <= self.most + LONGEST_FIELD_NAME;
+        if fits { Ok(()) } else { Err(TooLarge { most: self.most }) }
+    }
+
+    /// The last part of a line has come, which often is all of it.
+    fn end_line(&mut self, part: &[u8], events: &mut Vec<Event>) -> Result<(), TooLarge> {
+        let is_whole = self.line.is_empty();
+        let within = std::mem::replace(&mut self.within, Within::Line);
+        if within == Within::Comment || (is_whole && part.first() == Some(&b':')) {
+            return Ok(());
+        }
+        self.check_room(part)?;
+        if is_whole {
+            return self.read_line(after_mark(within, part), events);
+        }
         let mut line = std::mem::take(&mut self.line);
-        let read = match self.within {
-            Within::Comment => Ok(()),
-            Within::FirstLine => self.read_line(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line), events),
-            Within::Line => self.read_line(&line, events),
-        };
-        self.within = Within::Line;
+        line.extend_from_slice(part);
+        let read = self.read_line(after_mark(within, &line), events);
         line.clear();
         self.line = line;
         read
@@ -131,15 +143,9 @@ impl Parser {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &b""[..]),
         };
-        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        let value = text(value.strip_prefix(b" ").unwrap_or(value));
         match name {
-            b"data" => {
-                if self.data.len() + value.len() > self.most {
-                    return Err(TooLarge { most: self.most });
-                }
-                self.data.push_str(&value);
-                self.data.push('\n');
-            }
+            b"data" => return self.add_data(value),
             b"event" => self.kind = value.into_owned(),
             b"id" if !value.contains('\0') => self.id = Some(value.into_owned()),
             b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -151,19 +157,39 @@ impl Parser {
         Ok(())
     }
 
+    fn add_data(&mut self, value: Cow<'_, str>) -> Result<(), TooLarge> {
+        let before = self.data.as_ref().map_or(0, |data| data.len() + 1);
+        if before + value.len() > self.most {
+            return Err(TooLarge { most: self.most });
+        }
+        match &mut self.data {
+            // Nearly all events are one line.
+            None => self.data = Some(value.into_owned()),
+            Some(data) => {
+                data.push('\n');
+                data.push_str(&value);
+            }
+        }
+        Ok(())
+    }
+
     /// A block has ended. Without data it is no event, but its id counts.
     fn dispatch(&mut self, events: &mut Vec<Event>) {
         if let Some(id) = self.id.take() {
             self.last_id = Some(id).filter(|id| !id.is_empty());
         }
         let kind = std::mem::take(&mut self.kind);
-        let mut data = std::mem::take(&mut self.data);
-        if data.pop().is_none() {
-            return;
+        if let Some(data) = self.data.take() {
+            let kind = if kind.is_empty() { Cow::Borrowed("message") } else { Cow::Owned(kind) };
+            events.push(Event { kind, data, id: self.last_id.clone() });
         }
-        let kind = if kind.is_empty() { "message".to_owned() } else { kind };
-        events.push(Event { kind, data, id: self.last_id.clone() });
     }
+}
+
+/// A line without the mark with which a stream may begin.
+fn after_mark(within: Within, line: &[u8]) -> &[u8] {
+    let mark = if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" };
+    line.strip_prefix(mark).unwrap_or(line)
 }
 
 /// A line is longer than its value by a field's name, a colon and a space.

@@ -12,8 +12,17 @@ async fn with(settings: &[(&str, &str)]) -> Scene {
 
 /// The class of the failure that a call ended with.
 async fn failed(scene: &Scene, id: i64) -> String {
+    error_class(scene, id, "failed").await
+}
+
+/// The class of the failure by which a call was cut short that had events.
+async fn truncated(scene: &Scene, id: i64) -> String {
+    error_class(scene, id, "truncated").await
+}
+
+async fn error_class(scene: &Scene, id: i64, state: &str) -> String {
     let response = ended(&scene.db, id).await;
-    assert_eq!(response.get::<_, &str>("state"), "failed", "{response:?}");
+    assert_eq!(response.get::<_, &str>("state"), state, "{response:?}");
     response.get("error_class")
 }
 
@@ -25,7 +34,7 @@ async fn a_peer_that_goes_silent_in_its_stream_is_given_up() {
         (0..6).fold(sse(), |reply, number| reply.send(event(&number.to_string())).pause(Duration::from_millis(200)));
     scene.peer.on("/slow", slow);
     let (silent, slow) = (stream(&scene, "/silent").await, stream(&scene, "/slow").await);
-    assert_eq!(failed(&scene, silent).await, "idle_timeout");
+    assert_eq!(truncated(&scene, silent).await, "idle_timeout");
     assert_eq!(data(&scene.db, silent).await, ["one"]);
     assert_eq!(scene.peer.count("/silent"), 1);
     assert_eq!(ended(&scene.db, slow).await.get::<_, &str>("state"), "succeeded", "each pause was shorter");
@@ -48,7 +57,7 @@ async fn a_stream_is_not_cut_by_the_limit_for_bodies_but_by_its_own() {
     scene.peer.on("/second", ticking(10)).on("/minute", ticking(600));
     let (short, long) = (stream(&scene, "/second").await, stream(&scene, "/minute").await);
     assert_eq!(ended(&scene.db, short).await.get::<_, &str>("state"), "succeeded");
-    assert_eq!(failed(&scene, long).await, "timeout");
+    assert_eq!(truncated(&scene, long).await, "timeout");
     let kept = data(&scene.db, long).await.len();
     assert!((5..25).contains(&kept), "{kept} events in two seconds");
 }
@@ -64,8 +73,8 @@ async fn what_a_call_or_its_endpoint_says_of_time_wins() {
     let by_endpoint: i64 = scene.db.one("select edge.http_get_async('/', endpoint => 'hasty', stream => 'sse')").await;
     let patient: i64 =
         scene.db.one("select edge.http_get_async('/', endpoint => 'hasty', stream => 'sse', timeout => '1 min')").await;
-    assert_eq!(failed(&scene, by_call).await, "timeout");
-    assert_eq!(failed(&scene, by_endpoint).await, "timeout");
+    assert_eq!(truncated(&scene, by_call).await, "timeout");
+    assert_eq!(truncated(&scene, by_endpoint).await, "timeout");
     gate.open();
     assert_eq!(ended(&scene.db, patient).await.get::<_, &str>("state"), "succeeded");
 }
