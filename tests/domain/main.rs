@@ -40,6 +40,7 @@ mod socket_course;
 mod socket_handshake;
 mod socket_keep_alive;
 mod socket_outgoing;
+mod socket_rounds;
 mod socket_verdict;
 mod socket_wish;
 mod stream;

@@ -28,12 +28,12 @@ fn a_pong_says_that_everything_before_its_ping_is_taken_and_no_more() {
     write(&mut known, 3, now);
     let ping = known.ping();
     write(&mut known, 2, now);
-    assert_eq!((known.flush(now), known.pong(ping, now)), (0, 3));
+    assert_eq!((known.flush(now), known.pong(ping)), (0, 3));
     assert!(!known.is_settled());
     // The same pong again, and pongs to nothing.
-    assert_eq!((known.pong(ping, now), known.pong(ping + 1, now), known.pong(0, now)), (0, 0, 0));
+    assert_eq!((known.pong(ping), known.pong(ping + 1), known.pong(0)), (0, 0, 0));
     let ping = known.ping();
-    assert_eq!(known.pong(ping, now), 2);
+    assert_eq!(known.pong(ping), 2);
     assert!(known.is_settled());
 }
 
@@ -44,7 +44,7 @@ fn a_later_pong_counts_for_the_pings_before_it() {
     let first = known.ping();
     write(&mut known, 1, now);
     let second = known.ping();
-    assert_eq!((known.pong(second, now), known.pong(first, now)), (2, 0));
+    assert_eq!((known.pong(second), known.pong(first)), (2, 0));
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn only_one_ping_follows_messages_at_a_time() {
     assert_eq!(known.ask_at(), None);
     write(&mut known, 10, start + millis(3));
     assert_eq!(known.ask_at(), None, "the first question is open");
-    known.pong(ping, start + millis(7));
+    known.pong(ping);
     assert_eq!(known.ask_at(), Some(start + millis(13)), "since the first of the ten was written");
     let ping = known.ping();
-    known.pong(ping, start + millis(20));
+    known.pong(ping);
     assert_eq!(known.ask_at(), None);
 }
 
@@ -95,7 +95,7 @@ fn a_peer_that_talks_and_answers_no_ping_is_found_out_after_the_limit() {
     write(&mut known, 4, start + LIMIT);
     assert_eq!((known.ask_at(), known.flush(start + LIMIT), known.flush(start + LIMIT)), (None, 4, 0));
     let ping = known.ping();
-    assert_eq!((known.pong(ping, start + LIMIT), known.pong(1, start + LIMIT)), (0, 0));
+    assert_eq!((known.pong(ping), known.pong(1)), (0, 0));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn silence_alone_does_not_make_a_peer_one_that_answers_no_pings() {
     let ping = known.ping();
     known.flush(start);
     // Nothing was heard; then the pong comes late, and the peer is one that answers.
-    assert_eq!(known.pong(ping, start + 3 * LIMIT), 1);
+    assert_eq!(known.pong(ping), 1);
     write(&mut known, 1, start + 3 * LIMIT);
     assert_eq!(known.flush(start + 3 * LIMIT), 0);
 }
@@ -129,7 +129,7 @@ fn time_in_which_the_peer_could_not_be_heard_does_not_count() {
     known.flush(start);
     known.resume(start + 5 * LIMIT);
     assert_eq!(known.hear(start + 5 * LIMIT + millis(1)), 0);
-    assert_eq!(known.pong(ping, start + 5 * LIMIT + millis(2)), 1);
+    assert_eq!(known.pong(ping), 1);
 }
 
 #[test]
@@ -139,18 +139,36 @@ fn pings_that_nobody_answers_take_no_memory() {
     let pings: Vec<u64> = (0..10_000).map(|_| known.ping()).collect();
     known.flush(start);
     assert!(format!("{known:?}").len() < 3_000);
-    assert_eq!(known.pong(*pings.last().unwrap(), start), 1);
+    assert_eq!(known.pong(*pings.last().unwrap()), 1);
 }
 
 #[test]
-fn who_has_read_our_close_frame_has_read_everything() {
+fn a_peer_that_answers_late_is_asked_again() {
     let (mut known, now) = (new(), Instant::now());
-    write(&mut known, 5, now);
+    write(&mut known, 1, now);
     let ping = known.ping();
-    write(&mut known, 2, now);
-    assert_eq!(known.pong(ping, now), 5);
-    assert_eq!((known.finish(), known.finish()), (2, 0));
-    assert!(known.is_settled());
+    known.flush(now);
+    let late = now + LIMIT;
+    assert_eq!(known.hear(late), 1, "it talks and answers no ping");
+    assert_eq!(known.pong(ping), 0, "it does answer");
+    write(&mut known, 1, late);
+    assert_eq!(known.flush(late), 0, "so what is written is not taken before it says so");
+    let next = known.ping();
+    assert!(next > ping, "no number is used twice");
+    known.flush(late);
+    assert_eq!(known.pong(next), 1);
+}
+
+#[test]
+fn a_pong_that_answers_nothing_proves_nothing() {
+    let (mut known, now) = (new(), Instant::now());
+    write(&mut known, 1, now);
+    let ping = known.ping();
+    known.flush(now);
+    assert_eq!(known.hear(now + LIMIT), 1);
+    assert_eq!(known.pong(ping + 7), 0);
+    write(&mut known, 1, now + LIMIT);
+    assert_eq!(known.flush(now + LIMIT), 1, "it is still one that answers none");
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +207,7 @@ proptest! {
                     for frame in (0..count).map_while(|_| frames.pop_front()) {
                         match frame {
                             None => read += 1,
-                            Some(ping) => taken += known.pong(ping, now),
+                            Some(ping) => taken += known.pong(ping),
                         }
                     }
                 }
@@ -197,7 +215,7 @@ proptest! {
             prop_assert!(taken <= read, "{taken} taken, {read} read");
         }
         let last = known.ping();
-        taken += known.pong(last, now);
+        taken += known.pong(last);
         prop_assert!(known.is_settled());
         let unread = frames.iter().filter(|frame| frame.is_none()).count() as u64;
         prop_assert_eq!(taken, read + unread);

@@ -2,8 +2,8 @@
 //! the frames before the ping were read.
 //!
 //! A ping follows messages once they have waited for others, or there are many of them, and only one such ping is out at
-//! a time. A peer that lets a ping wait for too long while it talks does not answer pings at all: from then on, what has
-//! been written counts as taken.
+//! a time. A peer that lets a ping wait for too long while it talks does not answer pings: until it does, what has been
+//! written counts as taken.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,8 @@ pub struct Acknowledgement {
 enum Pings {
     /// The peer answers them, as far as is known. Those that are out, oldest first, and the number of the next one.
     Answered { out: Vec<Ping>, next: u64 },
-    /// It does not.
-    Ignored,
+    /// It does not. The number of the next one: it is asked on, and may yet answer.
+    Ignored { next: u64 },
 }
 
 /// A ping that is out.
@@ -88,7 +88,7 @@ impl Acknowledgement {
                 out.iter_mut().filter(|ping| ping.sent.is_none()).for_each(|ping| ping.sent = Some(now));
                 0
             }
-            Pings::Ignored => self.take(self.flushed),
+            Pings::Ignored { .. } => self.take(self.flushed),
         }
     }
 
@@ -106,7 +106,13 @@ impl Acknowledgement {
 
     /// A ping is being written, for whatever reason. Gives its number.
     pub fn ping(&mut self) -> u64 {
-        let Pings::Answered { out, next } = &mut self.pings else { return 0 };
+        let (out, next) = match &mut self.pings {
+            Pings::Answered { out, next } => (out, next),
+            Pings::Ignored { next } => {
+                *next += 1;
+                return *next - 1;
+            }
+        };
         let number = *next;
         *next += 1;
         if out.len() >= MOST_OUT {
@@ -119,9 +125,18 @@ impl Acknowledgement {
     }
 
     /// A pong with this number has come. Gives how many messages are known to be taken by it.
-    pub fn pong(&mut self, number: u64, now: Instant) -> u64 {
-        let Pings::Answered { out, .. } = &mut self.pings else { return 0 };
-        let Some(index) = out.iter().position(|ping| ping.number == number) else { return self.hear(now) };
+    pub fn pong(&mut self, number: u64) -> u64 {
+        let out = match &mut self.pings {
+            Pings::Answered { out, .. } => out,
+            // It answers after all, and was only late: from now on it is asked again.
+            Pings::Ignored { next } => {
+                if number < *next {
+                    self.pings = Pings::Answered { out: Vec::new(), next: *next };
+                }
+                return 0;
+            }
+        };
+        let Some(index) = out.iter().position(|ping| ping.number == number) else { return 0 };
         let follows = out[index].follows;
         out.drain(..=index);
         self.take(follows)
@@ -130,12 +145,12 @@ impl Acknowledgement {
     /// The peer has said something, or is at least known to be there. Gives how many messages count as taken by it: some,
     /// where it has just been found to answer no pings.
     pub fn hear(&mut self, now: Instant) -> u64 {
-        let Pings::Answered { out, .. } = &self.pings else { return 0 };
+        let Pings::Answered { out, next } = &self.pings else { return 0 };
         let since = out.first().and_then(|ping| ping.sent);
         if since.is_none_or(|since| now.saturating_duration_since(since) < self.limit) {
             return 0;
         }
-        self.pings = Pings::Ignored;
+        self.pings = Pings::Ignored { next: *next };
         self.take(self.flushed)
     }
 
@@ -144,11 +159,6 @@ impl Acknowledgement {
         if let Pings::Answered { out, .. } = &mut self.pings {
             out.iter_mut().filter_map(|ping| ping.sent.as_mut()).for_each(|sent| *sent = now);
         }
-    }
-
-    /// The peer has said that it has read everything. Gives how many messages are known to be taken by it.
-    pub fn finish(&mut self) -> u64 {
-        self.take(self.written)
     }
 
     /// Whether everything written is taken.

@@ -11,5 +11,6 @@ pub mod keep_alive;
 pub mod message;
 pub mod outgoing;
 pub mod plan;
+pub mod rounds;
 pub mod verdict;
 pub mod wish;

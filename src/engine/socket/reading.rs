@@ -40,18 +40,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     fn read_batch(&mut self, context: &mut Context<'_>, now: Instant) -> Result<Reading, End> {
         // All that is read in one turn had come by then.
         let at = SystemTime::now();
-        for _ in 0..BATCH {
+        let mut frames = 0;
+        while frames < BATCH {
             if matches!(self.course, Course::Ending { .. }) || !self.has_room(context, now) {
-                return Ok(Reading::Done);
+                return Ok(self.heard(frames, now));
             }
-            let Poll::Ready(next) = self.line.poll_next(context) else { return Ok(Reading::Done) };
+            let Poll::Ready(next) = self.line.poll_next(context) else { return Ok(self.heard(frames, now)) };
             match next {
                 Some(Ok(frame)) => self.hear(frame, at, now)?,
                 Some(Err(error)) => self.stumble(&error, now)?,
                 None => self.stumble(&Error::ConnectionClosed, now)?,
             }
+            frames += 1;
         }
         Ok(Reading::Paused)
+    }
+
+    /// So many frames have been read, and there are no more. Only now is it judged what the peer owes: a pong may have come
+    /// behind the rest.
+    fn heard(&mut self, frames: usize, now: Instant) -> Reading {
+        if frames > 0 {
+            let taken = self.acknowledgement.hear(now);
+            self.teller.taken(taken);
+        }
+        Reading::Done
     }
 
     /// Whether the main thread has room for more.
@@ -76,32 +88,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     }
 
     fn hear(&mut self, frame: Message, at: SystemTime, now: Instant) -> Result<(), End> {
-        let taken = match frame {
-            Message::Text(text) => self.receive(Payload::Text(text.as_str().to_owned()), at, now),
+        match frame {
+            Message::Text(text) => {
+                self.teller.collect(Received { at, payload: Payload::Text(text.as_str().to_owned()) });
+            }
             // Copied out of the read buffer, so as not to keep it alive.
-            Message::Binary(bytes) => self.receive(Payload::Binary(Bytes::copy_from_slice(&bytes)), at, now),
-            Message::Pong(number) => match number.as_ref().try_into() {
-                Ok(number) => self.acknowledgement.pong(u64::from_be_bytes(number), now),
-                Err(_not_ours) => self.acknowledgement.hear(now),
-            },
+            Message::Binary(bytes) => {
+                self.teller.collect(Received { at, payload: Payload::Binary(Bytes::copy_from_slice(&bytes)) });
+            }
+            // Another number than one of eight bytes is not ours.
+            Message::Pong(number) => {
+                if let Ok(number) = number.as_ref().try_into() {
+                    let taken = self.acknowledgement.pong(u64::from_be_bytes(number));
+                    self.teller.taken(taken);
+                }
+            }
             Message::Close(frame) => return self.hear_close(frame, now),
-            Message::Ping(_) | Message::Frame(_) => self.acknowledgement.hear(now),
-        };
-        self.teller.taken(taken);
+            Message::Ping(_) | Message::Frame(_) => {}
+        }
         Ok(())
-    }
-
-    fn receive(&mut self, payload: Payload, at: SystemTime, now: Instant) -> u64 {
-        self.teller.collect(Received { at, payload });
-        self.acknowledgement.hear(now)
     }
 
     fn hear_close(&mut self, frame: Option<CloseFrame>, now: Instant) -> Result<(), End> {
         self.queue.clear();
         if matches!(self.course, Course::Closing { .. }) {
-            // Like a pong: it read our close frame, and so everything before it.
-            let taken = self.acknowledgement.finish();
-            self.teller.taken(taken);
+            // It may answer ours, or have crossed it: then it tells nothing of what was read. So it counts for nothing.
             return Err(End::ClosedByUs);
         }
         let end = match frame {

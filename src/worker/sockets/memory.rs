@@ -7,6 +7,7 @@ use super::held::Held;
 use super::write::Pending;
 use crate::domain::cursor::Cursor;
 use crate::domain::socket::plan::SocketId;
+use crate::domain::socket::rounds::Rounds;
 use crate::engine::SocketNews;
 use crate::worker::report;
 use crate::worker::wake::reason;
@@ -42,7 +43,8 @@ pub(in crate::worker) struct Sockets {
     pub(super) agenda: BTreeSet<(Instant, i64)>,
     /// Those to which something has happened.
     pub(super) touched: BTreeSet<i64>,
-    pub(super) to_open: BTreeSet<i64>,
+    /// Those that are to be opened, by owner.
+    pub(super) to_open: Rounds<u32, i64>,
     /// Those that have room for messages that are on disk.
     pub(super) hungry: BTreeSet<i64>,
     /// Those whose messages on disk are to be given up.
@@ -89,7 +91,7 @@ impl Sockets {
             wants: Wants::default(),
             agenda: BTreeSet::new(),
             touched: BTreeSet::new(),
-            to_open: BTreeSet::new(),
+            to_open: Rounds::default(),
             hungry: BTreeSet::new(),
             giving_up: BTreeSet::new(),
             crowded: BTreeSet::new(),
@@ -214,6 +216,13 @@ impl Sockets {
     /// The cursor has been told of a scan: looks again later where ids may still commit.
     pub(super) fn plan_gap_poll(&mut self) {
         self.next_gap_poll = self.cursor.has_gaps().then(|| Instant::now() + GAP_POLL);
+    }
+
+    /// It is to be opened, once it is its owner's turn.
+    pub(super) fn ask_to_open(&mut self, connection: i64) {
+        if let Some(held) = self.held.get(&connection) {
+            self.to_open.insert(held.wish.owner.to_u32(), connection);
+        }
     }
 
     /// Tries these again, whatever they wait for.

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use super::memory::Sockets;
 use super::news::CLOSED;
 use super::wishes::Others;
 use crate::domain::cursor::{IdRange, Scan};
@@ -29,6 +30,9 @@ struct Scanned {
     found: Vec<Found>,
     /// Up to this id, everything that is visible has been found.
     covered: i64,
+    /// The cursor's part of it.
+    xmin: u64,
+    next_xid: u64,
     others: Others,
 }
 
@@ -41,16 +45,20 @@ impl Dispatcher {
         }
         let last = under_snapshot(unsent::last_handed_out)?;
         under_snapshot(|| {
-            let Scanned { found, covered, others } = self.scan_messages(last)?;
+            let mut scanned = self.scan_messages(last)?;
             let is_unknown = |found: &Found| !self.sockets.held.contains_key(&found.connection);
-            let takes_others = self.sockets.wants.wishes && others == Others::TakenToo;
-            if takes_others || found.iter().any(is_unknown) {
+            let takes_others = self.sockets.wants.wishes && scanned.others == Others::TakenToo;
+            if takes_others || scanned.found.iter().any(is_unknown) {
                 // Those that are not known yet come first, or their messages would belong to nobody.
                 self.take_wishes(clock, Others::Later)?;
             }
-            for message in found {
+            // From here to the last of them nothing can fail: what the cursor has seen is admitted, or would never be looked at
+            // again.
+            self.sockets.observe(&scanned);
+            for message in std::mem::take(&mut scanned.found) {
                 self.admit_message(message);
             }
+            let covered = scanned.covered;
             if takes_others {
                 self.take_wishes(clock, Others::TakenToo)?;
             }
@@ -59,21 +67,15 @@ impl Dispatcher {
         })
     }
 
-    fn scan_messages(&mut self, last: i64) -> Result<Scanned, Error> {
-        let sockets = &mut self.sockets;
+    fn scan_messages(&self, last: i64) -> Result<Scanned, Error> {
+        let sockets = &self.sockets;
         let ranges = sockets.cursor.ranges(last);
         let first = ranges.first().map_or(last, |range| range.first);
         let scan = unsent::scan(&ranges, care(first, sockets.recovering_to), SCAN)?;
         let stopped_early = scan.found.len() >= SCAN;
         let covered = if stopped_early { scan.found.last().map_or(last, |found| found.mark.id) } else { last };
-        let own = sockets.own_ids.partition_point(|id| *id <= covered);
-        let mut seen: Vec<i64> = sockets.own_ids.drain(..own).collect();
-        seen.extend(scan.found.iter().map(|found| found.mark.id));
-        seen.sort_unstable();
-        sockets.cursor.observe(&Scan { covered, xmin: scan.xmin, next_xid: scan.next_xid, seen: &seen });
-        sockets.wants.messages = stopped_early;
-        sockets.plan_gap_poll();
-        Ok(Scanned { found: scan.found, covered, others: if stopped_early { Others::Later } else { Others::TakenToo } })
+        let others = if stopped_early { Others::Later } else { Others::TakenToo };
+        Ok(Scanned { found: scan.found, covered, xmin: scan.xmin, next_xid: scan.next_xid, others })
     }
 
     /// Has a message sent, or leaves it on disk where there is no room for it, or no connection.
@@ -92,11 +94,18 @@ impl Dispatcher {
 
     /// Reads messages for which there was no room before.
     fn refill_sockets(&mut self, covered: i64) -> Result<(), Error> {
-        for connection in std::mem::take(&mut self.sockets.hungry) {
-            let Some(held) = self.sockets.held.get_mut(&connection) else { continue };
-            let Some(appetite) = held.outgoing.appetite().filter(|_| held.course.stands()) else { continue };
+        // One leaves the list once it has been read for: a reading that fails is made again.
+        while let Some(connection) = self.sockets.hungry.first().copied() {
+            let held = self.sockets.held.get_mut(&connection).filter(|held| held.course.stands());
+            let Some((held, appetite)) =
+                held.and_then(|held| held.outgoing.appetite().map(|appetite| (held, appetite)))
+            else {
+                self.sockets.hungry.remove(&connection);
+                continue;
+            };
             let (most, most_bytes) = (appetite.most, appetite.most_bytes);
             let letters = unsent::waiting(connection, appetite, covered)?;
+            self.sockets.hungry.remove(&connection);
             let bytes: usize = letters.iter().map(|letter| letter.mark.size).sum();
             let is_cut = letters.len() >= most || bytes >= most_bytes;
             let after_last = letters.last().filter(|_| is_cut).map(|last| last.mark.id + 1);
@@ -109,21 +118,39 @@ impl Dispatcher {
 
     /// Gives up messages of connections that were closed.
     fn give_up_messages(&mut self, covered: i64) -> Result<(), Error> {
-        for connection in std::mem::take(&mut self.sockets.giving_up) {
-            let Some(held) = self.sockets.held.get_mut(&connection) else { continue };
-            let Some(IdRange { first, last }) = held.gives_up else { continue };
+        for connection in self.sockets.giving_up.clone() {
+            let held = self.sockets.held.get_mut(&connection);
+            let Some((held, IdRange { first, last })) = held.and_then(|held| held.gives_up.map(|range| (held, range)))
+            else {
+                self.sockets.giving_up.remove(&connection);
+                continue;
+            };
             let unsent = unsent::unsent(connection, IdRange { first, last: last.min(covered) }, HANDFUL)?;
             let is_cut = unsent.len() >= HANDFUL;
             let next = unsent.last().filter(|_| is_cut).map(|(id, _)| id + 1);
             held.gives_up =
                 next.or((covered < last).then_some(covered + 1)).map(|next| IdRange { first: next.max(first), last });
-            if held.gives_up.is_some() {
-                self.sockets.giving_up.insert(connection);
+            if held.gives_up.is_none() {
+                self.sockets.giving_up.remove(&connection);
             }
             let outcome = |(message, slot)| Outcome { message, slot, fate: Fate::Failed(CLOSED) };
             self.sockets.pending.outcomes.extend(unsent.into_iter().map(outcome));
             self.sockets.pending.states.insert(connection);
         }
         Ok(())
+    }
+}
+
+impl Sockets {
+    /// Tells the cursor what a scan has covered and seen: what it found, and what was taken for messages that came.
+    fn observe(&mut self, scanned: &Scanned) {
+        let Scanned { found, covered, xmin, next_xid, others } = scanned;
+        let own = self.own_ids.partition_point(|id| id <= covered);
+        let mut seen: Vec<i64> = self.own_ids.drain(..own).collect();
+        seen.extend(found.iter().map(|found| found.mark.id));
+        seen.sort_unstable();
+        self.cursor.observe(&Scan { covered: *covered, xmin: *xmin, next_xid: *next_xid, seen: &seen });
+        self.wants.messages = *others == Others::Later;
+        self.plan_gap_poll();
     }
 }

@@ -104,7 +104,7 @@ impl Dispatcher {
                     self.sockets.pending.states.insert(connection);
                 }
                 if wants_to_open && !self.stopping {
-                    self.sockets.to_open.insert(connection);
+                    self.sockets.ask_to_open(connection);
                 }
                 if order.is_none() || wants_to_open {
                     break;
@@ -121,7 +121,7 @@ impl Dispatcher {
     pub(super) fn obey(&mut self, connection: i64, orders: impl IntoIterator<Item = Order>) {
         for order in orders {
             match order {
-                Order::Open => drop(self.sockets.to_open.insert(connection)),
+                Order::Open => self.sockets.ask_to_open(connection),
                 Order::Close(socket, farewell) => {
                     if let Some(engine) = &self.engine {
                         engine.close_socket(socket, farewell);

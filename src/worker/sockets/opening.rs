@@ -76,8 +76,7 @@ impl Dispatcher {
             return Ok(departures);
         }
         let room = OPENING.saturating_sub(self.sockets.opening.len()).min(HANDFUL);
-        let wanted: Vec<i64> = self.sockets.to_open.iter().copied().take(room).collect();
-        for connection in wanted {
+        for connection in self.sockets.to_open.next(room) {
             let Some(held) = self.sockets.held.get_mut(&connection) else { continue };
             let load = held.outgoing.load();
             if held.course.order(clock, load) != Some(Order::Open) {

@@ -168,9 +168,9 @@ impl Sockets {
         if let Some(at) = held.wakes_at {
             self.agenda.remove(&(at, connection));
         }
+        self.to_open.remove(&connection);
         let sets = [
             &mut self.touched,
-            &mut self.to_open,
             &mut self.hungry,
             &mut self.giving_up,
             &mut self.crowded,
