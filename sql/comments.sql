@@ -42,7 +42,7 @@ comment on function edge.grant_access is 'Lets a role use pg_edge: queue calls a
 comment on function edge.revoke_access is 'Takes back what edge.grant_access gave. Calls that the role has queued are still made.';
 
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
-comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without data and json. json is null where data is not JSON that jsonb can hold.';
+comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without what they say: event, data, json and sse_id are null. json is null where data is not JSON that jsonb can hold.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';

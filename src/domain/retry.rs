@@ -100,7 +100,7 @@ pub fn health(outcome: &Outcome) -> Health {
         },
         Outcome::Streamed(streamed) => match streamed.ended {
             Ended::Complete => Health::Well,
-            Ended::Truncated(_) => Health::Ill,
+            Ended::Truncated(_) | Ended::GivenUp(..) => Health::Ill,
             // The endpoint did its work, and then could not say whose fault it is: its own, or that of whom it asked.
             Ended::Failed(_) => Health::Unknown,
         },
@@ -137,7 +137,7 @@ fn after(policy: &RetryPolicy, outcome: &Outcome) -> After {
         Outcome::Streamed(streamed) => match streamed.ended {
             Ended::Complete => After::Success,
             // Both come after an event.
-            Ended::Truncated(_) => After::Truncated,
+            Ended::Truncated(_) | Ended::GivenUp(..) => After::Truncated,
             Ended::Failed(_) => After::Final,
         },
         Outcome::Failure(failure) => after_failure(policy, failure),

@@ -81,8 +81,11 @@ impl Running {
     pub(super) fn cancel(&self, call: CallId) {
         let Some(task) = self.remove(call) else { return };
         task.lane.close();
-        let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent")
-            .after_events(task.flow.map_or(0, |flow| flow.events()));
+        let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent");
+        let failure = match task.flow {
+            Some(flow) => flow.end(failure),
+            None => failure,
+        };
         self.outbox.push(ended_by_us(call, task.number, task.started_at, task.began, failure));
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Trust {
 pub(super) enum Purpose {
     /// HTTP/2 where the peer offers it, and else HTTP/1.1.
     Calls,
+    /// The same, for calls whose answers are streamed.
+    Streams,
     /// HTTP/1.1 alone, which can become a websocket.
     Sockets,
 }
@@ -131,7 +133,7 @@ type Builder = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCe
 
 fn finish(mut config: ClientConfig, purpose: Purpose) -> ClientConfig {
     config.alpn_protocols = match purpose {
-        Purpose::Calls => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Purpose::Calls | Purpose::Streams => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         Purpose::Sockets => vec![b"http/1.1".to_vec()],
     };
     config.resumption = Resumption::store(Arc::new(TimedSessions(ClientSessionMemoryCache::new(SESSIONS))));

@@ -23,6 +23,7 @@ pub mod queue;
 pub mod recovery;
 pub mod responses;
 pub mod retention;
+mod rows;
 pub mod scan;
 pub mod schedules;
 pub mod secret_file;

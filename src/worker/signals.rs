@@ -39,6 +39,12 @@ impl Signals {
     }
 }
 
+/// Whether the configuration has changed since it was read.
+pub fn reload_is_due() -> bool {
+    // SAFETY: main thread, whose signal handler sets it; read anew each time.
+    unsafe { (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 }
+}
+
 fn reload() {
     // It may log a line, and logging may raise a pending cancel.
     let _cancelled = guarded(|| {

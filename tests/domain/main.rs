@@ -45,6 +45,8 @@ mod socket_wish;
 mod stream;
 mod stream_cutting;
 mod stream_dialects;
+mod stream_ending;
+mod stream_quota;
 mod stream_speech;
 mod text;
 mod zones;

@@ -23,6 +23,7 @@ use crate::engine::attempt::head;
 use crate::engine::client::Wire;
 use crate::engine::clock::{self, Clock, Stage};
 use crate::engine::error::{self, Phase};
+use crate::engine::trust::Purpose;
 
 /// A websocket that stands.
 pub(super) struct Opened {
@@ -45,7 +46,7 @@ async fn shake_hands(wire: Wire, plan: Plan, clock: &Clock) -> Result<Opened, En
     wire.check(&plan.url)?;
     let key = generate_key();
     let Plan { subprotocols, identity, rules, .. } = &plan;
-    let response = wire.shake_hands(request(&plan, &key)?, identity.as_ref())?.await;
+    let response = wire.execute(request(&plan, &key)?, identity.as_ref(), Purpose::Sockets)?.await;
     let failed = |cause| unanswered(&cause, clock.stage());
     let response = response.map_err(failed)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

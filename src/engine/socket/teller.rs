@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::domain::socket::message::Received;
 use crate::domain::socket::plan::SocketId;
 
-use crate::engine::flow::{Flow, OF_AN_EVENT, Receipt};
+use crate::domain::stream::OF_AN_EVENT;
+use crate::engine::flow::{Flow, Receipt};
 use crate::engine::message::{SocketEvent, SocketNews};
 use crate::engine::outbox::{Outbox, Place};
 
