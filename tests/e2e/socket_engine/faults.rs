@@ -23,7 +23,7 @@ async fn a_transaction_that_fails_loses_no_message_that_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dispatcher_that_dies_right_after_it_wrote_what_was_taken_sends_nothing_twice() {
+async fn a_dispatcher_that_dies_right_after_it_wrote_what_was_taken_has_a_successor_that_goes_on() {
     let stage = Stage::start().await;
     stage.open("a").await;
     let worker = dispatcher(&stage.cluster, "postgres").await;
