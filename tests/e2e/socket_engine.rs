@@ -1,5 +1,6 @@
 //! The dispatcher's side of websockets: what is sent in which order, what is kept, and what it costs.
 
+mod faults;
 mod functions;
 mod idle;
 mod keeping;
