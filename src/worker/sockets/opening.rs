@@ -118,17 +118,23 @@ impl Dispatcher {
         }
     }
 
-    /// Half of the descriptors are left to calls. One that takes the place of another may be one too many for a while.
+    /// One that takes the place of another may be one too many for a while.
     fn has_place(&self, connection: i64, departing: usize) -> bool {
-        let most = self.descriptor_budget / 2;
+        let most = self.places_by_descriptors();
         let replaces = self.sockets.held.get(&connection).is_some_and(|held| held.course.stands());
         let most = if replaces { most } else { most.min(self.settings.sockets.max_connections) };
         self.sockets.count() + departing < most
     }
 
+    /// What calls leave, who may have as many as there may be of them at once, but never more than half.
+    fn places_by_descriptors(&self) -> usize {
+        let budget = self.descriptor_budget;
+        budget - self.settings.max_in_flight.min(budget / 2)
+    }
+
     fn wait_for_place(&mut self, connection: i64, clock: Instant) {
         let by_setting = self.settings.sockets.max_connections;
-        let by_descriptors = self.descriptor_budget / 2;
+        let by_descriptors = self.places_by_descriptors();
         let why = if by_setting <= by_descriptors {
             format!("there are {by_setting} websockets already, as many as pg_edge.ws_max_connections allows")
         } else {
