@@ -18,13 +18,14 @@ use crate::domain::request::Request;
 use crate::domain::stream::rules::{Format, Framing, StreamRules};
 
 use super::body;
-use super::client::{Packing, Wire};
+use super::client::Wire;
 use super::clock::{self, Clock};
 use super::error::{self, Phase};
 use super::lane::Errand;
 use super::spout::Spout;
 use super::stream::{self, Terms};
 use super::trail::Trail;
+use super::trust::Purpose;
 
 /// Tells the peer which try of the call it sees.
 const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static("x-edge-attempt");
@@ -158,8 +159,8 @@ fn begin(
         prepared.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     *prepared.body_mut() = body.map(Into::into);
-    let packing = stream.map_or(Packing::Any, |_| Packing::Light);
-    wire.execute(prepared, route.identity.as_ref(), packing)
+    let purpose = stream.map_or(Purpose::Calls, |_| Purpose::Streams);
+    wire.execute(prepared, route.identity.as_ref(), purpose)
 }
 
 /// Whether a request of this method has a body as a rule.
@@ -181,7 +182,8 @@ fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn head(response: &reqwest::Response) -> Head {
+/// The head of an answer, copied.
+pub(super) fn head(response: &reqwest::Response) -> Head {
     Head { status: response.status().as_u16(), headers: owned(response.headers()) }
 }
 

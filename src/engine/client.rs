@@ -1,8 +1,8 @@
-//! The HTTP clients of the attempts, and with them the connections. Runs on the engine thread.
+//! The HTTP clients of attempts and of websockets' handshakes, and with them the connections. Runs on the engine thread.
 //!
-//! One client serves all attempts whose answers are bodies, and one those that are streamed. Those that show a client
-//! certificate have others: a connection belongs to who made it, so each certificate has clients, and with them connections,
-//! of its own.
+//! One client serves all attempts whose answers are bodies, but those that show a client certificate: a connection belongs
+//! to who made it, so each certificate has a client, and with it connections, of its own. The same goes for answers that are
+//! streamed, whose clients unpack less, and for websockets, whose clients keep no idle connections.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use super::door::Door;
 use super::identities::Identities;
 use super::message::{Settings, StartError};
 use super::resolver::{Lookups, Resolver};
-use super::trust::{self, Trust};
+use super::trust::{self, Purpose, Trust};
 
 /// What an HTTP/2 peer may send of one answer that is not read. It is kept in our memory, unlike what a peer sends over a
 /// connection of its own, so it is less than the library's default.
@@ -30,37 +30,27 @@ const UNREAD_OF_ONE: u32 = 512 << 10;
 /// take all of it, or the calls beside them would stand still too.
 const UNREAD_OF_ALL: u32 = 32 << 20;
 
-/// What an answer may be packed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
-    /// With whatever is common. To unpack brotli takes up to 16 MB, but a body is short-lived. Zstandard, which may take
-    /// eight times that, is not among it: the library knows no limit for it.
-    Any,
-    /// With what takes some kilobytes to unpack, as long as that lasts: there may be thousands of streams, and they may last
-    /// for hours.
-    Light,
-}
-
-/// One for each packing.
-#[derive(Default)]
-struct ByPacking<T> {
-    any: T,
-    light: T,
-}
-
 /// What an attempt needs to reach the wire. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Kit>);
 
 /// What comes from one reading of the settings.
 struct Kit {
-    clients: ByPacking<reqwest::Client>,
-    identified: ByPacking<Mutex<Identities>>,
+    calls: Clients,
+    streams: Clients,
+    sockets: Clients,
     settings: Settings,
     trust: Trust,
     door: Arc<Door>,
     resolver: Arc<Resolver>,
     lookups: Arc<dyn Lookups>,
+}
+
+/// The clients of one purpose.
+struct Clients {
+    purpose: Purpose,
+    anonymous: reqwest::Client,
+    identified: Mutex<Identities>,
 }
 
 // === impl Wire ===
@@ -96,10 +86,14 @@ impl Wire {
         let trust = Trust::new(own, settings.tls.oldest);
         let door = Arc::new(Door::new(settings.guard.clone(), Arc::clone(&lookups)));
         let resolver = Arc::new(Resolver::new(Arc::clone(&door), Arc::clone(&lookups)));
-        let config = trust.config().map_err(StartError::Tls)?;
-        let client = |packing| client(&settings, config.clone(), &resolver, packing).map_err(StartError::Client);
-        let clients = ByPacking { any: client(Packing::Any)?, light: client(Packing::Light)? };
-        Ok(Self(Arc::new(Kit { clients, identified: ByPacking::default(), settings, trust, door, resolver, lookups })))
+        let clients = |purpose| {
+            let config = trust.config(purpose).map_err(StartError::Tls)?;
+            let anonymous = client(&settings, config, purpose, &resolver).map_err(StartError::Client)?;
+            Ok::<_, StartError>(Clients { purpose, anonymous, identified: Mutex::default() })
+        };
+        let (calls, streams) = (clients(Purpose::Calls)?, clients(Purpose::Streams)?);
+        let sockets = clients(Purpose::Sockets)?;
+        Ok(Self(Arc::new(Kit { calls, streams, sockets, settings, trust, door, resolver, lookups })))
     }
 
     /// Whether a request for this URL may be begun.
@@ -112,37 +106,34 @@ impl Wire {
         &self,
         request: reqwest::Request,
         identity: Option<&Arc<Identity>>,
-        packing: Packing,
+        purpose: Purpose,
     ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
-        Ok(match identity {
-            None => self.0.clients.of(packing).execute(request),
-            Some(identity) => self.identified(identity, packing)?.execute(request),
-        })
+        let clients = match purpose {
+            Purpose::Calls => &self.0.calls,
+            Purpose::Streams => &self.0.streams,
+            Purpose::Sockets => &self.0.sockets,
+        };
+        Ok(self.0.client(clients, identity)?.execute(request))
     }
+}
 
-    /// The client that shows this certificate.
-    fn identified(&self, identity: &Arc<Identity>, packing: Packing) -> Result<reqwest::Client, Failure> {
-        let mut identified = self.0.identified.of(packing).lock().unwrap_or_else(PoisonError::into_inner);
+// === impl Kit ===
+
+impl Kit {
+    /// The client that shows this certificate, or none.
+    fn client(&self, clients: &Clients, identity: Option<&Arc<Identity>>) -> Result<reqwest::Client, Failure> {
+        let Some(identity) = identity else { return Ok(clients.anonymous.clone()) };
+        let mut identified = clients.identified.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = identified.get(identity) {
             return Ok(known);
         }
         let unusable = |reason: String| Failure::new(FailureClass::InvalidRequest, reason);
-        let config = self.0.trust.config_for(identity).map_err(|error| unusable(error.to_string()))?;
-        let client = client(&self.0.settings, config, &self.0.resolver, packing);
+        let purpose = clients.purpose;
+        let config = self.trust.config_for(identity, purpose).map_err(|error| unusable(error.to_string()))?;
+        let client = client(&self.settings, config, purpose, &self.resolver);
         let client = client.map_err(|error| unusable(error.to_string()))?;
         identified.put(Arc::clone(identity), client.clone());
         Ok(client)
-    }
-}
-
-// === impl ByPacking ===
-
-impl<T> ByPacking<T> {
-    fn of(&self, packing: Packing) -> &T {
-        match packing {
-            Packing::Any => &self.any,
-            Packing::Light => &self.light,
-        }
     }
 }
 
@@ -154,22 +145,37 @@ impl<T> ByPacking<T> {
 fn client(
     settings: &Settings,
     config: ClientConfig,
+    purpose: Purpose,
     resolver: &Arc<Resolver>,
-    packing: Packing,
 ) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+    let builder = match purpose {
+        // Zstandard, which may take 128 MB to unpack, is none of what the library was built with: it knows no limit for it.
+        Purpose::Calls => reusing(settings),
+        // Brotli may take 16 MB, and there may be thousands of streams that last for hours. With gzip it is some kilobytes.
+        Purpose::Streams => reusing(settings).no_brotli(),
+        // Each of its connections becomes a websocket or is of no use. Some servers only know the names of headers as
+        // they are usually written.
+        Purpose::Sockets => {
+            let builder = reqwest::Client::builder().no_gzip().no_brotli();
+            builder.http1_only().http1_title_case_headers().pool_max_idle_per_host(0)
+        }
+    };
+    builder
         .tls_backend_preconfigured(config)
         .dns_resolver(Arc::clone(resolver))
         .connector_layer(TimedLayer)
-        .pool_idle_timeout(settings.idle_connection_timeout)
-        .pool_max_idle_per_host(settings.max_idle_per_host)
         .http2_initial_stream_window_size(UNREAD_OF_ONE)
         .http2_initial_connection_window_size(UNREAD_OF_ALL)
-        .brotli(packing == Packing::Any)
         .user_agent(settings.user_agent.as_str())
         .redirect(Policy::none())
         .referer(false)
         .no_proxy()
         .tcp_nodelay(true)
         .build()
+}
+
+/// The beginning of a client that keeps connections for the next request.
+fn reusing(settings: &Settings) -> reqwest::ClientBuilder {
+    let idle = settings.max_idle_per_host;
+    reqwest::Client::builder().pool_idle_timeout(settings.idle_connection_timeout).pool_max_idle_per_host(idle)
 }

@@ -81,6 +81,21 @@ pub(super) fn no_end(limits: &Limits) -> Failure {
     Failure::new(FailureClass::Timeout, format!("the response body did not end within {}", Span(limits.total)))
 }
 
+/// No answer to the handshake of a websocket came in time.
+pub(super) fn no_handshake(limit: Duration, stage: Stage) -> Failure {
+    if stage.is_connecting() {
+        return no_connection(limit, stage);
+    }
+    Failure::new(FailureClass::FirstByteTimeout, format!("the handshake was not answered within {}", Span(limit)))
+}
+
+/// An open websocket has lost its connection.
+pub(super) fn lost(cause: Option<&io::Error>) -> Failure {
+    let cause = cause.map(|cause| format!(": {}", Cause::of(cause))).unwrap_or_default();
+    let message = format!("the connection was lost without a close frame (1006){cause}");
+    Failure::new(FailureClass::Protocol, message)
+}
+
 /// The body is larger than allowed.
 pub(super) fn too_large(limits: &Limits) -> Failure {
     let limit = limits.max_response_bytes;

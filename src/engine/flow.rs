@@ -1,9 +1,9 @@
-//! How far streams may run ahead of the main thread. Events are counted in on the engine thread, and out on whichever
-//! thread drops the receipt of their piece: the main thread, once it has committed them.
+//! How far streams and websockets may run ahead of the main thread. Events and messages are counted in on the engine
+//! thread, and out on whichever thread drops the receipt of their piece: the main thread, once it has committed them.
 //!
 //! A stream that is too far ahead is not read. The peer's own buffers fill, then it stands still; nothing is dropped and
 //! no memory is taken. It goes on once half of what it may hold is free again, so that it does not stop at every chunk.
-//! All streams together have a limit as well. A stream at a limit has something on its way to the main thread, so it is
+//! All streams together have a limit as well, and all websockets another one. A stream at a limit has something on its way to the main thread, so it is
 //! always freed again as long as that thread works.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,9 +16,12 @@ use crate::domain::stream::StreamEvent;
 use crate::domain::stream::follower::Follower;
 
 /// What one stream may have on its way, in bytes. Enough for the main thread to write one half while the other is read.
-const OF_ONE: usize = 4 << 20;
+pub(super) const OF_A_STREAM: usize = 4 << 20;
 
-/// What all streams may have on their way together, in bytes.
+/// What one websocket may have on its way, in bytes. There may be many more of them.
+pub(super) const OF_A_SOCKET: usize = 1 << 20;
+
+/// What all of a kind may have on their way together, in bytes.
 const OF_ALL: usize = 64 << 20;
 
 /// Something that fills up and is emptied again.
@@ -28,7 +31,7 @@ pub(super) struct Room {
     freed: Notify,
 }
 
-/// One stream, as those see it who are not reading it.
+/// One stream or websocket, as those see it who are not reading it.
 pub(super) struct Flow {
     own: Room,
     all: Arc<Room>,
@@ -49,7 +52,7 @@ pub struct Receipt {
 // === impl Room ===
 
 impl Room {
-    /// For all streams of an engine.
+    /// For all streams of an engine, or for all its websockets.
     pub(super) fn of_all() -> Arc<Self> {
         Arc::new(Self::new(OF_ALL))
     }
@@ -90,8 +93,9 @@ impl Room {
 // === impl Flow ===
 
 impl Flow {
-    pub(super) fn new(all: Arc<Room>) -> Arc<Self> {
-        Arc::new(Self { own: Room::new(OF_ONE), all, events: AtomicU64::new(0), follower: Mutex::default() })
+    /// For one that may have so many bytes on its way.
+    pub(super) fn new(most: usize, all: Arc<Room>) -> Arc<Self> {
+        Arc::new(Self { own: Room::new(most), all, events: AtomicU64::new(0), follower: Mutex::default() })
     }
 
     /// How many events have been handed over.

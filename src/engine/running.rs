@@ -17,7 +17,7 @@ use crate::domain::call::CallId;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 
 use super::client::Wire;
-use super::flow::{Flow, Room};
+use super::flow::{Flow, OF_A_STREAM, Room};
 use super::lane::{Errand, Lane};
 use super::outbox::Outbox;
 use super::spout::Spout;
@@ -65,7 +65,7 @@ impl Running {
             // The lane cannot have finished before it is noted: the one thread of the runtime is busy right here.
             Entry::Vacant(free) => {
                 let lane = self.idle_lane().unwrap_or_else(|| Lane::open(self));
-                let flow = attempt.stream.is_some().then(|| Flow::new(Arc::clone(&self.streams)));
+                let flow = attempt.stream.is_some().then(|| Flow::new(OF_A_STREAM, Arc::clone(&self.streams)));
                 let spout = flow.as_ref().map(|flow| Box::new(Spout::new(call, number, flow, &self.outbox)));
                 lane.run(Errand { wire, attempt, spout });
                 free.insert(Task { number, started_at, began, lane, flow });

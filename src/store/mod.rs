@@ -29,6 +29,7 @@ pub mod schedules;
 pub mod secret_file;
 pub mod secrets;
 mod slots;
+pub mod sockets;
 pub mod statement;
 pub mod syntax;
 pub mod table;

@@ -23,6 +23,7 @@ use super::secrets::Secrets;
 use super::send::Departure;
 use super::settle;
 use super::shared::Database;
+use super::sockets::Sockets;
 use super::streams::Streams;
 use super::wake::reason;
 use crate::domain::attempt::Report;
@@ -87,6 +88,7 @@ pub struct Dispatcher {
     pub(super) commands: Commands,
     pub(super) secrets: Secrets,
     pub(super) schedules: Schedules,
+    pub(super) sockets: Sockets,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
@@ -134,6 +136,7 @@ impl Dispatcher {
         self.note_reasons(now);
         self.settle_reports(now);
         if !self.has_work(now) {
+            self.run_sockets(now);
             self.run_schedules(now);
             return Ok(Turn::Done);
         }
@@ -157,6 +160,7 @@ impl Dispatcher {
             }
         }
         self.keep_house(now)?;
+        self.run_sockets(now);
         self.run_schedules(now);
         Ok(Turn::Done)
     }
@@ -186,7 +190,8 @@ impl Dispatcher {
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
-        self.schedules.pause(self.may_run()).map_or(pause, |schedules| schedules.min(pause))
+        let others = [self.schedules.pause(self.may_run()), self.sockets.pause()];
+        others.into_iter().flatten().fold(pause, Duration::min)
     }
 
     /// Takes the reasons that others left, and those that the clock gives.
@@ -209,6 +214,7 @@ impl Dispatcher {
         if reasons & reason::SCHEDULES != 0 {
             self.schedules.want();
         }
+        self.sockets.note_reasons(reasons);
         if reasons & reason::SECRETS != 0 {
             self.secrets.forget();
         }
@@ -217,6 +223,7 @@ impl Dispatcher {
             self.wants.cancellations = true;
             self.wants.extension = true;
             self.schedules.want();
+            self.sockets.want();
         }
         if now >= self.timers.next_spill {
             self.timers.next_spill = now + SPILL_TICK;
@@ -244,6 +251,7 @@ impl Dispatcher {
         if let Some(engine) = &self.engine {
             let (mut pieces, mut drained) = (Vec::new(), Vec::new());
             engine.drain(&mut pieces, &mut drained);
+            engine.drain_sockets(&mut self.sockets.news);
             self.streams.add(pieces);
             self.reports.extend(drained);
             super::engine_log::pump(engine);
@@ -347,20 +355,27 @@ impl Dispatcher {
         self.timers.next_poll = now + poll;
     }
 
+    /// As many calls at once as the settings allow, and the file descriptors that websockets leave.
+    pub(super) fn limit_calls(&mut self) {
+        let descriptors = self.descriptor_budget.saturating_sub(self.sockets.count()).max(1);
+        self.backlog.set_limits(capacity(&self.settings, descriptors), self.settings.breaker);
+    }
+
     /// Reads the settings anew.
     pub fn reconfigure(&mut self, settings: Settings) {
         if let Some(engine) = &self.engine {
             engine.reconfigure(super::session::engine_settings(&settings));
         }
-        self.backlog.set_limits(capacity(&settings, self.descriptor_budget), settings.breaker);
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.timers.next_history = self.timers.next_history.min(SystemTime::now() + settings.schedule_history / 24);
         self.settings = settings;
+        self.limit_calls();
         // The key file and the directory may be other ones now.
         self.secrets.forget();
         self.wants.callbacks = true;
         self.schedules.want();
+        self.sockets.reconfigure();
         self.wants.commands = true;
     }
 }

@@ -19,6 +19,7 @@ pub enum Stop {
 /// What an answer held behind its last event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rest {
+    /// Nothing.
     Nothing,
     /// An event without its end, and what there is of its data.
     Unfinished(String),

@@ -2,6 +2,7 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
+mod errand;
 mod runner;
 
 use std::collections::HashMap;
@@ -26,8 +27,8 @@ pub struct Runners {
     wanted: Vec<Owner>,
     /// A runner ended: there may be more for its role, and there is room for another.
     look_again: bool,
-    /// What runners were last started for: the role's first callback, and when to start one for it again.
-    started: HashMap<pg_sys::Oid, (i64, SystemTime)>,
+    /// What runners were last started for: the role's first callback and message, and when to start one for it again.
+    started: HashMap<pg_sys::Oid, ([Option<i64>; 2], SystemTime)>,
     /// A runner could not be started; not before this is it tried again.
     next_try: Option<SystemTime>,
 }
