@@ -136,7 +136,8 @@ comment on function edge.ws_open is 'Has a websocket opened after the commit and
 comment on function edge.ws_send(text, jsonb) is 'Queues JSON to be sent as text over a websocket after the commit, never on rollback, in order. Sent again until the peer has taken it, also over later connections. Gives the message''s id. Errors: 42704 without such a websocket, 55000 where it has been closed, 53400 where pg_edge.ws_max_queued messages wait, 22023 for more than pg_edge.ws_max_message_bytes.';
 comment on function edge.ws_send(text, text) is 'The same with text.';
 comment on function edge.ws_send(text, bytea) is 'The same with bytes, as a binary message.';
-comment on function edge.ws_close is 'Has a websocket closed after the commit, with a code (1000, or 3000 to 4999) and a reason (at most 123 bytes). What was queued before is sent first, if the peer takes it within 5 s; what is left has failed. False where there is none of that name, or it has been closed. edge.ws_open opens it again.';
+comment on function edge.ws_close(text, integer, text) is 'Has a websocket closed after the commit, with a code (1000, or 3000 to 4999) and a reason (at most 123 bytes). What was queued before is sent first, if the peer takes it within 5 s; what is left has failed. False where there is none of that name, or it has been closed. edge.ws_open opens it again.';
+comment on function edge.ws_close(bigint, integer, text) is 'The same by the number of the websocket (id in edge.ws_connections); a superuser closes anybody''s.';
 comment on view edge.ws_connections is 'Your websockets: as they are wanted, and how they are. Superusers and members of pg_monitor see all. Credentials in URLs and headers are hidden.';
 comment on view edge.ws_messages is 'What was sent and what came over your websockets, one row each, in the order of their ids. Superusers see all, and members of pg_monitor those of others without data. Kept for pg_edge.retention.';
 
@@ -149,7 +150,7 @@ comment on column edge.ws_connections.close_code is 'With which the last connect
 comment on column edge.ws_connections.sent is 'How many messages the peer has taken.';
 comment on column edge.ws_connections.received is 'How many messages have come.';
 comment on column edge.ws_connections.reconnects is 'How often it was opened again.';
-comment on column edge.ws_connections.id is 'Its number, as in edge.ws_messages and in notifications.';
+comment on column edge.ws_connections.id is 'Its number, as in edge.ws_messages and in notifications, and for edge.ws_close(id).';
 comment on column edge.ws_connections.owner is 'The role that it belongs to, and that on_message runs as.';
 comment on column edge.ws_connections.handshake_status is 'The status of an answer to the handshake that was no websocket.';
 comment on column edge.ws_connections.close_reason is 'What was said with the close code.';

@@ -241,9 +241,9 @@ impl Error {
                 "edge.ws_connections lists those that there are; edge.ws_open opens one. A name belongs to a role.",
             ),
             Self::SocketClosed(_) => Some("edge.ws_open opens it again."),
-            Self::AmbiguousSocket(_) => {
-                Some("SET ROLE to the one whose websocket is meant: edge.ws_connections has their owners.")
-            }
+            Self::AmbiguousSocket(_) => Some(
+                "SET ROLE to the one whose websocket is meant, or edge.ws_close(id): edge.ws_connections has their ids and owners.",
+            ),
             Self::EndpointConnected { .. } => Some(
                 "Close them (edge.ws_connections has the endpoint of each), or give force => true: they then cannot be opened any more.",
             ),

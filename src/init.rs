@@ -82,6 +82,7 @@ pgrx::extension_sql_file!(
         api::secrets::rotate_secret_key,
         api::secrets::set_secret,
         api::sockets::close::ws_close,
+        api::sockets::close::ws_close_by_id,
         api::sockets::open::ws_open,
         api::sockets::send::ws_send_bytes,
         api::sockets::send::ws_send_json,

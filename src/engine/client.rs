@@ -1,8 +1,7 @@
 //! The HTTP clients of attempts and of websockets' handshakes, and with them the connections. Runs on the engine thread.
 //!
-//! One client serves all attempts whose answers are bodies, but those that show a client certificate: a connection belongs
-//! to who made it, so each certificate has a client, and with it connections, of its own. The same goes for answers that are
-//! streamed, whose clients unpack less, and for websockets, whose clients keep no idle connections.
+//! There is a client for the calls whose answers are bodies, one for those that are streamed, and one for websockets, which
+//! keeps no idle connections. Each client certificate has clients of its own: a connection belongs to who made it.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +47,6 @@ struct Kit {
 
 /// The clients of one purpose.
 struct Clients {
-    purpose: Purpose,
     anonymous: reqwest::Client,
     identified: Mutex<Identities>,
 }
@@ -89,7 +87,7 @@ impl Wire {
         let clients = |purpose| {
             let config = trust.config(purpose).map_err(StartError::Tls)?;
             let anonymous = client(&settings, config, purpose, &resolver).map_err(StartError::Client)?;
-            Ok::<_, StartError>(Clients { purpose, anonymous, identified: Mutex::default() })
+            Ok::<_, StartError>(Clients { anonymous, identified: Mutex::default() })
         };
         let (calls, streams) = (clients(Purpose::Calls)?, clients(Purpose::Streams)?);
         let sockets = clients(Purpose::Sockets)?;
@@ -108,12 +106,7 @@ impl Wire {
         identity: Option<&Arc<Identity>>,
         purpose: Purpose,
     ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
-        let clients = match purpose {
-            Purpose::Calls => &self.0.calls,
-            Purpose::Streams => &self.0.streams,
-            Purpose::Sockets => &self.0.sockets,
-        };
-        Ok(self.0.client(clients, identity)?.execute(request))
+        Ok(self.0.client(purpose, identity)?.execute(request))
     }
 }
 
@@ -121,14 +114,18 @@ impl Wire {
 
 impl Kit {
     /// The client that shows this certificate, or none.
-    fn client(&self, clients: &Clients, identity: Option<&Arc<Identity>>) -> Result<reqwest::Client, Failure> {
+    fn client(&self, purpose: Purpose, identity: Option<&Arc<Identity>>) -> Result<reqwest::Client, Failure> {
+        let clients = match purpose {
+            Purpose::Calls => &self.calls,
+            Purpose::Streams => &self.streams,
+            Purpose::Sockets => &self.sockets,
+        };
         let Some(identity) = identity else { return Ok(clients.anonymous.clone()) };
         let mut identified = clients.identified.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = identified.get(identity) {
             return Ok(known);
         }
         let unusable = |reason: String| Failure::new(FailureClass::InvalidRequest, reason);
-        let purpose = clients.purpose;
         let config = self.trust.config_for(identity, purpose).map_err(|error| unusable(error.to_string()))?;
         let client = client(&self.settings, config, purpose, &self.resolver);
         let client = client.map_err(|error| unusable(error.to_string()))?;
@@ -149,10 +146,10 @@ fn client(
     resolver: &Arc<Resolver>,
 ) -> Result<reqwest::Client, reqwest::Error> {
     let builder = match purpose {
-        // Zstandard, which may take 128 MB to unpack, is none of what the library was built with: it knows no limit for it.
-        Purpose::Calls => reusing(settings),
-        // Brotli may take 16 MB, and there may be thousands of streams that last for hours. With gzip it is some kilobytes.
-        Purpose::Streams => reusing(settings).no_brotli(),
+        Purpose::Calls => pooled(settings),
+        // To unpack brotli takes up to 16 MB. A body is short-lived, but there may be thousands of streams, and they may last
+        // for hours; what they may be packed with takes some kilobytes.
+        Purpose::Streams => pooled(settings).no_brotli(),
         // Each of its connections becomes a websocket or is of no use. Some servers only know the names of headers as
         // they are usually written.
         Purpose::Sockets => {
@@ -174,8 +171,8 @@ fn client(
         .build()
 }
 
-/// The beginning of a client that keeps connections for the next request.
-fn reusing(settings: &Settings) -> reqwest::ClientBuilder {
+/// One that keeps connections for later.
+fn pooled(settings: &Settings) -> reqwest::ClientBuilder {
     let idle = settings.max_idle_per_host;
     reqwest::Client::builder().pool_idle_timeout(settings.idle_connection_timeout).pool_max_idle_per_host(idle)
 }

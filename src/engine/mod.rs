@@ -14,6 +14,7 @@
 //! | `running` | which attempts are in flight | engine |
 //! | `lane` | the task that runs one attempt after another | engine |
 //! | `outbox` | finished reports, pieces of streams, news of websockets, and the bell | both |
+//! | `queue` | what the main thread has not taken of them | both |
 //! | `attempt`, `trail`, `body` | one attempt | engine |
 //! | `stream`, `spout` | an answer that comes event by event | engine |
 //! | `socket` | websockets: see there | engine |
@@ -41,6 +42,7 @@ mod lane;
 mod log;
 mod message;
 mod outbox;
+mod queue;
 mod resolver;
 mod running;
 mod service;

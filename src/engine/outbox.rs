@@ -22,9 +22,9 @@ use tokio::time::sleep;
 use crate::domain::attempt::Report;
 
 use super::message::{Piece, SocketEvent, SocketNews};
+use super::queue::{BURST, Queue, take};
 
-/// How many news may wait for the engine to run out of work. A busy engine has that many in milliseconds.
-const BURST: usize = 64;
+pub(super) use super::queue::Place;
 
 /// How long events wait for others at most.
 const LINGER: Duration = Duration::from_millis(50);
@@ -39,26 +39,6 @@ pub(super) struct Outbox {
     lingering: AtomicBool,
     lingers: Notify,
     wake: Box<dyn Fn() + Send + Sync>,
-}
-
-/// What the main thread has not taken. One lock for both, so that a report is never taken before the pieces of its stream.
-struct Queue {
-    reports: Vec<Report>,
-    pieces: Vec<Piece>,
-    sockets: Vec<SocketNews>,
-    /// How many times reports and pieces were drained.
-    drained: u64,
-    /// How many times news of websockets were.
-    sockets_drained: u64,
-    /// How many reports and pieces should ring.
-    news: usize,
-}
-
-/// Where the piece of a stream or websocket is, as long as its queue has not been drained.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    drained: u64,
-    index: usize,
 }
 
 /// How soon the main thread is to hear of something.
@@ -77,14 +57,7 @@ impl Outbox {
         // The number comes from a setting; a large one must not become an allocation nobody needs.
         let reports = Vec::with_capacity(expected.min(1_024));
         Self {
-            queue: Mutex::new(Queue {
-                reports,
-                pieces: Vec::new(),
-                sockets: Vec::new(),
-                drained: 0,
-                sockets_drained: 0,
-                news: 0,
-            }),
+            queue: Mutex::new(Queue { reports, ..Queue::default() }),
             in_flight: AtomicUsize::new(0),
             rung: AtomicBool::new(false),
             alive: AtomicBool::new(true),
@@ -239,24 +212,5 @@ impl Outbox {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Moves everything to the end of `into`.
-fn take<T>(queue: &mut Vec<T>, into: &mut Vec<T>) {
-    if into.is_empty() {
-        std::mem::swap(queue, into);
-    } else {
-        into.append(queue);
-    }
-}
-
-// === impl Queue ===
-
-impl Queue {
-    /// Counts something that should ring. Gives whether the burst is full with it.
-    fn count_news(&mut self) -> bool {
-        self.news += 1;
-        self.news >= BURST
     }
 }

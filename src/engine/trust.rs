@@ -42,7 +42,7 @@ pub(super) struct Trust {
 pub(super) enum Purpose {
     /// HTTP/2 where the peer offers it, and else HTTP/1.1.
     Calls,
-    /// The same, for answers that are streamed.
+    /// The same, for calls whose answers are streamed.
     Streams,
     /// HTTP/1.1 alone, which can become a websocket.
     Sockets,

@@ -34,7 +34,8 @@ fn run(server: &Server, name: &str, mut agent: Agent, cases: RangeInclusive<usiz
 
 /// Asks for the verdicts.
 fn verdicts(server: &Server, name: &str) -> Verdicts {
-    Agent::new().listen(server.url(&format!("/updateReports?agent={name}")));
+    let story = Agent::new().listen(server.url(&format!("/updateReports?agent={name}")));
+    assert!(!matches!(story.end, End::Refused(_) | End::Silent), "{:?}", story.end);
     server.verdicts(name)
 }
 

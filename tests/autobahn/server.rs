@@ -60,11 +60,18 @@ impl Server {
         Url::parse(&format!("ws://{}{path}", self.address)).unwrap()
     }
 
-    /// What it says of an agent, once it was asked for its reports.
+    /// What it says of an agent, once it was asked for its reports. It may answer before they are there.
     pub fn verdicts(&self, agent: &str) -> Verdicts {
-        let index = std::fs::read_to_string(self.reports.join("index.json")).expect("a report");
-        let mut agents: BTreeMap<String, Verdicts> = serde_json::from_str(&index).unwrap();
-        agents.remove(agent).expect("a report on the agent")
+        let began = Instant::now();
+        loop {
+            let index = std::fs::read(self.reports.join("index.json")).unwrap_or_default();
+            let mut agents: BTreeMap<String, Verdicts> = serde_json::from_slice(&index).unwrap_or_default();
+            if let Some(verdicts) = agents.remove(agent) {
+                return verdicts;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "there is no report");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 29] = [
+const FUNCTIONS: [&str; 30] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -35,6 +35,7 @@ const FUNCTIONS: [&str; 29] = [
     "edge.ws_send('room', '{}'::jsonb)",
     "edge.ws_send('room', ''::bytea)",
     "edge.ws_close('room')",
+    "edge.ws_close(1)",
 ];
 
 /// Those that are the superuser's.

@@ -127,7 +127,7 @@ impl<'a> Side<'a> {
     /// The same, where it fails.
     pub fn failure_of(sender: &'a Sender, plan: Plan) -> (FailureClass, String) {
         match Self::end_of(sender, plan) {
-            End::Failed(Failure { class, message, head: None, events: 0, account: None }) => (class, message),
+            End::Failed(Failure { class, message, head: None, events: 0, .. }) => (class, message),
             end => panic!("{end:?}"),
         }
     }

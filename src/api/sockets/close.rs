@@ -4,6 +4,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::api::arguments::{self, required, viewer};
+use crate::domain::socket::plan::Farewell;
 use crate::domain::socket::wish;
 use crate::error::Error;
 use crate::store::datum::Text;
@@ -18,11 +19,30 @@ fn ws_close(
     code: default!(Option<i32>, "1000"),
     reason: default!(Option<Text>, "''"),
 ) -> Result<bool, ErrorReport> {
-    let name = arguments::name(name)?;
-    let (code, reason) = (required(code, "code")?, required(reason, "reason")?.read("reason")?);
-    let farewell = wish::farewell(code, reason).map_err(Error::from)?;
-    let Some(Known { id, wanted: true, .. }) = find(&name)? else { return Ok(false) };
-    owner::acting(|| wanted::close(id, &farewell))?;
+    let (name, farewell) = (arguments::name(name)?, farewell(code, reason)?);
+    Ok(close(find(&name)?, &farewell)?)
+}
+
+/// The same by the number of the websocket, as names do not tell apart those of several roles.
+#[pg_extern(schema = "edge", name = "ws_close", volatile, parallel_unsafe)]
+fn ws_close_by_id(
+    id: Option<i64>,
+    code: default!(Option<i32>, "1000"),
+    reason: default!(Option<Text>, "''"),
+) -> Result<bool, ErrorReport> {
+    let (id, farewell) = (required(id, "id")?, farewell(code, reason)?);
+    let viewer = viewer();
+    let found = owner::acting(|| wanted::lock_by_id(id))?;
+    Ok(close(found.filter(|known| known.owner == viewer.role || viewer.sees_all), &farewell)?)
+}
+
+fn farewell(code: Option<i32>, reason: Option<Text>) -> Result<Farewell, Error> {
+    Ok(wish::farewell(required(code, "code")?, required(reason, "reason")?.read("reason")?)?)
+}
+
+fn close(found: Option<Known>, farewell: &Farewell) -> Result<bool, Error> {
+    let Some(Known { id, wanted: true, .. }) = found else { return Ok(false) };
+    owner::acting(|| wanted::close(id, farewell))?;
     wake::at_commit(reason::SOCKETS);
     Ok(true)
 }

@@ -3,6 +3,8 @@
 //!
 //! The request goes the way of every other one, through the same guard, resolver, connector and TLS.
 
+use std::error::Error;
+use std::iter::successors;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
@@ -19,7 +21,7 @@ use crate::domain::socket::handshake::{self, Misfit, Offer};
 use crate::domain::socket::plan::{Plan, Rules};
 use crate::engine::attempt::head;
 use crate::engine::client::Wire;
-use crate::engine::clock::{self, Clock};
+use crate::engine::clock::{self, Clock, Stage};
 use crate::engine::error::{self, Phase};
 use crate::engine::trust::Purpose;
 
@@ -45,7 +47,7 @@ async fn shake_hands(wire: Wire, plan: Plan, clock: &Clock) -> Result<Opened, En
     let key = generate_key();
     let Plan { subprotocols, identity, rules, .. } = &plan;
     let response = wire.execute(request(&plan, &key)?, identity.as_ref(), Purpose::Sockets)?.await;
-    let failed = |cause| End::Failed(error::failure(&cause, Phase::Head, clock.stage()));
+    let failed = |cause| unanswered(&cause, clock.stage());
     let response = response.map_err(failed)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(End::Refused(refusal(&response)));
@@ -54,6 +56,16 @@ async fn shake_hands(wire: Wire, plan: Plan, clock: &Clock) -> Result<Opened, En
     let subprotocol = handshake::check(&head(&response), Offer { accept: &accept, subprotocols })?;
     let stream = response.upgrade().await.map_err(failed)?;
     Ok(Opened { stream, subprotocol, rules: rules.clone() })
+}
+
+/// Why there is no answer to the handshake, or none that can be read. What is no HTTP will be none the next time either.
+fn unanswered(error: &reqwest::Error, stage: Stage) -> End {
+    let failure = error::failure(error, Phase::Head, stage);
+    let mut causes = successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    if causes.any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse)) {
+        return End::Violation { code: 1002, message: failure.message };
+    }
+    End::Failed(failure)
 }
 
 /// The request that asks for a websocket.

@@ -70,6 +70,9 @@ statements! {
         order by owner <> $2
         for no key update";
 
+    LOCK_BY_ID(INT8OID) = "
+        select id, owner::oid, wanted from edge_store.ws_connection where id = $1 for no key update";
+
     CLOSE(INT8OID, INT4OID, TEXTOID) = "
         update edge_store.ws_connection
         set wanted = false, close_code = $2, close_reason = $3, revision = revision + 1, updated_at = clock_timestamp()
@@ -132,6 +135,14 @@ pub fn lock(name: &str, role: pg_sys::Oid, of: Of) -> Result<Vec<Known>, Error> 
         let args = [name.into(), role.into(), (of == Of::Everybody).into()];
         let rows = LOCK.with(|statement| statement.write(client, &args))?;
         rows.map(|row| known(&row)).collect()
+    })
+}
+
+/// Locks the websocket of a number.
+pub fn lock_by_id(id: i64) -> Result<Option<Known>, Error> {
+    Spi::connect_mut(|client| {
+        let mut rows = LOCK_BY_ID.with(|statement| statement.write(client, &[id.into()]))?;
+        rows.next().map(|row| known(&row)).transpose()
     })
 }
 

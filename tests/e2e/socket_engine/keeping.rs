@@ -47,7 +47,7 @@ fn number(text: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_no_function_has_handled_outlive_the_ring() {
-    let builder = Cluster::builder().setting("pg_edge.retention", "1s").setting("max_worker_processes", "2");
+    let builder = Cluster::builder().setting("pg_edge.retention", "1s").setting("max_worker_processes", "3");
     let stage = Stage::on(builder).await;
     stage.db.exec("create table heard (data text)").await;
     stage

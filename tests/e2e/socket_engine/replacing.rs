@@ -34,7 +34,7 @@ async fn a_connection_that_cannot_be_had_elsewhere_stays_where_it_is() {
     comes_true(
         &stage.db,
         "it is said that it cannot be moved",
-        "select handshake_status = 503 and state = 'open' from edge.ws_connections",
+        "select handshake_status is not distinct from 503 and state = 'open' from edge.ws_connections",
     )
     .await;
     say(&stage.db, "a", "still here").await;

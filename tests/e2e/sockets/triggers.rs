@@ -7,59 +7,59 @@ use super::{hears, join};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, eventually};
 
-/// As the documentation has it.
-const BROADCAST: &str = "
-create table score (player text primary key, points integer not null);
-create function tell_room() returns trigger language plpgsql as $$
-begin
-    perform edge.ws_send('room', jsonb_build_object(
-        'table', tg_table_name, 'event', tg_op, 'old', to_jsonb(old), 'new', to_jsonb(new)));
-    return null;
-end;
-$$;
-create trigger tell_room after insert or update or delete on score for each row execute function tell_room();
-";
+/// The SQL that the documentation has after this sentence.
+fn documented(sentence: &str) -> &'static str {
+    let text = include_str!("../../../docs/websockets.md");
+    let (_, after) = text.split_once(sentence).expect("the documentation has the sentence");
+    let (_, block) = after.split_once("```sql\n").expect("SQL follows it");
+    block.split_once("```").expect("the SQL has an end").0
+}
 
 /// The other side: it keeps a copy.
 const FOLLOW: &str = "
-create table score (player text primary key, points integer not null);
+create table orders (id int primary key, state text);
 create function follow(message edge.ws_message) returns void language plpgsql as $$
 begin
-    if (message).json ->> 'event' is null then
+    if message.json ->> 'type' is null then
         return;
     end if;
-    delete from score where player in ((message).json -> 'old' ->> 'player', (message).json -> 'new' ->> 'player');
-    insert into score select (message).json -> 'new' ->> 'player', ((message).json -> 'new' ->> 'points')::integer
-    where (message).json ->> 'event' <> 'DELETE';
+    delete from public.orders
+    where id in ((message.json -> 'old_record' ->> 'id')::int, (message.json -> 'record' ->> 'id')::int);
+    insert into public.orders select (message.json -> 'record' ->> 'id')::int, message.json -> 'record' ->> 'state'
+    where message.json ->> 'type' <> 'DELETE';
 end;
 $$;
 ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trigger_tells_a_room_of_every_committed_change_of_a_row() {
+async fn the_documented_trigger_tells_a_room_of_every_committed_change_of_a_row() {
     let cluster = Cluster::start();
     cluster.create_database("copy").await;
     let (original, copy) = (cluster.create_extension("postgres").await, cluster.create_extension("copy").await);
     let relay = Relay::start(Stack::Deno);
     copy.exec(FOLLOW).await;
-    super::open_with(&copy, "room", &relay.url("score"), ", on_message => 'follow'").await;
-    join(&original, "room", &relay.url("score")).await;
-    original.exec(BROADCAST).await;
-    original.exec("insert into score values ('ada', 1), ('grace', 2)").await;
-    original.exec("begin; update score set points = -1; rollback").await;
-    original.exec("update score set points = points * 10 where player = 'ada'").await;
-    original.exec("delete from score where player = 'grace'").await;
+    super::open_with(&copy, "room", &relay.url("orders"), ", on_message => 'follow'").await;
+    join(&original, "room", &relay.url("orders")).await;
+    original.exec(documented("A trigger that tells a room of each change of a row:")).await;
+    original.exec("insert into orders values (1, 'new'), (2, 'new')").await;
+    original.exec("begin; update orders set state = 'lost'; rollback").await;
+    original.exec("update orders set state = 'paid' where id = 1").await;
+    original.exec("delete from orders where id = 2").await;
     let heard = hears(&copy, "room", 5).await;
     let told: Vec<Value> = heard[1..].iter().map(|text| serde_json::from_str(text).expect("it is JSON")).collect();
-    let events: Vec<&str> = told.iter().filter_map(|told| told["event"].as_str()).collect();
+    let events: Vec<&str> = told.iter().filter_map(|told| told["type"].as_str()).collect();
     assert_eq!(events, ["INSERT", "INSERT", "UPDATE", "DELETE"]);
-    assert_eq!(told[2]["old"], json!({"player": "ada", "points": 1}));
-    assert_eq!(told[2]["new"], json!({"player": "ada", "points": 10}));
+    assert_eq!(told[2]["old_record"], json!({"id": 1, "state": "new"}));
+    assert_eq!(told[2]["record"], json!({"id": 1, "state": "paid"}));
     let done = "select count(*) = 0 from edge_store.ws_handling";
     eventually("the copy has done as it was told", SERVER_DEADLINE, || async { copy.one::<bool>(done).await }).await;
-    let scores = copy.rows("select player, points from score").await;
-    let scores: Vec<(String, i32)> = scores.iter().map(|row| (row.get(0), row.get(1))).collect();
-    assert_eq!(scores, [("ada".to_owned(), 10)]);
+    let orders = copy.rows("select id, state from orders").await;
+    let orders: Vec<(i32, String)> = orders.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(orders, [(1, "paid".to_owned())]);
+    // Where there is no room any more, the change is made all the same.
+    original.exec("select edge.ws_close('room')").await;
+    original.exec("insert into orders values (3, 'untold')").await;
+    assert!(original.notices().iter().any(|notice| notice.contains("the room is not told")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

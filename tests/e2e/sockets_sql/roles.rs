@@ -70,12 +70,29 @@ async fn a_superuser_closes_his_own_first_then_the_only_one_that_there_is() {
     scene.db.exec("delete from edge_store.ws_connection where owner = 'postgres'::regrole").await;
     let error = scene.db.fails(close).await;
     assert_eq!(error.message, "several roles have a websocket \"room\", and you have none");
+    assert!(error.hint.contains("edge.ws_close(id)"), "{error}");
     eve.exec("begin").await;
     scene.db.exec("delete from edge_store.ws_connection where owner = 'eve'::regrole").await;
     assert!(scene.db.one::<bool>(close).await);
     assert_eq!(scene.db.column::<String>(wanted).await, Vec::<String>::new());
     let error = scene.db.fails("select edge.ws_send('room', 'in her name')").await;
     assert_eq!(error.sqlstate, "42704", "nobody speaks over somebody else's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_is_closed_by_its_number_by_its_owner_and_by_superusers() {
+    let scene = quiet_scene().await;
+    let (ada, eve) = (scene.role("ada").await, scene.role("eve").await);
+    let (hers, his) = (open(&ada, "room").await, open(&eve, "room").await);
+    let close = |id: i64| format!("select edge.ws_close({id}, 4000, 'bye')");
+    assert!(!ada.one::<bool>(&close(his)).await, "it is another role's");
+    assert!(!ada.one::<bool>(&close(his + 100)).await, "the same answer as where there is none");
+    assert!(ada.one::<bool>(&close(hers)).await);
+    assert!(!ada.one::<bool>(&close(hers)).await);
+    scene.db.exec("select edge.revoke_access('eve')").await;
+    assert!(scene.db.one::<bool>(&close(his)).await);
+    assert_eq!(ada.fails("select edge.ws_close(null::bigint)").await.message, "id must not be null");
+    assert_eq!(ada.fails("select edge.ws_close(1, 1001)").await.sqlstate, "22023");
 }
 
 #[tokio::test(flavor = "multi_thread")]
