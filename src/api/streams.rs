@@ -10,8 +10,8 @@ use super::follow::Reader;
 use super::outcome::awaitable;
 use super::views;
 use super::watch::Patience;
-use crate::domain::stream::follower::Follower;
 use crate::domain::stream::path::Path;
+use crate::domain::stream::rules::Format;
 use crate::domain::stream::speech::Speech;
 use crate::error::Error;
 use crate::store::calls::{self, Place};
@@ -112,12 +112,9 @@ fn stream_text(id: Option<i64>, path: default!(Option<Text>, "NULL")) -> Result<
 
 /// How the text of a call's answer is found.
 fn speech(id: i64, place: &Place, path: Option<Text>) -> Result<Speech, Error> {
-    if let Some(path) = path {
-        return Ok(Speech::At(Path::parse(&path.read("path")?)?));
-    }
+    let path = path.map(|path| Ok::<_, Error>(Path::parse(&path.read("path")?)?)).transpose()?;
     let format = under_snapshot(|| event_batch::format(id, place.slot))?;
-    let is_raw = format.as_deref() == Some("raw");
-    Ok(if is_raw { Speech::Pieces } else { Speech::Spoken(Follower::default()) })
+    Ok(Speech::of(format.and_then(|name| Format::parse(&name).ok()), path))
 }
 
 /// Rows one by one, as the executor asks for them.

@@ -2,6 +2,7 @@
 
 use pg_edge::domain::stream::follower::Follower;
 use pg_edge::domain::stream::path::Path;
+use pg_edge::domain::stream::rules::Format;
 use pg_edge::domain::stream::speech::Speech;
 use serde_json::json;
 
@@ -44,6 +45,20 @@ fn once_a_dialect_is_known_broken_events_add_nothing() {
 #[test]
 fn the_pieces_of_a_raw_stream_are_its_text_whatever_they_look_like() {
     assert_eq!(text(Speech::Pieces, &["{\"a\"", ":1}", "[DONE]"]), "{\"a\":1}[DONE]");
+}
+
+#[test]
+fn the_text_is_where_the_reader_says_and_else_what_the_format_has_it_to_be() {
+    let (event, path) = (r#"{"a":"x"}"#, || Some(Path::parse("a").unwrap()));
+    for (format, path, said) in [
+        (Some(Format::Raw), None, event),
+        (Some(Format::Raw), path(), "x"),
+        (Some(Format::Sse), path(), "x"),
+        (Some(Format::Sse), None, ""),
+        (None, None, ""),
+    ] {
+        assert_eq!(text(Speech::of(format, path), &[event]), said, "{format:?}");
+    }
 }
 
 #[test]

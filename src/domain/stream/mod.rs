@@ -19,7 +19,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What an event costs beside its texts, in memory as in a table. With it, limits in bytes limit the number of events too.
+/// What an event, or a message of a websocket, costs beside its texts, in memory as in a table. With it, limits in bytes limit
+/// their number too.
 pub const OF_AN_EVENT: usize = 128;
 
 /// One event of an answer, whatever form it came in. Its texts hold no U+0000, which Postgres' `text` cannot.

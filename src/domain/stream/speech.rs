@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::follower::Follower;
 use super::json;
 use super::path::Path;
+use super::rules::Format;
 use crate::domain::text;
 
 /// Reads the text out of the events of one stream, from its first one on.
@@ -19,6 +20,15 @@ pub enum Speech {
 }
 
 impl Speech {
+    /// How the text of a call's answer is found: where the reader says, and else as the call asked for its answer to be read.
+    pub fn of(format: Option<Format>, path: Option<Path>) -> Self {
+        match (path, format) {
+            (Some(path), _) => Self::At(path),
+            (None, Some(Format::Raw)) => Self::Pieces,
+            (None, _) => Self::Spoken(Follower::default()),
+        }
+    }
+
     /// The text that an event adds, if it adds any. It holds no U+0000, which Postgres' `text` cannot.
     pub fn read(&mut self, data: &str) -> Option<String> {
         let text = match self {
