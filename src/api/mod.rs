@@ -12,6 +12,7 @@ mod endpoints;
 mod follow;
 mod http;
 mod invoke;
+mod net;
 mod outcome;
 mod request;
 mod retry_policy;

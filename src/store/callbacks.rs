@@ -17,13 +17,26 @@ pub struct Taken {
     pub past: Past,
 }
 
-/// A role with callbacks to be run.
+/// In the place of a call's function: its outcome is stored by the collector of pg_edge_net. No function has this oid.
+pub const FOR_COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
+
+/// In the place of a role: the collector, which is none. No role has this oid either.
+pub const COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
+
+/// A role with callbacks to be run, or the collector.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     pub role: pg_sys::Oid,
     pub can_login: bool,
     /// The call whose callback is the role's next one.
     pub first: i64,
+}
+
+impl Owner {
+    /// Whether it is the collector.
+    pub fn is_collector(&self) -> bool {
+        self.role == COLLECTOR
+    }
 }
 
 /// A callback to be run.
@@ -43,17 +56,20 @@ statements! {
 
     OWNERS() = "
         select callback.owner, role.rolcanlogin, min(callback.call_id)
-        from edge_store.callback join pg_catalog.pg_roles as role on role.oid = callback.owner
+        from edge_store.callback left join pg_catalog.pg_roles as role on role.oid = callback.owner
+        where role.oid is not null or callback.owner = 1
         group by callback.owner, role.rolcanlogin
         order by 3";
 
     ORPHANS() = "
         delete from edge_store.callback
-        where not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)";
+        where callback.owner <> 1
+          and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)";
 
     HAS_ORPHANS() = "
         select from edge_store.callback
-        where not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1";
+        where callback.owner <> 1
+          and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1";
 
     // Locking a row writes xmax, and a transaction that ends without a commit leaves it there. The subquery reads it before
     // this statement's own lock.

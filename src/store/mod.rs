@@ -6,6 +6,7 @@
 pub mod attempts;
 mod by_key;
 pub mod callbacks;
+pub mod collected;
 pub mod calls;
 pub mod control;
 pub mod datum;

@@ -39,6 +39,14 @@ impl Signals {
     }
 }
 
+/// Reads the configuration anew where Postgres' own handler of SIGHUP has noted that it was asked for.
+pub fn reload_if_asked() {
+    // SAFETY: main thread; a flag that a signal handler sets.
+    if unsafe { std::ptr::read_volatile(&raw const pg_sys::ConfigReloadPending) } != 0 {
+        reload();
+    }
+}
+
 fn reload() {
     // It may log a line, and logging may raise a pending cancel.
     let _cancelled = guarded(|| {
