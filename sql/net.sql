@@ -331,8 +331,16 @@ as $$
     end
 $$;
 
+-- Has what follows in the running function find names as a session would: triggers that users wrote for pg_net rely on it.
+create function edge_store.net_as_in_a_session() returns void
+language sql volatile
+as $$
+    select pg_catalog.set_config('search_path', setting.reset_val, true)
+    from pg_catalog.pg_settings as setting where setting.name operator(pg_catalog.=) 'search_path'
+$$;
+
 -- Stores the outcomes of at most so many calls that have ended, and gives how many it was. The plans must not depend on
--- statistics, which are always behind.
+-- statistics, which are always behind. Users' triggers run in the last two statements alone, in which every name is whole.
 create function edge_store.net_collect(most integer) returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -343,6 +351,8 @@ as $$
 declare
     ids bigint[];
     slots smallint[];
+    awaited bigint[];
+    answers net._http_response[];
 begin
     with ended as (
         select callback.call_id from edge_store.callback where callback.owner = 1
@@ -355,11 +365,8 @@ begin
     if ids is null then
         return 0;
     end if;
-    with gone as (
-        delete from net.http_request_queue as queued where queued.id = any (ids) returning queued.id
-    )
-    insert into net._http_response (id, status_code, content_type, headers, content, timed_out, error_msg)
-    select
+    select array_agg(queued.id) into awaited from net.http_request_queue as queued where queued.id = any (ids);
+    select array_agg(row(
         ended.id,
         case when answered then response.status_code end,
         case when answered then edge_store.content_type(response.headers) end,
@@ -371,7 +378,9 @@ begin
                 took, response.dns_us, response.connect_us, response.tls_us,
                 took - coalesce(response.dns_us, 0) - coalesce(response.connect_us, 0) - coalesce(response.tls_us, 0)))
             when not answered then edge_store.net_error(response.error_class, response.error)
-        end
+        end,
+        now()
+    )::net._http_response order by ended.id) into answers
     from unnest(ids, slots) as ended (id, slot)
     join edge_store.request on request.id = ended.id and request.slot = ended.slot
     join edge_store.response on response.call_id = ended.id and response.slot = ended.slot
@@ -382,10 +391,12 @@ begin
             coalesce(response.total_us,
                 extract(epoch from response.finished_at - response.started_at) * 1000000)::integer as took
     ) as outcome
-    left join gone on gone.id = ended.id
     -- Whoever took the request out of the queue awaits nothing.
-    where response.state <> 'c' or gone.id is not null;
-    return cardinality(ids);
+    where response.state <> 'c' or ended.id = any (awaited);
+    perform edge_store.net_as_in_a_session();
+    delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) any (awaited);
+    insert into net._http_response select answer.* from pg_catalog.unnest(answers) as answer;
+    return pg_catalog.cardinality(ids);
 end
 $$;
 
@@ -404,7 +415,13 @@ begin
     select taken.call_id, request.owner, 'edge_store.net_collect(integer)'::regprocedure, clock_timestamp(), taken.slot,
            net_pass_over.sqlstate, net_pass_over.error
     from edge_store.request where request.id = taken.call_id and request.slot = taken.slot;
-    delete from net.http_request_queue as queued where queued.id = taken.call_id;
+    begin
+        perform edge_store.net_as_in_a_session();
+        delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) taken.call_id;
+    exception when others then
+        -- A trigger of a user's keeps it there.
+        null;
+    end;
 end
 $$;
 
@@ -422,9 +439,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     gone integer;
+    expired tid[];
 begin
-    delete from net._http_response as response where response.ctid = any (array(
-        select old.ctid from net._http_response as old where old.created < now() - ttl order by old.created limit most));
+    expired := array(select old.ctid from net._http_response as old where old.created < now() - ttl
+                     order by old.created limit most for update skip locked);
+    perform edge_store.net_as_in_a_session();
+    delete from net._http_response as response where response.ctid operator(pg_catalog.=) any (expired);
     get diagnostics gone = row_count;
     return gone;
 end

@@ -54,13 +54,19 @@ pub fn run(database: pg_sys::Oid) {
 
 /// Stores all there is. A batch that fails is tried again in halves, down to the one call that is at fault, which is passed over.
 fn collect_all(timeout: Duration) -> Result<(), Aborted> {
-    let mut most = BATCH;
+    let (mut most, mut ceiling) = (BATCH, BATCH);
     loop {
         match limited(timeout, || collected::collect(most)) {
             Ok(0) => return Ok(()),
-            Ok(_) => most = (most * 2).min(BATCH),
-            Err(_) if most > 1 => most /= 2,
-            Err(aborted) if aborted.is_transient() && !aborted.is_cancel() => return Err(aborted),
+            Ok(_) => most = (most * 2).min(ceiling),
+            Err(aborted) if most > 1 => {
+                most /= 2;
+                if aborted.is_cancel() {
+                    // Triggers take so long that more would never be stored in time.
+                    ceiling = most;
+                }
+            }
+            Err(aborted) if aborted.is_transient() && !is_the_triggers(&aborted) => return Err(aborted),
             Err(aborted) => {
                 let code = aborted.sqlstate_text();
                 limited(timeout, || collected::pass_over(&code, &aborted.message))?;
@@ -68,6 +74,15 @@ fn collect_all(timeout: Duration) -> Result<(), Aborted> {
         }
         flush_statistics(Activity::Busy);
     }
+}
+
+/// Whether an error that passes by itself elsewhere is here a trigger's, with which it stays.
+fn is_the_triggers(aborted: &Aborted) -> bool {
+    use PgSqlErrorCode as Code;
+    matches!(
+        aborted.sqlstate,
+        Code::ERRCODE_QUERY_CANCELED | Code::ERRCODE_UNDEFINED_TABLE | Code::ERRCODE_INVALID_SCHEMA_NAME
+    )
 }
 
 /// Forgets what has been kept for long enough.

@@ -187,7 +187,9 @@ async fn a_slow_answer_holds_back_no_other_and_no_ddl_and_no_stop() {
         let id = request(&scene, "net.http_get($1)", "/fast").await;
         response(&scene.db, id).await;
     }
-    scene.db.exec("set lock_timeout = '2s'; truncate net._http_response; vacuum full net.http_request_queue").await;
+    for ddl in ["set lock_timeout = '2s'", "truncate net._http_response", "vacuum full net.http_request_queue"] {
+        scene.db.exec(ddl).await;
+    }
     let began = std::time::Instant::now();
     scene.cluster.stop(Stop::Fast);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
