@@ -6,6 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 use url::{ParseError, Url};
 
+use super::request::showable;
+
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -24,7 +26,7 @@ pub fn encode(text: &str) -> String {
 
 /// A URL with parameters that are encoded already.
 pub fn with_params(given: &str, params: &[String]) -> Result<String, BadUrl> {
-    let mut url = parse(given).map_err(|reason| BadUrl { url: given.to_owned(), reason })?;
+    let mut url = parse(given).map_err(|reason| BadUrl { url: showable(given), reason })?;
     if !params.is_empty() {
         let before = url.query().filter(|query| !query.is_empty()).map(str::to_owned);
         let query: Vec<String> = before.into_iter().chain(params.iter().cloned()).collect();

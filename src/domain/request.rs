@@ -123,7 +123,7 @@ pub fn with_params(mut url: Url, params: Option<&str>) -> Result<Url, RequestErr
 }
 
 /// What may be shown of a URL that cannot be parsed: neither what may be user information nor the query.
-fn showable(url: &str) -> String {
+pub(super) fn showable(url: &str) -> String {
     let before_query = url.split(['?', '#']).next().unwrap_or_default();
     match before_query.rsplit_once('@') {
         Some((_, rest)) => format!("***@{rest}"),

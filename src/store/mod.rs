@@ -6,8 +6,8 @@
 pub mod attempts;
 mod by_key;
 pub mod callbacks;
-pub mod collected;
 pub mod calls;
+pub mod collected;
 pub mod control;
 pub mod datum;
 pub mod deferred;

@@ -284,7 +284,9 @@ impl Dispatcher {
         let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
         let wants = scan || config || self.wants.cancellations || self.wants.extension;
         let timers = &self.timers;
-        let house = [timers.next_advance, timers.next_key_sweep, timers.next_history, timers.next_expiry].iter().any(|at| now >= *at);
+        let house = [timers.next_advance, timers.next_key_sweep, timers.next_history, timers.next_expiry]
+            .iter()
+            .any(|at| now >= *at);
         due || wants
             || self.can_send(now)
             || house

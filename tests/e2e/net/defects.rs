@@ -16,7 +16,9 @@ async fn headers_that_are_no_object_are_refused_and_stop_nothing() {
         for call in [
             format!("select net.http_get('{url}', headers := '{headers}')"),
             format!("select net.http_post('{url}', headers := '{headers}')"),
-            format!("insert into net.http_request_queue (method, url, headers, timeout_milliseconds) values ('GET', '{url}', '{headers}', 1)"),
+            format!(
+                "insert into net.http_request_queue (method, url, headers, timeout_milliseconds) values ('GET', '{url}', '{headers}', 1)"
+            ),
         ] {
             assert_eq!(scene.db.fails(&call).await.sqlstate, "22023", "{call}");
         }
@@ -113,12 +115,16 @@ async fn a_request_is_found_and_taken_out_of_a_long_queue_by_its_id() {
     let sql = format!("select count(net.http_get('{}')) from generate_series(1, 20000)", scene.peer.url("/"));
     scene.db.exec(&sql).await;
     scene.db.exec("analyze net.http_request_queue").await;
-    for sql in ["delete from net.http_request_queue where id = any ('{1,2,3}')", "select * from net._http_response where id = 1"] {
+    for sql in [
+        "delete from net.http_request_queue where id = any ('{1,2,3}')",
+        "select * from net._http_response where id = 1",
+    ] {
         let plan: Vec<String> = scene.db.column(&format!("explain {sql}")).await;
         assert!(!plan.iter().any(|line| line.contains("Seq Scan on http_request_queue")), "{plan:?}");
     }
     // Nothing is answered after these: the test is about the queue.
-    let reads = "select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relid = 'net.http_request_queue'::regclass";
+    let reads =
+        "select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relid = 'net.http_request_queue'::regclass";
     let before: i64 = scene.db.one(reads).await;
     scene.db.exec("select edge.resume()").await;
     eventually("some thousand are stored", SERVER_DEADLINE, || async {

@@ -31,7 +31,9 @@ async fn each_kind_of_request_arrives_as_it_was_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_and_bodies_that_are_null_or_empty_are_left_out() {
     let scene = start().await;
-    let id = request(&scene, r#"net.http_post($1, null, headers := '{"x-null": null, "x-empty": "", "x-a": "1"}')"#, "/").await;
+    let id =
+        request(&scene, r#"net.http_post($1, null, headers := '{"x-null": null, "x-empty": "", "x-a": "1"}')"#, "/")
+            .await;
     response(&scene.db, id).await;
     let id = request(&scene, "net.http_get($1, null, null)", "/nulls").await;
     response(&scene.db, id).await;
@@ -69,7 +71,8 @@ async fn what_cannot_be_sent_is_refused_when_it_is_asked_for() {
         let error = refused(&scene.db, expression, &url).await;
         assert!(error.sqlstate == sqlstate && error.message.contains(words), "{expression}: {error}");
     }
-    let patch = "insert into net.http_request_queue (method, url, timeout_milliseconds) values ('PATCH', 'http://h/', 1)";
+    let patch =
+        "insert into net.http_request_queue (method, url, timeout_milliseconds) values ('PATCH', 'http://h/', 1)";
     assert_eq!(scene.db.fails(patch).await.sqlstate, "23514");
     assert!(scene.peer.requests().is_empty());
     assert_eq!(scene.db.one::<i64>("select count(*) from net.http_request_queue").await, 0);

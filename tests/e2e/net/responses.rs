@@ -3,14 +3,18 @@
 use serde_json::json;
 
 use super::{all_stored, request, response, start};
-use crate::harness::{Peer, Reply, eventually};
 use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Peer, Reply, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_lands_with_all_that_it_had() {
     let scene = start().await;
     let answer = Reply::json(201, &json!({"a": "é"})).header("set-cookie", "one").header("set-cookie", "two");
-    scene.peer.on("/", answer).on("/empty", Reply::status(204)).on("/bytes", Reply::bytes(200, "image/png", vec![0xff, 0]));
+    scene
+        .peer
+        .on("/", answer)
+        .on("/empty", Reply::status(204))
+        .on("/bytes", Reply::bytes(200, "image/png", vec![0xff, 0]));
     let id = request(&scene, "net.http_get($1)", "/").await;
     let row = response(&scene.db, id).await;
     assert_eq!((row.get::<_, i32>("status_code"), row.get::<_, bool>("timed_out")), (201, false));
@@ -35,7 +39,10 @@ async fn a_failure_lands_with_its_reason_in_the_words_that_users_know() {
     let nowhere: i64 = scene.db.one("select net.http_get('http://no-such-host.invalid/')").await;
     let row = response(&scene.db, slow).await;
     let said: String = row.get("error_msg");
-    assert!(said.starts_with("Timeout of 200 ms reached. Total time: 2") && said.contains("HTTP Request/Response time:"), "{said}");
+    assert!(
+        said.starts_with("Timeout of 200 ms reached. Total time: 2") && said.contains("HTTP Request/Response time:"),
+        "{said}"
+    );
     assert!(row.get::<_, bool>("timed_out") && row.get::<_, Option<i32>>("status_code").is_none());
     let row = response(&scene.db, dead).await;
     assert_eq!(row.get::<_, String>("error_msg"), "Couldn't connect to server");
@@ -50,16 +57,27 @@ async fn responses_are_collected_by_their_requests_id() {
     let scene = start().await;
     let told = |sql: String| {
         let db = &scene.db;
-        async move { db.one::<String>(&format!("select concat_ws('|', (r).status, (r).message, ((r).response).status_code, ((r).response).body) from (select {sql} as r) as c")).await }
+        async move {
+            db.one::<String>(&format!("select concat_ws('|', (r).status, (r).message, ((r).response).status_code, ((r).response).body) from (select {sql} as r) as c")).await
+        }
     };
     scene.db.exec("select edge.pause()").await;
     let id = request(&scene, "net.http_get($1)", "/").await;
     assert_eq!(told(format!("net._http_collect_response({id})")).await, "PENDING|request is pending processing");
     scene.db.exec("select edge.resume()").await;
-    assert_eq!(told(format!("net._http_collect_response({id}, async := false)")).await, r#"SUCCESS|ok|200|{"ok":true}"#);
+    assert_eq!(
+        told(format!("net._http_collect_response({id}, async := false)")).await,
+        r#"SUCCESS|ok|200|{"ok":true}"#
+    );
     assert_eq!(told(format!("net.http_collect_response({id}, false)")).await, r#"SUCCESS|ok|200|{"ok":true}"#);
-    assert_eq!(told("net._http_collect_response(987654)".to_owned()).await, "ERROR|request matching request_id not found");
-    assert_eq!(told("net._http_collect_response(987654, false)".to_owned()).await, "ERROR|request matching request_id not found");
+    assert_eq!(
+        told("net._http_collect_response(987654)".to_owned()).await,
+        "ERROR|request matching request_id not found"
+    );
+    assert_eq!(
+        told("net._http_collect_response(987654, false)".to_owned()).await,
+        "ERROR|request matching request_id not found"
+    );
     assert!(scene.db.one::<bool>(&format!("select net._await_response({id})")).await);
     let slow: i64 = scene.db.one("select net.http_get('http://127.0.0.1:1/')").await;
     assert_eq!(told(format!("net._http_collect_response({slow}, false)")).await, "ERROR|Couldn't connect to server");
@@ -92,12 +110,15 @@ async fn triggers_on_the_responses_run_once_each_and_one_that_fails_holds_up_no_
         )
         .await;
     let url = scene.peer.url("");
-    let sql = format!("select net.http_get('{url}/' || case when n % 10 = 3 then 'bad' else 'good' end) from generate_series(1, 50) as n");
+    let sql = format!(
+        "select net.http_get('{url}/' || case when n % 10 = 3 then 'bad' else 'good' end) from generate_series(1, 50) as n"
+    );
     scene.db.exec(&sql).await;
     all_stored(&scene.db).await;
     assert_eq!(scene.db.one::<i64>("select count(*) from seen").await, 45);
     assert_eq!(scene.db.one::<i64>("select count(distinct id) from net._http_response").await, 45);
-    let errors: Vec<String> = scene.db.column("select distinct concat_ws('|', sqlstate, error) from edge.callback_errors").await;
+    let errors: Vec<String> =
+        scene.db.column("select distinct concat_ws('|', sqlstate, error) from edge.callback_errors").await;
     assert_eq!(errors, ["P0001|no luck"]);
     let failed: i64 = scene.db.one("select min(call_id) from edge.callback_errors").await;
     let outcome = "select body from edge.result($1)";

@@ -11,7 +11,9 @@ async fn any_role_makes_requests_and_sees_what_is_its_own() {
     let ada = scene.cluster.connect_as("ada", "postgres").await;
     let eve = scene.cluster.connect_as("eve", "postgres").await;
     scene.db.exec("select edge.pause()").await;
-    let id: i64 = ada.one_with("select net.http_get($1, headers := '{\"authorization\": \"Bearer hers\"}')", &[&scene.peer.url("/")]).await;
+    let id: i64 = ada
+        .one_with("select net.http_get($1, headers := '{\"authorization\": \"Bearer hers\"}')", &[&scene.peer.url("/")])
+        .await;
     assert_eq!(ada.one::<i64>("select count(*) from net.http_request_queue").await, 1);
     assert_eq!(eve.one::<i64>("select count(*) from net.http_request_queue").await, 0);
     eve.exec("delete from net.http_request_queue").await;
@@ -29,7 +31,8 @@ async fn what_is_not_ones_own_cannot_be_changed_or_spied_upon() {
     let eve = scene.cluster.connect_as("eve", "postgres").await;
     let id = request(&scene, "net.http_get($1)", "/").await;
     response(&scene.db, id).await;
-    eve.exec("create schema eve; create function eve.f() returns trigger language plpgsql as 'begin return new; end'").await;
+    eve.exec("create schema eve; create function eve.f() returns trigger language plpgsql as 'begin return new; end'")
+        .await;
     eve.exec("delete from net._http_response").await;
     assert_eq!(scene.db.one::<i64>(LOOK).await, 1);
     for table in ["net._http_response", "net.http_request_queue"] {
@@ -68,7 +71,10 @@ async fn a_review_may_take_it_from_everybody_and_give_it_to_some() {
     scene.db.exec("alter function net.http_get(text, jsonb, jsonb, integer) security definer").await;
     let id: i64 = app.one_with("select net.http_get($1)", &[&url]).await;
     all_stored(&scene.db).await;
-    assert_eq!(scene.db.one_with::<String>("select owner::text from edge.calls where id = $1", &[&id]).await, "postgres");
+    assert_eq!(
+        scene.db.one_with::<String>("select owner::text from edge.calls where id = $1", &[&id]).await,
+        "postgres"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +83,9 @@ async fn default_privileges_of_the_database_open_nothing() {
     scene.db.exec("create role anon login; alter default privileges grant all on tables to anon; alter default privileges grant all on functions to anon").await;
     scene.db.exec("create extension pg_edge_net").await;
     let anon = scene.cluster.connect_as("anon", "postgres").await;
-    for refused in ["truncate net._http_response", "insert into net._http_response (id) values (1)", "select net.worker_restart()"] {
+    for refused in
+        ["truncate net._http_response", "insert into net._http_response (id) values (1)", "select net.worker_restart()"]
+    {
         assert_eq!(anon.fails(refused).await.sqlstate, "42501", "{refused}");
     }
 }
