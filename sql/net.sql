@@ -331,16 +331,9 @@ as $$
     end
 $$;
 
--- Has what follows in the running function find names as a session would: triggers that users wrote for pg_net rely on it.
-create function edge_store.net_as_in_a_session() returns void
-language sql volatile
-as $$
-    select pg_catalog.set_config('search_path', setting.reset_val, true)
-    from pg_catalog.pg_settings as setting where setting.name operator(pg_catalog.=) 'search_path'
-$$;
-
 -- Stores the outcomes of at most so many calls that have ended, and gives how many it was. The plans must not depend on
--- statistics, which are always behind. Users' triggers run in the last two statements alone, in which every name is whole.
+-- statistics, which are always behind. Triggers that users wrote for pg_net rely on the search path of a session; they run in the
+-- last statements alone, in which every name is whole.
 create function edge_store.net_collect(most integer) returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -393,7 +386,7 @@ begin
     ) as outcome
     -- Whoever took the request out of the queue awaits nothing.
     where response.state <> 'c' or ended.id = any (awaited);
-    perform edge_store.net_as_in_a_session();
+    perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
     delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) any (awaited);
     insert into net._http_response select answer.* from pg_catalog.unnest(answers) as answer;
     return pg_catalog.cardinality(ids);
@@ -416,7 +409,7 @@ begin
            net_pass_over.sqlstate, net_pass_over.error
     from edge_store.request where request.id = taken.call_id and request.slot = taken.slot;
     begin
-        perform edge_store.net_as_in_a_session();
+        perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
         delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) taken.call_id;
     exception when others then
         -- A trigger of a user's keeps it there.
@@ -443,7 +436,7 @@ declare
 begin
     expired := array(select old.ctid from net._http_response as old where old.created < now() - ttl
                      order by old.created limit most for update skip locked);
-    perform edge_store.net_as_in_a_session();
+    perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
     delete from net._http_response as response where response.ctid operator(pg_catalog.=) any (expired);
     get diagnostics gone = row_count;
     return gone;
@@ -526,7 +519,6 @@ comment on function edge_store.net_cancel_rows() is 'Cancels what is deleted fro
 comment on function edge_store.net_cancel_all() is 'Cancels all before net.http_request_queue is truncated';
 comment on function edge_store.net_timings(integer, integer, integer, integer, integer) is 'How long the parts of an attempt took, in words';
 comment on function edge_store.net_error(text, text) is 'What went wrong, in words that users of pg_net know';
-comment on function edge_store.net_as_in_a_session() is 'Has what follows find names as a session would';
 comment on function edge_store.net_collect(integer) is 'Stores outcomes; the collector calls it';
 comment on function edge_store.net_pass_over(text, text) is 'Passes over an outcome that cannot be stored; the collector calls it';
 comment on function edge_store.net_has_expired(interval) is 'Whether responses have been kept for long enough';

@@ -20,6 +20,13 @@ async fn any_role_makes_requests_and_sees_what_is_its_own() {
     scene.db.exec("select edge.resume()").await;
     assert!(ada.one::<bool>(&format!("select net._await_response({id})")).await);
     assert_eq!((ada.one::<i64>(LOOK).await, eve.one::<i64>(LOOK).await, scene.db.one::<i64>(LOOK).await), (1, 0, 1));
+    // What it has just made is its own in every isolation level, and in a subtransaction.
+    for level in ["repeatable read", "serializable"] {
+        let get = format!("select net.http_get('{}')", scene.peer.url("/level"));
+        ada.exec(&format!("begin isolation level {level}; {get}; savepoint s; {get}; release s; commit")).await;
+    }
+    all_stored(&scene.db).await;
+    assert_eq!(ada.one::<i64>(LOOK).await, 5);
     scene.db.exec("set role reader").await;
     assert_eq!(scene.db.one::<i64>(LOOK).await, 0);
 }
