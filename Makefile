@@ -40,6 +40,7 @@ stop: ## end what `make run` left up
 test: setup lint ## set up, then every check and every test
 	@echo "== tests without Postgres"
 	@setup/oracles.sh "$(abspath $(TARGET))/oracles"
+	@setup/autobahn.sh "$(abspath $(TARGET))/autobahn"
 	@cargo test --quiet $(ALONE) --lib $(UNIT_TESTS)
 	@cargo test --quiet $(ALONE) --doc
 	@echo "== building the extension for PostgreSQL $(MAJOR), with failpoints"
@@ -49,6 +50,7 @@ test: setup lint ## set up, then every check and every test
 	@setup/pgspot.sh "$(abspath $(TARGET))/pgspot" "$(TEST_STAGE)"
 	@setup/packages.sh node
 	@setup/deno.sh "$(abspath $(TARGET))/deno"
+	@setup/node_ws.sh "$(abspath $(TARGET))/node_ws"
 	@setup/packages.sh cron
 	@echo "== end-to-end tests on PostgreSQL $(MAJOR)"
 	@PG_EDGE_STAGE="$(TEST_STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo test --quiet $(ALONE) --test e2e $(ARGS)

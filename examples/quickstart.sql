@@ -50,5 +50,40 @@ copy (select edge.tail_text(:id)) to stdout;
 select id, state, events, dialect from edge.calls where id = :id;
 select edge.stream_text(:id);
 
+\echo '7. Two websockets in one room: what is said over one, the other hears. A message is sent once its transaction commits.'
+select edge.ws_open(name, :'base_url' || '/room?room=lobby') from unnest(array['ada', 'grace']) as name \g /dev/null
+do $$
+begin
+    for look in 1..300 loop
+        exit when (select count(*) = 2 from edge.ws_connections where name in ('ada', 'grace') and state = 'open');
+        commit;
+        perform pg_sleep(0.1);
+    end loop;
+end $$;
+select edge.ws_send('ada', '{"text": "Is anybody there?"}'::jsonb) as said \gset
+begin;
+select edge.ws_send('grace', 'This is never said.') as unsaid \gset
+rollback;
+do $$
+begin
+    for look in 1..300 loop
+        exit when exists (select from edge.ws_messages where connection = 'grace' and direction = 'in');
+        commit;
+        perform pg_sleep(0.1);
+    end loop;
+end $$;
+select edge.ws_send('grace', 'I am, Ada.') as said \gset
+do $$
+begin
+    for look in 1..300 loop
+        exit when exists (select from edge.ws_messages where connection = 'ada' and direction = 'in');
+        commit;
+        perform pg_sleep(0.1);
+    end loop;
+end $$;
+select connection, direction, kind, data, state from edge.ws_messages order by id;
+select name, state, sent, received from edge.ws_connections order by name;
+select name, edge.ws_close(name) as closed from unnest(array['ada', 'grace']) as name;
+
 \echo 'How the worker is doing:'
 select state, in_flight, queue_depth, last_error from edge.worker_status();

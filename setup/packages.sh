@@ -3,7 +3,8 @@
 # Runs before every build, so it only looks when nothing is missing: no network, no root.
 # PG_CONFIG names the Postgres to build for; by default Debian's 15 is installed and used.
 # "packages.sh python" sees to Python as well, with which a tool of the tests is installed; "packages.sh node" to Node and
-# npm, with which a test verifies signatures and Deno is installed; "packages.sh cron" to pg_cron for that Postgres, beside which tests run ours.
+# npm, with which a test verifies signatures, a websocket relay runs and Deno is installed; "packages.sh cron" to pg_cron
+# for that Postgres, beside which tests run ours.
 set -euo pipefail
 
 pg_config=${PG_CONFIG:?packages.sh needs PG_CONFIG, the path of the pg_config to build for}

@@ -18,7 +18,7 @@ comment on function edge.invoke is 'Queues a call of a function of an endpoint, 
 
 comment on function edge.create_endpoint is 'Makes a named endpoint: a base URL, headers that every call gets (values may hold ${secret:NAME}, ${file:NAME}, ${vault:NAME}), a profile (generic, supabase-free, supabase-pro, cloudflare, deno) whose limits hold where none is given, a retry policy (edge.retry_policy() or the name of a preset), limits of time, size in bytes, concurrency and calls per second, and secrets that sign. Errors: 22023, 42710 where the name is taken.';
 comment on function edge.alter_endpoint is 'Changes an endpoint; what is null stays as it is, what reset names (timeout, max_rate, …) is left open again, and headers are replaced as a whole. Calls that wait are sent to it as it is then. Errors: 22023, 42704.';
-comment on function edge.drop_endpoint is 'Removes an endpoint. Where it has calls that have not ended, or schedules call it, this is an error (55006), unless it is forced: the calls then fail, and can be replayed once there is an endpoint of that name again; the schedules are stopped.';
+comment on function edge.drop_endpoint is 'Removes an endpoint. Where it has calls that have not ended, schedules or open websockets, this is an error (55006), unless it is forced: the calls then fail, and can be replayed once there is an endpoint of that name again; the schedules are stopped.';
 comment on function edge.enable_endpoint is 'Sends the calls of an endpoint again.';
 comment on function edge.disable_endpoint is 'Lets the calls of an endpoint wait until it is enabled. The note is shown in edge.endpoints.';
 comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoint; durations in seconds. The wait before retry i (from 0) is base * factor^i, at most cap, plus up to jitter at random. retry_on replaces what is tried again: statuses (503), classes of statuses (5xx), and dns, connect, tls, timeout, protocol, connect_timeout, first_byte_timeout, idle_timeout. A call older than max_age is given up.';
@@ -42,7 +42,7 @@ comment on function edge.grant_access is 'Lets a role use pg_edge: queue calls a
 comment on function edge.revoke_access is 'Takes back what edge.grant_access gave. Calls that the role has queued are still made.';
 
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
-comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without data and json. json is null where data is not JSON that jsonb can hold.';
+comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without what they say: event, data, json and sse_id are null. json is null where data is not JSON that jsonb can hold.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';
@@ -129,6 +129,68 @@ comment on sequence edge_store.schedule_id is 'Numbers of schedules. Part of a d
 comment on sequence edge_store.run_id is 'Numbers of runs of schedules.';
 comment on table edge_store.schedule is 'Schedules. Part of a dump.';
 comment on table edge_store.schedule_run is 'What became of the slots of schedules that came due.';
+
+comment on type edge.ws_message is 'A message that came or went over a websocket: its number, the websocket''s name, direction (out or in), kind (text, json or bytes), what it says, as JSON too where it is JSON that jsonb can hold, when it was queued or came, and what became of it.';
+
+comment on function edge.ws_open is 'Has a websocket opened after the commit and kept open, through faults, restarts and fail-overs, until edge.ws_close. It belongs to the role, under its name; saying it again changes nothing, saying it otherwise changes it, and one that failed or was closed is opened again. With endpoint, url may be a path. headers may hold ${secret:NAME} as those of calls; on_message is a function (edge.ws_message) that is run for each message that comes; heartbeat is a text sent every pg_edge.ws_ping_interval; after max_age a new connection takes the place of the old one. Gives the websocket''s number. Errors: 22023, 42704, 42501, 42P13.';
+comment on function edge.ws_send(text, jsonb) is 'Queues JSON to be sent as text over a websocket after the commit, never on rollback, in order. Sent again until the peer has taken it, also over later connections. Gives the message''s id. Errors: 42704 without such a websocket, 55000 where it has been closed, 53400 where pg_edge.ws_max_queued messages wait, 22023 for more than pg_edge.ws_max_message_bytes.';
+comment on function edge.ws_send(text, text) is 'The same with text.';
+comment on function edge.ws_send(text, bytea) is 'The same with bytes, as a binary message.';
+comment on function edge.ws_close(text, integer, text) is 'Has a websocket closed after the commit, with a code (1000, or 3000 to 4999) and a reason (at most 123 bytes). What was queued before is sent first, if the peer takes it within 5 s; what is left has failed. False where there is none of that name, or it has been closed. edge.ws_open opens it again.';
+comment on function edge.ws_close(bigint, integer, text) is 'The same by the number of the websocket (id in edge.ws_connections); a superuser closes anybody''s.';
+comment on view edge.ws_connections is 'Your websockets: as they are wanted, and how they are. Superusers and members of pg_monitor see all. Credentials in URLs and headers are hidden.';
+comment on view edge.ws_messages is 'What was sent and what came over your websockets, one row each, in the order of their ids. Superusers see all, and members of pg_monitor those of others without data. Kept for pg_edge.retention.';
+
+comment on column edge.ws_connections.name is 'Unique among the websockets of its owner.';
+comment on column edge.ws_connections.state is 'connecting, open, waiting (for the next try), closing, closed (by edge.ws_close, or by the peer in good order), failed (last_error says why; edge.ws_open tries again).';
+comment on column edge.ws_connections.url is 'Where to.';
+comment on column edge.ws_connections.opened_at is 'Since when it is open.';
+comment on column edge.ws_connections.last_error is 'Why it is not open. Null once it is.';
+comment on column edge.ws_connections.close_code is 'With which the last connection was closed by the peer, or is closed by edge.ws_close.';
+comment on column edge.ws_connections.sent is 'How many messages the peer has taken.';
+comment on column edge.ws_connections.received is 'How many messages have come.';
+comment on column edge.ws_connections.reconnects is 'How often it was opened again.';
+comment on column edge.ws_connections.id is 'Its number, as in edge.ws_messages and in notifications, and for edge.ws_close(id).';
+comment on column edge.ws_connections.owner is 'The role that it belongs to, and that on_message runs as.';
+comment on column edge.ws_connections.handshake_status is 'The status of an answer to the handshake that was no websocket.';
+comment on column edge.ws_connections.close_reason is 'What was said with the close code.';
+comment on column edge.ws_connections.subprotocol is 'The one that the peer chose. Shown to the owner and superusers.';
+comment on column edge.ws_connections.next_try_at is 'When it is tried again, while it waits.';
+comment on column edge.ws_connections.endpoint is 'Whose base, headers and certificate it is opened with.';
+comment on column edge.ws_connections.queued is 'How many messages wait to be sent.';
+comment on column edge.ws_connections.headers is 'Its own, beside the endpoint''s.';
+comment on column edge.ws_connections.subprotocols is 'Those that are offered, most wanted first. Shown to the owner and superusers.';
+comment on column edge.ws_connections.on_message is 'The function that each message is given to.';
+comment on column edge.ws_connections.heartbeat is 'What is sent every pg_edge.ws_ping_interval. Shown to the owner and superusers.';
+comment on column edge.ws_connections.max_age is 'How old a connection becomes before another one takes its place.';
+comment on column edge.ws_connections.created_at is 'When it was opened first.';
+comment on column edge.ws_connections.updated_at is 'When it was changed or closed last.';
+comment on column edge.ws_messages.id is 'Messages of both directions are numbered together.';
+comment on column edge.ws_messages.connection is 'The name of the websocket.';
+comment on column edge.ws_messages.direction is 'out or in.';
+comment on column edge.ws_messages.kind is 'text, json (text that was sent as jsonb) or bytes. Of what came, text or bytes.';
+comment on column edge.ws_messages.data is 'What a text says. Null where text in this database cannot hold it: then it is in data_bytes.';
+comment on column edge.ws_messages.data_bytes is 'What a binary message holds.';
+comment on column edge.ws_messages.json is 'A text as JSON, or null where it is not JSON that jsonb can hold.';
+comment on column edge.ws_messages.at is 'When it was queued, or when it came.';
+comment on column edge.ws_messages.state is 'queued, sent (the peer has taken it), failed (it never will be sent), or received.';
+comment on column edge.ws_messages.error is 'Why it was not sent, or what on_message raised.';
+comment on column edge.ws_messages.connection_id is 'The number of the websocket.';
+comment on column edge.ws_messages.owner is 'Whose it is.';
+comment on column edge.ws_messages.sent_at is 'When the peer had taken it.';
+
+comment on function edge_store.websocket_url is 'The URL of a websocket with the values of parameters that look like credentials hidden.';
+comment on function edge_store.wake_for_sockets is 'Tells the dispatcher that there are websockets which it may not know, at the commit.';
+comment on function edge_store.sockets_came is 'Tells the dispatcher of websockets that a dump brought.';
+comment on trigger wake on edge_store.ws_connection is 'Tells the dispatcher of websockets that a dump brought.';
+comment on sequence edge_store.ws_connection_id is 'Numbers of websockets. Part of a dump.';
+comment on sequence edge_store.ws_message_id is 'Numbers of messages. CACHE must stay 1: the dispatcher''s cursor relies on it.';
+comment on table edge_store.ws_connection is 'Websockets as they are wanted. Only sessions write it. Part of a dump.';
+comment on table edge_store.ws_state is 'Websockets as they are. Only the dispatcher writes it.';
+comment on table edge_store.ws_outgoing is 'Messages as queued. Append-only, cut into slots.';
+comment on table edge_store.ws_incoming is 'Messages that came. Append-only, cut into slots.';
+comment on table edge_store.ws_outcome is 'What became of messages. Append-only, cut into slots.';
+comment on table edge_store.ws_handling is 'Messages that are to be given to a function.';
 
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
 comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';

@@ -195,6 +195,8 @@ create index on edge_store.replay (call_id);
 create unique index on edge_store.replay (call_id, slot) where as_dead_letter;
 create index on edge_store.callback_error (call_id);
 create index on edge_store.ws_outgoing (connection_id, id);
+-- Who asks what became of a message knows its number alone, and not which way it went.
+create index on edge_store.ws_incoming (id);
 -- Costs a successful call nothing.
 create index on edge_store.response (call_id) where state in ('f', 'e');
 
@@ -407,7 +409,11 @@ create table edge_store.ws_connection (
     endpoint        text,
     headers         text,
     subprotocols    text[],
-    on_message      regprocedure,
+    -- As regprocedure writes it: a column of that type would keep pg_upgrade from running, and the number of a function is another
+    -- one after it. It is run only while it belongs to whom it belonged to then: else whoever may make functions in its schema
+    -- could put one of his own in the place of one that was dropped.
+    on_message      text,
+    on_message_of   regrole,
     heartbeat       text,
     max_age         interval,
     -- Rises with each edge.ws_open and edge.ws_close.
@@ -444,12 +450,11 @@ create table edge_store.ws_state (
     unsent_from     bigint      not null default 0
 ) with (fillfactor = 50);
 
--- Messages that are to be given to a function; the row is deleted in the transaction that runs it.
+-- Messages that are to be given to the function of their connection; the row is deleted in the transaction that runs it.
 create table edge_store.ws_handling (
     message_id      bigint      primary key,
     connection_id   bigint      not null,
     owner           oid         not null,
-    function        oid         not null,
     slot            smallint    not null,
     -- As in edge_store.callback.
     runs            smallint

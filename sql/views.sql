@@ -127,10 +127,10 @@ create view edge.events with (security_barrier) as
 select
     event.call_id,
     event.seq,
-    event.event,
+    case when readable.by_all or request.owner = readable.by then event.event end as event,
     case when readable.by_all or request.owner = readable.by then event.data end as data,
     case when readable.by_all or request.owner = readable.by then edge_store.event_json(event.data) end as json,
-    event.sse_id,
+    case when readable.by_all or request.owner = readable.by then event.sse_id end as sse_id,
     event.received_at
 from edge_store.event
 join edge_store.request on request.id = event.call_id and request.slot = event.slot

@@ -15,6 +15,8 @@ use crate::domain::request::RequestError;
 use crate::domain::retry_policy::PolicyError;
 use crate::domain::schedule::ScheduleError;
 use crate::domain::signature::SignatureError;
+use crate::domain::socket::address::AddressError;
+use crate::domain::socket::wish::WishError;
 use crate::domain::stream::path::PathError;
 use crate::domain::stream::rules::UnknownFormat;
 
@@ -55,7 +57,7 @@ pub enum Error {
     Placeholder(#[from] PlaceholderError),
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    #[error("a placeholder for a secret in a call's headers needs the right to execute edge.set_secret(text, text)")]
+    #[error("a placeholder for a secret in headers needs the right to execute edge.set_secret(text, text)")]
     SecretsNotAllowed,
     #[error("the value of a secret must have 1 to 65536 bytes, not {0}")]
     SecretLength(usize),
@@ -87,6 +89,24 @@ pub enum Error {
     NotExecutable(String),
     #[error("on_complete function {0} must take exactly one argument, of type edge.response, and return no set")]
     NotACallback(String),
+    #[error("on_message function {0} must take exactly one argument, of type edge.ws_message, and return no set")]
+    NotAReceiver(String),
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Wish(#[from] WishError),
+    #[error("websocket \"{0}\" does not exist")]
+    NoSuchSocket(String),
+    #[error("websocket \"{0}\" has been closed by edge.ws_close")]
+    SocketClosed(String),
+    #[error("several roles have a websocket \"{0}\", and you have none")]
+    AmbiguousSocket(String),
+    #[error("{what} has {size} bytes, more than the {limit} of pg_edge.ws_max_message_bytes")]
+    MessageTooLarge { what: &'static str, size: usize, limit: usize },
+    #[error("too many messages wait to be sent over websocket \"{name}\"")]
+    SocketFull { name: String, limit: u64 },
+    #[error("endpoint \"{name}\" has {count} websocket(s), such as \"{socket}\"")]
+    EndpointConnected { name: String, count: i64, socket: String },
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error("schedule \"{name}\" would never run: \"{schedule}\" {why}")]
@@ -141,6 +161,9 @@ impl Error {
             | Self::Policy(_)
             | Self::Placeholder(_)
             | Self::Signature(_)
+            | Self::Address(_)
+            | Self::Wish(_)
+            | Self::MessageTooLarge { .. }
             | Self::Schedule(_)
             | Self::NeverRuns { .. }
             | Self::TooManySlots(_)
@@ -152,19 +175,23 @@ impl Error {
             | Self::SecretLength(_)
             | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
-            Self::EndpointInUse(_) | Self::EndpointScheduled { .. } => Code::ERRCODE_OBJECT_IN_USE,
+            Self::EndpointInUse(_) | Self::EndpointScheduled { .. } | Self::EndpointConnected { .. } => {
+                Code::ERRCODE_OBJECT_IN_USE
+            }
             Self::SecretClosed { .. } | Self::KeyFile { .. } => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::NoRandomness => Code::ERRCODE_SYSTEM_ERROR,
             Self::NotUtf8(_) => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-            Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) | Self::NoSuchSchedule(_) => Code::ERRCODE_UNDEFINED_OBJECT,
+            Self::NoSuchCall(_) | Self::NoSuchEndpoint(_) | Self::NoSuchSchedule(_) | Self::NoSuchSocket(_) => {
+                Code::ERRCODE_UNDEFINED_OBJECT
+            }
             Self::QueuedHere(_) | Self::FrozenSnapshot(_) => Code::ERRCODE_INVALID_TRANSACTION_STATE,
             Self::ExtensionChanging(_) => Code::ERRCODE_OBJECT_IN_USE,
-            Self::NotEnded(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Self::AmbiguousSchedule(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
+            Self::NotEnded(_) | Self::SocketClosed(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::AmbiguousSchedule(_) | Self::AmbiguousSocket(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,
             Self::NotExecutable(_) | Self::SecretsNotAllowed => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            Self::NotACallback(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
-            Self::QueueFull { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Self::NotACallback(_) | Self::NotAReceiver(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
+            Self::QueueFull { .. } | Self::SocketFull { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
             Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
         }
@@ -176,6 +203,11 @@ impl Error {
                 return Some(Cow::Owned(format!(
                     "{queued} are queued, and pg_edge.max_queued_per_role allows {limit}. Wait until some have ended, cancel \
                      some, or raise the setting."
+                )));
+            }
+            Self::SocketFull { limit, .. } => {
+                return Some(Cow::Owned(format!(
+                    "pg_edge.ws_max_queued allows {limit}. Its state in edge.ws_connections says why they wait."
                 )));
             }
             Self::NotPreloaded => Some(
@@ -208,6 +240,16 @@ impl Error {
             Self::NoSuchSchedule(_) => Some("edge.schedules lists those that there are. A name belongs to a role."),
             Self::AmbiguousSchedule(_) => Some(
                 "SET ROLE to the one whose schedule is meant, or edge.unschedule(id): edge.schedules has their ids and owners.",
+            ),
+            Self::NoSuchSocket(_) => Some(
+                "edge.ws_connections lists those that there are; edge.ws_open opens one. A name belongs to a role.",
+            ),
+            Self::SocketClosed(_) => Some("edge.ws_open opens it again."),
+            Self::AmbiguousSocket(_) => Some(
+                "SET ROLE to the one whose websocket is meant, or edge.ws_close(id): edge.ws_connections has their ids and owners.",
+            ),
+            Self::EndpointConnected { .. } => Some(
+                "Close them (edge.ws_connections has the endpoint of each), or give force => true: they then cannot be opened any more.",
             ),
             Self::NoSuchZone(_) => Some(
                 "Such as Europe/Berlin. An offset or an abbreviation will not do: \

@@ -32,11 +32,17 @@ pgrx::extension_sql_file!(
     requires = ["views", "pg_cron", api::schedules::wake_for_schedules, api::views::schedule_description]
 );
 pgrx::extension_sql_file!(
+    "../sql/websockets.sql",
+    name = "websockets",
+    requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
+);
+pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
         "schedules",
+        "websockets",
         api::control::pause,
         api::control::resume,
         api::control::register_database,
@@ -75,6 +81,12 @@ pgrx::extension_sql_file!(
         api::secrets::drop_secret,
         api::secrets::rotate_secret_key,
         api::secrets::set_secret,
+        api::sockets::close::ws_close,
+        api::sockets::close::ws_close_by_id,
+        api::sockets::open::ws_open,
+        api::sockets::send::ws_send_bytes,
+        api::sockets::send::ws_send_json,
+        api::sockets::send::ws_send_text,
         api::streams::poll,
         api::streams::stream_text,
         api::streams::tail,

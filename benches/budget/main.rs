@@ -13,6 +13,7 @@
 mod harness;
 
 mod bare;
+mod bare_socket;
 mod drain;
 mod isolation;
 mod latency;
@@ -26,6 +27,8 @@ mod report;
 mod retention;
 mod scale;
 mod schedules;
+mod socket_peer;
+mod sockets;
 mod storage;
 mod stream_peer;
 mod streams;
@@ -82,6 +85,9 @@ async fn run() -> ExitCode {
     }
     if wants(&streams::ROWS) {
         streams::measure(&mut report, &wants).await;
+    }
+    if wants(&sockets::ROWS) {
+        sockets::measure(&mut report, &wants).await;
     }
     if wants(&[quiet::IDLE]) {
         quiet::idle(&mut report).await;

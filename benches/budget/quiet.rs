@@ -29,7 +29,8 @@ pub async fn idle(report: &mut Report) {
     report.row(IDLE, what("transactions"), "transactions", ended.1 - began.1, 0.0, Budget::Within);
 }
 
-async fn used(observer: &Db) -> (f64, f64) {
+/// How many transaction ids and transactions a database has used so far.
+pub async fn used(observer: &Db) -> (f64, f64) {
     let ids = observer.one("select pg_snapshot_xmax(pg_current_snapshot())::text::float8").await;
     let transactions = "select (xact_commit + xact_rollback)::float8 from pg_stat_database where datname = 'postgres'";
     (ids, observer.one(transactions).await)

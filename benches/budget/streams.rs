@@ -18,11 +18,12 @@ const MANY: &str = "streams";
 const MEMORY: &str = "streams-memory";
 const LARGE: &str = "stream-large";
 const TOKENS: &str = "stream-large-tokens";
+const COPIED: &str = "stream-large-tokens-copy";
 const FIRST: &str = "stream-first-event";
 const FIRST_DISK: &str = "stream-first-event-fsync";
 
 /// The rows of this file.
-pub const ROWS: [&str; 6] = [MANY, MEMORY, LARGE, TOKENS, FIRST, FIRST_DISK];
+pub const ROWS: [&str; 7] = [MANY, MEMORY, LARGE, TOKENS, COPIED, FIRST, FIRST_DISK];
 
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -35,10 +36,12 @@ pub async fn measure(report: &mut Report, wants: &impl Fn(&[&str]) -> bool) {
     if wants(&[MANY, MEMORY]) {
         many(report).await;
     }
-    for (name, bytes, budget) in [(LARGE, 16_384, Budget::AtLeast(0.5)), (TOKENS, 128, Budget::None)] {
-        if wants(&[name]) {
-            large(report, name, bytes, budget).await;
-        }
+    if wants(&[LARGE]) {
+        large(report, LARGE, 16_384, Budget::AtLeast(0.5)).await;
+    }
+    if wants(&[TOKENS, COPIED]) {
+        let (db, _cluster, ours) = large(report, TOKENS, 128, Budget::None).await;
+        copied(report, &db, ours).await;
     }
     for (name, builder, budget) in
         [(FIRST, settings(), Budget::None), (FIRST_DISK, settings().durable(), Budget::AtMost(2.0))]
@@ -69,6 +72,7 @@ async fn many(report: &mut Report) {
     let events = scale::size(1_000);
     let (_cluster, db, dispatcher) = start(settings()).await;
     let peer = StreamPeer::start(Plan::Ticking { events, every: EVERY });
+    let bare = read_all(peer.url(), STREAMS, events).await.as_secs_f64();
     let began = Instant::now();
     let url = peer.url();
     db.exec(&format!("select count(edge.http_get_async('{url}', stream => 'sse')) from generate_series(1, {STREAMS})"))
@@ -85,15 +89,18 @@ async fn many(report: &mut Report) {
     assert_eq!(stored, (STREAMS * events) as i64, "events are missing");
     let whole = "select count(*) from edge_store.response where state = 's'";
     assert_eq!(db.one::<i64>(whole).await, STREAMS as i64, "streams were not whole");
-    let offered = (STREAMS as f64) / EVERY.as_secs_f64();
-    let what = format!("{STREAMS} streams of {} events/s each, all stored; what was sent", 1.0 / EVERY.as_secs_f64());
-    report.row(MANY, what, "events/s", stored as f64 / took, offered, Budget::AtLeast(0.9));
+    let what = format!(
+        "{STREAMS} streams of {} events/s each, all stored; what a bare client gets that parses and drops them",
+        1.0 / EVERY.as_secs_f64()
+    );
+    report.row(MANY, what, "events/s", stored as f64 / took, stored as f64 / bare, Budget::AtLeast(0.9));
     let what = "of the dispatcher without shared buffers, at most, meanwhile";
     report.row(MEMORY, what, "MB", most, 200.0, Budget::Within);
 }
 
-async fn large(report: &mut Report, name: &'static str, bytes: usize, budget: Budget) {
-    let (_cluster, db, _) = start(settings()).await;
+/// Gives the speed as well, in MB/s, and where the events are.
+async fn large(report: &mut Report, name: &'static str, bytes: usize, budget: Budget) -> (Db, Cluster, f64) {
+    let (cluster, db, _) = start(settings()).await;
     let events = scale::size(HUNDRED) / bytes;
     let peer = StreamPeer::start(Plan::AtOnce { events, bytes });
     let megabytes = (events * bytes) as f64 / 1e6;
@@ -112,27 +119,62 @@ async fn large(report: &mut Report, name: &'static str, bytes: usize, budget: Bu
     let what =
         format!("one stream of {megabytes:.0} MB in events of {bytes} bytes; a bare client that parses and drops");
     report.row(name, what, "MB/s", median(&ours), median(&limit), budget);
+    (db, cluster, median(&ours))
 }
 
-/// The limit: a bare client on a thread of its own that cuts a stream into events and keeps none.
+/// How fast Postgres itself stores the same rows in the same table, where nobody has to send, read and parse them meanwhile.
+async fn copied(report: &mut Report, db: &Db, ours: f64) {
+    let file: String = db.one("select current_setting('data_directory') || '/events'").await;
+    db.exec(&format!(
+        "copy (select * from edge_store.event where call_id = (select max(call_id) from edge_store.response)) to '{file}'
+            (format binary);
+         create table copied (like edge_store.event including all)"
+    ))
+    .await;
+    let mut limit = Vec::new();
+    for _ in 0..scale::rounds(5) {
+        db.exec("truncate copied").await;
+        let began = Instant::now();
+        db.exec(&format!("copy copied from '{file}' (format binary)")).await;
+        limit.push(began.elapsed().as_secs_f64());
+    }
+    let megabytes = (scale::size(HUNDRED) / 128 * 128) as f64 / 1e6;
+    let what = "the same stream, read and stored; a binary COPY of its rows into the same table, and nothing else";
+    report.row(COPIED, what, "MB/s", ours, megabytes / median(&limit), Budget::None);
+}
+
 async fn read_and_drop(url: String, events: usize) -> Duration {
+    read_all(url, 1, events).await
+}
+
+/// The limit: a bare client on a thread of its own that cuts streams into events and keeps none.
+async fn read_all(url: String, streams: usize, events: usize) -> Duration {
     let on_its_thread = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime can be built").block_on(async move {
             let client = Client::builder().no_proxy().build().expect("a client can be built");
             let began = Instant::now();
-            let mut response = client.get(url).send().await.expect("the peer answers");
-            let (mut cutter, mut read, mut count) = (Cutter::new(Framing::Sse, 1 << 20), Vec::new(), 0);
-            while let Some(chunk) = response.chunk().await.expect("the stream is whole") {
-                cutter.feed(&chunk, std::time::SystemTime::now(), &mut read).expect("no event is too large");
-                count += read.len();
-                read.clear();
+            let reading: Vec<_> =
+                (0..streams).map(|_| tokio::spawn(drop_events(client.clone(), url.clone()))).collect();
+            for one in reading {
+                assert_eq!(one.await.expect("the stream can be read"), events);
             }
-            assert_eq!(count, events);
             began.elapsed()
         })
     };
-    tokio::task::spawn_blocking(on_its_thread).await.expect("the stream can be read")
+    tokio::task::spawn_blocking(on_its_thread).await.expect("the streams can be read")
+}
+
+/// Reads a stream and gives how many events it had.
+async fn drop_events(client: Client, url: String) -> usize {
+    let mut response = client.get(url).send().await.expect("the peer answers");
+    let (mut cutter, mut read, mut count) = (Cutter::new(Framing::Sse, 1 << 20), Vec::new(), 0);
+    while let Some(chunk) = response.chunk().await.expect("the stream is whole") {
+        cutter.feed(&chunk, std::time::SystemTime::now(), &mut read).expect("no event is too large");
+        count += read.len();
+        read.clear();
+    }
+    count
 }
 
 async fn first(report: &mut Report, name: &'static str, builder: ClusterBuilder, budget: Budget) {

@@ -3,11 +3,19 @@
 //! rate stands the processor time of the one thread that sends: on a machine with few cores the peer and the main thread
 //! take their share of the rate, but not of that.
 //!
-//! `cargo bench --no-default-features --bench engine [-- ATTEMPTS IN_FLIGHT ROUNDS]`, and with `stream` or `streams` in place
-//! of the numbers what `stream` and `streams` measure.
+//! `cargo bench --no-default-features --bench engine [-- ATTEMPTS IN_FLIGHT ROUNDS]`, and with `stream`, `streams` or
+//! `sockets` in place of the numbers what the files of these names measure.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs
+)]
 
+mod sockets;
 mod stream;
 mod streams;
 
@@ -35,6 +43,8 @@ const ANSWER: &[u8] =
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
+        Some("sockets-peer") => return sockets::serve(),
+        Some("sockets") => return sockets::measure(),
         Some("stream") => return stream::measure(),
         Some("streams") => return streams::measure(),
         _ => {}

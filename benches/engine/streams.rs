@@ -56,7 +56,7 @@ pub fn measure() {
     println!("memory:          {} MB more than before", (most - before) / 1_000_000);
 }
 
-fn resident() -> usize {
+pub fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
 }

@@ -1,5 +1,6 @@
 //! Checking single arguments.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
@@ -15,12 +16,48 @@ use crate::store::owner;
 /// No attempt takes longer than a day.
 const LONGEST_TIMEOUT_MS: i128 = 24 * 60 * 60 * 1000;
 
+/// The longest name of a schedule or a websocket.
+const LONGEST_NAME: usize = 255;
+
 /// The longest idempotency key.
 const LONGEST_KEY: usize = 255;
 
 /// An argument that must be given.
 pub fn required<T>(argument: Option<T>, name: &'static str) -> Result<T, Error> {
     argument.ok_or(Error::NullArgument(name))
+}
+
+/// The name of a schedule or a websocket.
+pub fn name(argument: Option<Text>) -> Result<String, Error> {
+    let name = required(argument, "name")?.read("name")?;
+    if name.chars().any(char::is_control) {
+        let given = format!("\"{}\"", name.escape_default());
+        return Err(Error::OutOfRange { argument: "name", wanted: "without control characters", given });
+    }
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        let given = format!("{} bytes", name.len());
+        return Err(Error::OutOfRange { argument: "name", wanted: "1 to 255 bytes long", given });
+    }
+    Ok(name)
+}
+
+/// A length of time, in microseconds at least and at most so much.
+pub fn within(
+    argument: &'static str,
+    wanted: &'static str,
+    range: RangeInclusive<i128>,
+    given: Interval,
+) -> Result<Interval, Error> {
+    let micros = given.as_micros();
+    // What is added to a year and what is taken away from it would have to be measured by the same days everywhere.
+    if given.months() < 0 || given.days() < 0 || given.micros() < 0 {
+        let given = format!("one with a negative part, {} s in all", micros as f64 / 1_000_000.0);
+        return Err(Error::OutOfRange { argument, wanted, given });
+    }
+    if range.contains(&micros) {
+        return Ok(given);
+    }
+    Err(Error::OutOfRange { argument, wanted, given: given.to_string() })
 }
 
 /// A timeout in milliseconds.

@@ -1,17 +1,17 @@
 //! From the arguments of an `edge.http_*_async` function to a row in the queue.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::arguments;
+use super::handler::{self, Takes};
 use super::request::{self, Body, Target, Wanted};
 use crate::domain::stream::rules::Format;
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
+use crate::store::owner;
 use crate::store::queue::{self, Claim, NewCall};
-use crate::store::{calls, owner};
 use crate::worker::queued;
 use crate::worker::wake::{self, reason};
 
@@ -46,7 +46,7 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         endpoint: asked.endpoint,
     };
     let request = request::check(wanted, owner)?;
-    let on_complete = asked.on_complete.map(|function| callback(owner, function)).transpose()?;
+    let on_complete = asked.on_complete.map(|function| handler::check(owner, function, Takes::Response)).transpose()?;
     let idempotency_key = asked.idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let call = NewCall {
         owner,
@@ -58,7 +58,7 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         timeout_ms: request.timeout_ms,
         max_attempts: request.max_attempts,
         run_at: arguments::run_at(asked.run_at)?,
-        on_complete,
+        on_complete: on_complete.map(|handler| handler.function),
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
         metadata: asked.metadata.map(arguments::metadata).transpose()?,
         stream: arguments::stream(asked.stream)?,
@@ -106,14 +106,4 @@ fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
     }
     digest.update(call.body.unwrap_or_default());
     digest.finalize().to_vec()
-}
-
-/// A function that the role may execute and that takes an `edge.response`.
-fn callback(role: pg_sys::Oid, function: RegProc) -> Result<pg_sys::Oid, Error> {
-    match owner::acting(|| calls::callback(role, function.0))? {
-        None => Err(Error::NotExecutable(function.0.to_u32().to_string())),
-        Some(found) if !found.executable => Err(Error::NotExecutable(found.name)),
-        Some(found) if !found.fits => Err(Error::NotACallback(found.name)),
-        Some(_) => Ok(function.0),
-    }
 }

@@ -13,6 +13,7 @@ use crate::store::datum::{Jsonb, Text};
 use crate::store::endpoints;
 use crate::store::owner;
 use crate::store::schedules::endpoint as schedules;
+use crate::store::sockets::wanted;
 use crate::worker::wake::{self, reason};
 
 /// Makes an endpoint.
@@ -112,8 +113,8 @@ fn alter_endpoint(
     changed(name, |name| endpoints::alter(name, &changes))
 }
 
-/// Removes an endpoint. Where it has calls that have not ended, that has to be forced, and they fail; where it has schedules,
-/// too, and they are stopped.
+/// Removes an endpoint. Where it has calls that have not ended, that has to be forced, and they fail; where it has schedules or
+/// websockets, too, and they are stopped.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 fn drop_endpoint(name: Option<Text>, force: default!(bool, "false")) -> Result<(), ErrorReport> {
     let name = given::name(name)?;
@@ -127,6 +128,8 @@ fn drop_endpoint(name: Option<Text>, force: default!(bool, "false")) -> Result<(
         return Err(Error::EndpointInUse(name).into());
     } else if let Some((count, schedule)) = owner::acting(|| schedules::scheduled(&name))? {
         return Err(Error::EndpointScheduled { name, count, schedule }.into());
+    } else if let Some((count, socket)) = owner::acting(|| wanted::opened_by(&name))? {
+        return Err(Error::EndpointConnected { name, count, socket }.into());
     }
     changed(name, endpoints::drop)
 }

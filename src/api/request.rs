@@ -82,13 +82,19 @@ pub fn check(wanted: Wanted<'_>, owner: pg_sys::Oid) -> Result<Checked, Error> {
     let largest = Settings::current().max_request_bytes;
     let largest = endpoint.as_ref().map_or(largest, |endpoint| endpoint.max_request_bytes(largest));
     request::within_limit(body.as_deref().unwrap_or_default(), largest)?;
-    if header::holds_placeholder(&headers)? && !owner::acting(|| secrets::may_use(owner))? {
-        return Err(Error::SecretsNotAllowed);
-    }
+    may_hold_placeholders(owner, &headers)?;
     let headers = header::to_block(&headers);
     let timeout_ms = arguments::timeout(wanted.timeout)?;
     let max_attempts = arguments::max_attempts(wanted.max_attempts)?;
     Ok(Checked { method, url, endpoint, headers, body, timeout_ms, max_attempts })
+}
+
+/// Refuses placeholders for secrets in the headers of a role that may not set them.
+pub fn may_hold_placeholders(owner: pg_sys::Oid, headers: &HeaderMap) -> Result<(), Error> {
+    if header::holds_placeholder(headers)? && !owner::acting(|| secrets::may_use(owner))? {
+        return Err(Error::SecretsNotAllowed);
+    }
+    Ok(())
 }
 
 /// The URL to keep: whole, or as a path where the call goes to a named endpoint.
@@ -106,7 +112,7 @@ fn url(target: &Target, endpoint: Option<&Endpoint>, params: Option<&str>) -> Re
 }
 
 /// The endpoint that is named.
-fn find(name: Text) -> Result<Endpoint, Error> {
+pub fn find(name: Text) -> Result<Endpoint, Error> {
     let name = name.read("endpoint")?;
     owner::acting(|| endpoints::find(&name))?.ok_or(Error::NoSuchEndpoint(name))
 }

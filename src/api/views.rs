@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::domain::schedule::Schedule;
+use crate::domain::socket::address;
 use crate::domain::{endpoint, redact, request, text};
 use crate::store::datum::Jsonb;
 use crate::store::owner;
@@ -20,6 +21,16 @@ pub fn redacted_url(url: Option<&str>, base: default!(Option<&str>, "NULL")) -> 
     match base.and_then(|base| endpoint::resolve(&base, url?).ok()) {
         Some(whole) => Some(redact::url(whole.as_str())),
         None => url.map(redact::url),
+    }
+}
+
+/// The URL of a websocket as it may be shown, below its endpoint's base where it has one.
+#[pg_extern(schema = "edge_store", immutable, parallel_safe)]
+pub fn websocket_url(url: Option<&str>, base: default!(Option<&str>, "NULL")) -> Option<String> {
+    let base = base.and_then(|base| endpoint::base_url(base).ok());
+    match address::resolve(url?, base.as_ref()) {
+        Ok(whole) => Some(redact::url(whole.as_str())),
+        Err(_) => url.map(redact::url),
     }
 }
 

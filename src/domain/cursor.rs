@@ -63,6 +63,11 @@ impl Cursor {
         self.gaps.keys().next().copied().unwrap_or(self.next)
     }
 
+    /// The highest id that a scan has covered.
+    pub fn covered(&self) -> i64 {
+        self.next - 1
+    }
+
     /// Whether calls may still appear below the highest id covered.
     pub fn has_gaps(&self) -> bool {
         !self.gaps.is_empty()

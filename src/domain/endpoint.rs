@@ -151,6 +151,7 @@ pub fn resolve(base: &Url, stored: &str) -> Result<Url, EndpointError> {
     Ok(request::target(&whole, None)?)
 }
 
+/// Whether a URL is a whole one of HTTP.
 fn is_absolute(url: &str) -> bool {
     // A scheme is read without regard to case, spaces before it are skipped, and slashes may be missing.
     let start = url.trim_start().to_ascii_lowercase();

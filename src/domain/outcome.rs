@@ -1,12 +1,7 @@
 //! How one attempt of a call ended: a response, a stream of events, or a failure with a class.
 
-use std::time::Duration;
-
+use super::stream::follower::{Account, Ended};
 use bytes::Bytes;
-use serde_json::{Map, Value};
-
-use super::stream::dialect::Dialect;
-use super::stream::follower::Ended;
 
 pub use super::failure_class::{FailureClass, Retryability};
 
@@ -37,16 +32,10 @@ pub struct Streamed {
     pub head: Head,
     /// How many events it had.
     pub events: u64,
-    /// How many bytes it had, after decompression.
-    pub bytes: u64,
-    /// How it ended. It can only be truncated after an event; a failure is one that the stream itself told of.
+    /// How it ended. It can only be truncated or given up after an event; a failure is one that the stream itself told of.
     pub ended: Ended,
-    /// Whose events they were, where that is known.
-    pub dialect: Option<Dialect>,
-    /// The tokens used, as the vendor counts them.
-    pub usage: Option<Map<String, Value>>,
-    /// From the start of the attempt to the first event.
-    pub first_event: Option<Duration>,
+    /// What it told of itself.
+    pub account: Account,
 }
 
 /// The part of an answer that comes before its body.
@@ -69,6 +58,8 @@ pub struct Failure {
     pub head: Option<Head>,
     /// How many events of the answer had been handed on before.
     pub events: u64,
+    /// What they told of the stream, where they told something.
+    pub account: Option<Box<Account>>,
 }
 
 impl Streamed {
@@ -77,6 +68,7 @@ impl Streamed {
         match &self.ended {
             Ended::Complete => None,
             Ended::Truncated(why) => Some((FailureClass::Truncated, why)),
+            Ended::GivenUp(class, why) => Some((*class, why)),
             Ended::Failed(why) => Some((FailureClass::Stream, why)),
         }
     }
@@ -85,13 +77,14 @@ impl Streamed {
 impl Failure {
     /// A failure before any part of an answer came.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), head: None, events: 0 }
+        Self { class, message: message.into(), head: None, events: 0, account: None }
     }
 
-    /// The same failure, after so many events of the answer.
+    /// The same failure, after so many events of the answer that told so much.
     #[must_use]
-    pub fn after_events(mut self, events: u64) -> Self {
+    pub fn after_events(mut self, events: u64, account: Account) -> Self {
         self.events = events;
+        self.account = (account != Account::default()).then(|| Box::new(account));
         self
     }
 

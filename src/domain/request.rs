@@ -87,6 +87,14 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(RequestError::Scheme(parsed.scheme().to_owned()));
     }
+    names_a_host(&parsed)?;
+    // A fragment is never sent; keeping it would make two equal requests look different.
+    parsed.set_fragment(None);
+    with_params(parsed, params)
+}
+
+/// Refuses a URL with credentials, and one whose host is none.
+pub(super) fn names_a_host(parsed: &Url) -> Result<(), RequestError> {
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(RequestError::UserInfo);
     }
@@ -97,9 +105,7 @@ pub fn target(url: &str, params: Option<&str>) -> Result<Url, RequestError> {
     if host.len() > LONGEST_HOST {
         return Err(RequestError::HostTooLong(host.len()));
     }
-    // A fragment is never sent; keeping it would make two equal requests look different.
-    parsed.set_fragment(None);
-    with_params(parsed, params)
+    Ok(())
 }
 
 /// What the parser says, in words of a caller.

@@ -100,7 +100,7 @@ pub fn health(outcome: &Outcome) -> Health {
         },
         Outcome::Streamed(streamed) => match streamed.ended {
             Ended::Complete => Health::Well,
-            Ended::Truncated(_) => Health::Ill,
+            Ended::Truncated(_) | Ended::GivenUp(..) => Health::Ill,
             // The endpoint did its work, and then could not say whose fault it is: its own, or that of whom it asked.
             Ended::Failed(_) => Health::Unknown,
         },
@@ -137,7 +137,7 @@ fn after(policy: &RetryPolicy, outcome: &Outcome) -> After {
         Outcome::Streamed(streamed) => match streamed.ended {
             Ended::Complete => After::Success,
             // Both come after an event.
-            Ended::Truncated(_) => After::Truncated,
+            Ended::Truncated(_) | Ended::GivenUp(..) => After::Truncated,
             Ended::Failed(_) => After::Final,
         },
         Outcome::Failure(failure) => after_failure(policy, failure),
@@ -154,7 +154,12 @@ fn after_failure(policy: &RetryPolicy, failure: &Failure) -> After {
 
 /// When the peer wants to be asked again (RFC 9110, section 10.2.3): seconds, or any of the three HTTP dates.
 pub fn retry_after(head: &Head, now: SystemTime) -> Option<SystemTime> {
-    let value = head.header("retry-after")?.trim();
+    read_retry_after(head.header("retry-after")?, now)
+}
+
+/// The same for the value of the header.
+pub fn read_retry_after(value: &str, now: SystemTime) -> Option<SystemTime> {
+    let value = value.trim();
     let at = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // So many digits that they overflow mean "long", and long is capped below.
         now + Duration::from_secs(value.parse().unwrap_or(u64::MAX).min(LONGEST_RETRY_AFTER.as_secs()))

@@ -1,4 +1,4 @@
-//! A response body as text, where it is text.
+//! Text as Postgres can hold it: a response body, where it is text, and what peers say in messages.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,14 @@ pub(super) fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
-/// The same text with U+FFFD for each U+0000.
+/// The same text with U+FFFD for each U+0000, not copied where it has none.
 pub fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text }
+    if memchr::memchr(0, text.as_bytes()).is_some() { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text }
+}
+
+/// The beginning of a text of which nobody knows how long it is, for a message: at most so many bytes, without U+0000.
+pub fn beginning(text: &str, most: usize) -> String {
+    let kept = &text[..text.floor_char_boundary(most)];
+    let whole = without_nul(kept.into()).into_owned();
+    if kept.len() < text.len() { whole + "…" } else { whole }
 }

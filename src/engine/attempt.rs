@@ -25,6 +25,7 @@ use super::lane::Errand;
 use super::spout::Spout;
 use super::stream::{self, Terms};
 use super::trail::Trail;
+use super::trust::Purpose;
 
 /// Tells the peer which try of the call it sees.
 const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static("x-edge-attempt");
@@ -54,7 +55,10 @@ pub(super) async fn run(errand: Errand) -> Report {
         Ok(outcome) => outcome,
         Err(failure) => {
             let failure = if seen.redirected { error::after_redirect(failure) } else { failure };
-            Outcome::Failure(failure.after_events(spout.map_or(0, |spout| spout.events())))
+            Outcome::Failure(match spout {
+                Some(spout) => spout.flow().end(failure),
+                None => failure,
+            })
         }
     };
     let timings = clock.timings(seen.first_byte, began.elapsed());
@@ -103,7 +107,10 @@ async fn exchange(
     }
     let end = after(began, limits.total);
     if let (Some(spout), Some((rules, framing))) = (spout, framing(rules, &head)) {
-        let terms = Terms { rules, framing, limits, began, end, stage: clock.stage() };
+        if is_packed(&head) {
+            return Err(error::packed().with_head(head));
+        }
+        let terms = Terms { rules, framing, limits, end, stage: clock.stage() };
         // On the heap, for the same reason: few answers are streamed.
         return Box::pin(stream::read(response, head, spout, terms)).await;
     }
@@ -121,6 +128,12 @@ async fn exchange(
 fn framing(rules: Option<StreamRules>, head: &Head) -> Option<(StreamRules, Framing)> {
     let rules = rules?;
     Some((rules, rules.format.framing(head.status, head.header("content-type"))?))
+}
+
+/// Whether an answer is packed in a way that the library has not undone.
+fn is_packed(head: &Head) -> bool {
+    let coding = head.header("content-encoding").map(str::trim).unwrap_or_default();
+    !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")
 }
 
 /// Hands the request to the library, where the guard lets it through. Nothing of it is copied here.
@@ -146,7 +159,8 @@ fn begin(
         prepared.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     *prepared.body_mut() = body.map(Into::into);
-    wire.execute(prepared, route.identity.as_ref())
+    let purpose = stream.map_or(Purpose::Calls, |_| Purpose::Streams);
+    wire.execute(prepared, route.identity.as_ref(), purpose)
 }
 
 /// Whether a request of this method has a body as a rule.
@@ -168,7 +182,8 @@ fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn head(response: &reqwest::Response) -> Head {
+/// The head of an answer, copied.
+pub(super) fn head(response: &reqwest::Response) -> Head {
     Head { status: response.status().as_u16(), headers: owned(response.headers()) }
 }
 

@@ -1,6 +1,6 @@
 //! Reads a response body, and stops where it grows beyond what is allowed. Runs on the engine thread.
 //!
-//! The library decodes gzip, brotli and zstd chunk by chunk, so the limit counts decoded bytes and a compression bomb
+//! The library decodes gzip and brotli chunk by chunk, so the limit counts decoded bytes and a compression bomb
 //! costs one chunk beyond it. Dropping the response unread closes its connection.
 
 use bytes::{Bytes, BytesMut};

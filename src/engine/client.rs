@@ -1,7 +1,7 @@
-//! The HTTP clients of the attempts, and with them the connections. Runs on the engine thread.
+//! The HTTP clients of attempts and of websockets' handshakes, and with them the connections. Runs on the engine thread.
 //!
-//! One client serves all attempts, but those that show a client certificate: a connection belongs to who made it, so
-//! each certificate has a client, and with it connections, of its own.
+//! There is a client for the calls whose answers are bodies, one for those that are streamed, and one for websockets, which
+//! keeps no idle connections. Each client certificate has clients of its own: a connection belongs to who made it.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use super::door::Door;
 use super::identities::Identities;
 use super::message::{Settings, StartError};
 use super::resolver::{Lookups, Resolver};
-use super::trust::{self, Trust};
+use super::trust::{self, Purpose, Trust};
 
 /// What an HTTP/2 peer may send of one answer that is not read. It is kept in our memory, unlike what a peer sends over a
 /// connection of its own, so it is less than the library's default.
@@ -35,13 +35,20 @@ pub(super) struct Wire(Arc<Kit>);
 
 /// What comes from one reading of the settings.
 struct Kit {
-    client: reqwest::Client,
-    identified: Mutex<Identities>,
+    calls: Clients,
+    streams: Clients,
+    sockets: Clients,
     settings: Settings,
     trust: Trust,
     door: Arc<Door>,
     resolver: Arc<Resolver>,
     lookups: Arc<dyn Lookups>,
+}
+
+/// The clients of one purpose.
+struct Clients {
+    anonymous: reqwest::Client,
+    identified: Mutex<Identities>,
 }
 
 // === impl Wire ===
@@ -77,9 +84,14 @@ impl Wire {
         let trust = Trust::new(own, settings.tls.oldest);
         let door = Arc::new(Door::new(settings.guard.clone(), Arc::clone(&lookups)));
         let resolver = Arc::new(Resolver::new(Arc::clone(&door), Arc::clone(&lookups)));
-        let config = trust.config().map_err(StartError::Tls)?;
-        let client = client(&settings, config, &resolver).map_err(StartError::Client)?;
-        Ok(Self(Arc::new(Kit { client, identified: Mutex::default(), settings, trust, door, resolver, lookups })))
+        let clients = |purpose| {
+            let config = trust.config(purpose).map_err(StartError::Tls)?;
+            let anonymous = client(&settings, config, purpose, &resolver).map_err(StartError::Client)?;
+            Ok::<_, StartError>(Clients { anonymous, identified: Mutex::default() })
+        };
+        let (calls, streams) = (clients(Purpose::Calls)?, clients(Purpose::Streams)?);
+        let sockets = clients(Purpose::Sockets)?;
+        Ok(Self(Arc::new(Kit { calls, streams, sockets, settings, trust, door, resolver, lookups })))
     }
 
     /// Whether a request for this URL may be begun.
@@ -92,22 +104,31 @@ impl Wire {
         &self,
         request: reqwest::Request,
         identity: Option<&Arc<Identity>>,
+        purpose: Purpose,
     ) -> Result<impl Future<Output = Result<reqwest::Response, reqwest::Error>> + use<>, Failure> {
-        Ok(match identity {
-            None => self.0.client.execute(request),
-            Some(identity) => self.identified(identity)?.execute(request),
-        })
+        Ok(self.0.client(purpose, identity)?.execute(request))
     }
+}
 
-    /// The client that shows this certificate.
-    fn identified(&self, identity: &Arc<Identity>) -> Result<reqwest::Client, Failure> {
-        let mut identified = self.0.identified.lock().unwrap_or_else(PoisonError::into_inner);
+// === impl Kit ===
+
+impl Kit {
+    /// The client that shows this certificate, or none.
+    fn client(&self, purpose: Purpose, identity: Option<&Arc<Identity>>) -> Result<reqwest::Client, Failure> {
+        let clients = match purpose {
+            Purpose::Calls => &self.calls,
+            Purpose::Streams => &self.streams,
+            Purpose::Sockets => &self.sockets,
+        };
+        let Some(identity) = identity else { return Ok(clients.anonymous.clone()) };
+        let mut identified = clients.identified.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = identified.get(identity) {
             return Ok(known);
         }
         let unusable = |reason: String| Failure::new(FailureClass::InvalidRequest, reason);
-        let config = self.0.trust.config_for(identity).map_err(|error| unusable(error.to_string()))?;
-        let client = client(&self.0.settings, config, &self.0.resolver).map_err(|error| unusable(error.to_string()))?;
+        let config = self.trust.config_for(identity, purpose).map_err(|error| unusable(error.to_string()))?;
+        let client = client(&self.settings, config, purpose, &self.resolver);
+        let client = client.map_err(|error| unusable(error.to_string()))?;
         identified.put(Arc::clone(identity), client.clone());
         Ok(client)
     }
@@ -121,14 +142,25 @@ impl Wire {
 fn client(
     settings: &Settings,
     config: ClientConfig,
+    purpose: Purpose,
     resolver: &Arc<Resolver>,
 ) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+    let builder = match purpose {
+        Purpose::Calls => pooled(settings),
+        // To unpack brotli takes up to 16 MB. A body is short-lived, but there may be thousands of streams, and they may last
+        // for hours; what they may be packed with takes some kilobytes.
+        Purpose::Streams => pooled(settings).no_brotli(),
+        // Each of its connections becomes a websocket or is of no use. Some servers only know the names of headers as
+        // they are usually written.
+        Purpose::Sockets => {
+            let builder = reqwest::Client::builder().no_gzip().no_brotli();
+            builder.http1_only().http1_title_case_headers().pool_max_idle_per_host(0)
+        }
+    };
+    builder
         .tls_backend_preconfigured(config)
         .dns_resolver(Arc::clone(resolver))
         .connector_layer(TimedLayer)
-        .pool_idle_timeout(settings.idle_connection_timeout)
-        .pool_max_idle_per_host(settings.max_idle_per_host)
         .http2_initial_stream_window_size(UNREAD_OF_ONE)
         .http2_initial_connection_window_size(UNREAD_OF_ALL)
         .user_agent(settings.user_agent.as_str())
@@ -137,4 +169,10 @@ fn client(
         .no_proxy()
         .tcp_nodelay(true)
         .build()
+}
+
+/// One that keeps connections for later.
+fn pooled(settings: &Settings) -> reqwest::ClientBuilder {
+    let idle = settings.max_idle_per_host;
+    reqwest::Client::builder().pool_idle_timeout(settings.idle_connection_timeout).pool_max_idle_per_host(idle)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::domain::attempt::Limits;
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::stream::TooLarge;
-use crate::domain::stream::rules::StreamRules;
+use crate::domain::stream::quota::Exceeded;
 
 use super::clock::Stage;
 use super::connector::TooSlow;
@@ -81,6 +81,21 @@ pub(super) fn no_end(limits: &Limits) -> Failure {
     Failure::new(FailureClass::Timeout, format!("the response body did not end within {}", Span(limits.total)))
 }
 
+/// No answer to the handshake of a websocket came in time.
+pub(super) fn no_handshake(limit: Duration, stage: Stage) -> Failure {
+    if stage.is_connecting() {
+        return no_connection(limit, stage);
+    }
+    Failure::new(FailureClass::FirstByteTimeout, format!("the handshake was not answered within {}", Span(limit)))
+}
+
+/// An open websocket has lost its connection.
+pub(super) fn lost(cause: Option<&io::Error>) -> Failure {
+    let cause = cause.map(|cause| format!(": {}", Cause::of(cause))).unwrap_or_default();
+    let message = format!("the connection was lost without a close frame (1006){cause}");
+    Failure::new(FailureClass::Protocol, message)
+}
+
 /// The body is larger than allowed.
 pub(super) fn too_large(limits: &Limits) -> Failure {
     let limit = limits.max_response_bytes;
@@ -92,10 +107,9 @@ pub(super) fn idle(limit: Duration) -> Failure {
     Failure::new(FailureClass::IdleTimeout, format!("no byte of the stream came for {}", Span(limit)))
 }
 
-/// The stream as a whole is larger than allowed.
-pub(super) fn stream_too_large(rules: &StreamRules) -> Failure {
-    let limit = rules.max_total_bytes;
-    Failure::new(FailureClass::ResponseTooLarge, format!("the stream is larger than the limit of {limit} bytes"))
+/// The answer is to be streamed, and is packed in a way that takes too much memory to undo.
+pub(super) fn packed() -> Failure {
+    Failure::new(FailureClass::Protocol, "the stream is packed in a way that was not asked for; gzip would be")
 }
 
 /// The same failure, where it is not the call's own URL that failed.
@@ -126,6 +140,14 @@ fn awaited(stage: Stage, otherwise: &'static str) -> &'static str {
 impl From<TooLarge> for Failure {
     fn from(error: TooLarge) -> Self {
         Self::new(FailureClass::EventTooLarge, error.to_string())
+    }
+}
+
+// === impl Exceeded ===
+
+impl From<Exceeded> for Failure {
+    fn from(error: Exceeded) -> Self {
+        Self::new(FailureClass::ResponseTooLarge, error.to_string())
     }
 }
 

@@ -1,26 +1,28 @@
-//! How far streams may run ahead of the main thread. Events are counted in on the engine thread, and out on whichever
-//! thread drops the receipt of their piece: the main thread, once it has committed them.
+//! How far streams and websockets may run ahead of the main thread. Events and messages are counted in on the engine
+//! thread, and out on whichever thread drops the receipt of their piece: the main thread, once it has committed them.
 //!
 //! A stream that is too far ahead is not read. The peer's own buffers fill, then it stands still; nothing is dropped and
 //! no memory is taken. It goes on once half of what it may hold is free again, so that it does not stop at every chunk.
-//! All streams together have a limit as well. A stream at a limit has something on its way to the main thread, so it is
+//! All streams together have a limit as well, and all websockets another one. A stream at a limit has something on its way to the main thread, so it is
 //! always freed again as long as that thread works.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::domain::outcome::Failure;
 use crate::domain::stream::StreamEvent;
+use crate::domain::stream::follower::Follower;
 
 /// What one stream may have on its way, in bytes. Enough for the main thread to write one half while the other is read.
-const OF_ONE: usize = 4 << 20;
+pub(super) const OF_A_STREAM: usize = 4 << 20;
 
-/// What all streams may have on their way together, in bytes.
+/// What one websocket may have on its way, in bytes. There may be many more of them.
+pub(super) const OF_A_SOCKET: usize = 1 << 20;
+
+/// What all of a kind may have on their way together, in bytes.
 const OF_ALL: usize = 64 << 20;
-
-/// What an event costs beside its texts. With it, the limits in bytes limit the number of events too.
-const OF_AN_EVENT: usize = 128;
 
 /// Something that fills up and is emptied again.
 pub(super) struct Room {
@@ -29,11 +31,14 @@ pub(super) struct Room {
     freed: Notify,
 }
 
-/// One stream, as those see it who are not reading it.
+/// One stream or websocket, as those see it who are not reading it.
 pub(super) struct Flow {
     own: Room,
     all: Arc<Room>,
     events: AtomicU64,
+    /// Here and not with the reader, so that what the stream has told is known when its reader is gone. Never contended: whoever
+    /// takes it is on the engine thread.
+    follower: Mutex<Follower>,
 }
 
 /// Stands for the memory of a piece. While it lives, its stream counts the piece as not stored; whoever drops it lets the
@@ -47,7 +52,7 @@ pub struct Receipt {
 // === impl Room ===
 
 impl Room {
-    /// For all streams of an engine.
+    /// For all streams of an engine, or for all its websockets.
     pub(super) fn of_all() -> Arc<Self> {
         Arc::new(Self::new(OF_ALL))
     }
@@ -88,13 +93,24 @@ impl Room {
 // === impl Flow ===
 
 impl Flow {
-    pub(super) fn new(all: Arc<Room>) -> Arc<Self> {
-        Arc::new(Self { own: Room::new(OF_ONE), all, events: AtomicU64::new(0) })
+    /// For one that may have so many bytes on its way.
+    pub(super) fn new(most: usize, all: Arc<Room>) -> Arc<Self> {
+        Arc::new(Self { own: Room::new(most), all, events: AtomicU64::new(0), follower: Mutex::default() })
     }
 
     /// How many events have been handed over.
     pub(super) fn events(&self) -> u64 {
         self.events.load(Ordering::Acquire)
+    }
+
+    /// What the stream means, as far as it has come.
+    pub(super) fn follower(&self) -> MutexGuard<'_, Follower> {
+        self.follower.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A failure of this stream, which is after all that was handed over.
+    pub(super) fn end(&self, failure: Failure) -> Failure {
+        failure.after_events(self.events(), self.follower().account())
     }
 
     /// Whether the stream has to wait before it is read on.
@@ -122,7 +138,7 @@ impl Flow {
 
 /// What events take in memory.
 pub(super) fn weight(events: &[StreamEvent]) -> usize {
-    events.iter().map(|event| OF_AN_EVENT + event.held_bytes()).sum()
+    events.iter().map(StreamEvent::held_bytes).sum()
 }
 
 // === impl Receipt ===

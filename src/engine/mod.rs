@@ -13,10 +13,11 @@
 //! | `service` | the loop that obeys commands | engine |
 //! | `running` | which attempts are in flight | engine |
 //! | `lane` | the task that runs one attempt after another | engine |
-//! | `outbox` | finished reports, pieces of streams, and the bell | both |
+//! | `outbox` | finished reports, pieces of streams, news of websockets, and the bell | both |
 //! | `attempt`, `trail`, `body` | one attempt | engine |
 //! | `stream`, `spout` | an answer that comes event by event | engine |
-//! | `flow` | how far streams may run ahead | both |
+//! | `socket` | websockets: see there | engine |
+//! | `flow` | how far streams and websockets may run ahead | both |
 //! | `client`, `identities`, `connector` | how connections are made | engine |
 //! | `resolver`, `door` | to which addresses | engine |
 //! | `trust`, `authorities` | and whether it is the right peer | engine |
@@ -43,6 +44,7 @@ mod outbox;
 mod resolver;
 mod running;
 mod service;
+mod socket;
 mod spout;
 mod stream;
 mod thread;

@@ -1,4 +1,4 @@
-//! Finished reports and pieces of streams, and the bell that tells the main thread of them. Filled on the engine thread,
+//! Finished reports, pieces of streams and news of websockets, and the bell that tells the main thread of them. Filled on the engine thread,
 //! drained on the main thread; the lock between them is held only to add one thing or to swap the queue for an empty one.
 //!
 //! Waking the main thread costs the engine a system call, so the bell rings once for a burst: when the engine has
@@ -8,6 +8,9 @@
 //!
 //! Events of streams are no news by themselves, but for the first and the last: they may wait [`LINGER`] for others, those
 //! of their own stream and of all others, so that a thousand streams wake the main thread as often as one.
+//!
+//! News of websockets ring like reports, once for a burst. What the main thread has not taken of one's messages is one
+//! piece, and so is what it has not taken of the counts of messages that a peer took.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +21,7 @@ use tokio::time::sleep;
 
 use crate::domain::attempt::Report;
 
-use super::message::{Piece, SocketNews};
+use super::message::{Piece, SocketEvent, SocketNews};
 
 /// How many news may wait for the engine to run out of work. A busy engine has that many in milliseconds.
 const BURST: usize = 64;
@@ -43,13 +46,15 @@ struct Queue {
     reports: Vec<Report>,
     pieces: Vec<Piece>,
     sockets: Vec<SocketNews>,
-    /// How many times it was drained.
+    /// How many times reports and pieces were drained.
     drained: u64,
-    /// How much of it should ring.
+    /// How many times news of websockets were.
+    sockets_drained: u64,
+    /// How many reports and pieces should ring.
     news: usize,
 }
 
-/// Where the piece of a stream is, as long as the queue has not been drained.
+/// Where the piece of a stream or websocket is, as long as its queue has not been drained.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     drained: u64,
@@ -72,7 +77,14 @@ impl Outbox {
         // The number comes from a setting; a large one must not become an allocation nobody needs.
         let reports = Vec::with_capacity(expected.min(1_024));
         Self {
-            queue: Mutex::new(Queue { reports, pieces: Vec::new(), sockets: Vec::new(), drained: 0, news: 0 }),
+            queue: Mutex::new(Queue {
+                reports,
+                pieces: Vec::new(),
+                sockets: Vec::new(),
+                drained: 0,
+                sockets_drained: 0,
+                news: 0,
+            }),
             in_flight: AtomicUsize::new(0),
             rung: AtomicBool::new(false),
             alive: AtomicBool::new(true),
@@ -129,9 +141,45 @@ impl Outbox {
         }
     }
 
+    /// Queues news of a websocket. It is announced with the others of its burst.
+    pub(super) fn tell(&self, news: SocketNews) {
+        let mut queue = self.queue();
+        queue.sockets.push(news);
+        let burst_is_full = queue.sockets.len() == BURST;
+        drop(queue);
+        if burst_is_full {
+            self.ring();
+        }
+    }
+
+    /// Adds to news of a websocket, or makes it some where `place` has none that the main thread has not taken.
+    pub(super) fn amend(
+        &self,
+        place: &mut Option<Place>,
+        empty: impl FnOnce() -> SocketNews,
+        fill: impl FnOnce(&mut SocketEvent),
+    ) {
+        let mut queue = self.queue();
+        let known = place.filter(|known| known.drained == queue.sockets_drained);
+        let index = known.map_or(queue.sockets.len(), |known| known.index);
+        if known.is_none() {
+            queue.sockets.push(empty());
+        }
+        *place = Some(Place { drained: queue.sockets_drained, index });
+        fill(&mut queue.sockets[index].event);
+        let burst_is_full = known.is_none() && queue.sockets.len() == BURST;
+        drop(queue);
+        if burst_is_full {
+            self.ring();
+        }
+    }
+
     /// Rings for what is queued. The engine thread does so whenever it is about to sleep.
     pub(super) fn announce(&self) {
-        if self.queue().news > 0 {
+        let queue = self.queue();
+        let is_news = queue.news > 0 || !queue.sockets.is_empty();
+        drop(queue);
+        if is_news {
             self.ring();
         }
     }
@@ -161,7 +209,10 @@ impl Outbox {
 
     /// Moves news of websockets to the end of `into`.
     pub(super) fn drain_sockets(&self, into: &mut Vec<SocketNews>) {
-        take(&mut self.queue().sockets, into);
+        self.answer();
+        let mut queue = self.queue();
+        queue.sockets_drained += 1;
+        take(&mut queue.sockets, into);
     }
 
     /// Wakes the main thread, unless it was woken and has not answered yet.

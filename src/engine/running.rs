@@ -17,7 +17,7 @@ use crate::domain::call::CallId;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 
 use super::client::Wire;
-use super::flow::{Flow, Room};
+use super::flow::{Flow, OF_A_STREAM, Room};
 use super::lane::{Errand, Lane};
 use super::outbox::Outbox;
 use super::spout::Spout;
@@ -65,7 +65,7 @@ impl Running {
             // The lane cannot have finished before it is noted: the one thread of the runtime is busy right here.
             Entry::Vacant(free) => {
                 let lane = self.idle_lane().unwrap_or_else(|| Lane::open(self));
-                let flow = attempt.stream.is_some().then(|| Flow::new(Arc::clone(&self.streams)));
+                let flow = attempt.stream.is_some().then(|| Flow::new(OF_A_STREAM, Arc::clone(&self.streams)));
                 let spout = flow.as_ref().map(|flow| Box::new(Spout::new(call, number, flow, &self.outbox)));
                 lane.run(Errand { wire, attempt, spout });
                 free.insert(Task { number, started_at, began, lane, flow });
@@ -81,8 +81,11 @@ impl Running {
     pub(super) fn cancel(&self, call: CallId) {
         let Some(task) = self.remove(call) else { return };
         task.lane.close();
-        let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent")
-            .after_events(task.flow.map_or(0, |flow| flow.events()));
+        let failure = Failure::new(FailureClass::Cancelled, "the call was cancelled while it was being sent");
+        let failure = match task.flow {
+            Some(flow) => flow.end(failure),
+            None => failure,
+        };
         self.outbox.push(ended_by_us(call, task.number, task.started_at, task.began, failure));
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -15,6 +16,7 @@ use super::message::{Command, Settings, StartError};
 use super::outbox::Outbox;
 use super::resolver::Lookups;
 use super::running::Running;
+use super::socket::Sockets;
 use super::thread::{SpawnError, spawn_masked};
 
 /// How many commands are taken from the channel at a time.
@@ -64,9 +66,10 @@ impl Service {
             Err(error) => return drop(ready.send(Err(error))),
         };
         let _until_shutdown = runtime.spawn(Arc::clone(&outbox).ring_for_lingering());
+        let sockets = Sockets::new(Arc::clone(&outbox));
         let running = Arc::new(Running::new(outbox));
         let _main_waits = ready.send(Ok(()));
-        runtime.block_on(obey(inbox, wire, &running));
+        runtime.block_on(obey(inbox, wire, &running, &sockets));
         let abandoned = running.abandon();
         // Drops every task, and with it every connection. A name resolution that hangs is not waited for.
         runtime.shutdown_background();
@@ -83,16 +86,18 @@ fn prepare(settings: Settings, lookups: Arc<dyn Lookups>, outbox: Arc<Outbox>) -
 }
 
 /// Returns when the engine is to end: after a stop and its grace, or when the main thread dropped its handle.
-async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &Arc<Running>) {
+async fn obey(mut inbox: UnboundedReceiver<Command>, mut wire: Wire, running: &Arc<Running>, sockets: &Arc<Sockets>) {
     let mut batch = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
         for command in batch.drain(..) {
             match command {
                 Command::Send(attempt) => running.start(wire.clone(), attempt),
                 Command::Cancel(call) => running.cancel(call),
-                Command::Open(_) | Command::Say(..) | Command::Close(..) => {}
+                Command::Open(plan) => sockets.open(wire.clone(), plan),
+                Command::Say(socket, messages) => sockets.say(socket, messages),
+                Command::Close(socket, farewell) => sockets.close(socket, farewell),
                 Command::Reconfigure(settings) => reconfigure(&mut wire, *settings),
-                Command::Stop { grace } => return finish(running, grace).await,
+                Command::Stop { grace } => return finish(running, sockets, grace).await,
             }
         }
     }
@@ -106,9 +111,10 @@ fn reconfigure(wire: &mut Wire, settings: Settings) {
     }
 }
 
-async fn finish(running: &Running, grace: Duration) {
+async fn finish(running: &Running, sockets: &Sockets, grace: Duration) {
+    sockets.close_all();
     // An error only says that the grace ended first.
-    let _late = tokio::time::timeout(grace, running.idle()).await;
+    let _late = tokio::time::timeout(grace, join(running.idle(), sockets.idle())).await;
 }
 
 // === impl Obituary ===

@@ -53,12 +53,23 @@ impl Spout {
 
     /// Hands events over, and leaves `events` empty.
     pub(super) fn pour(&mut self, events: &mut Vec<StreamEvent>) {
+        self.pour_with(events, |_, _| ());
+    }
+
+    /// Hands text over, and leaves `events` empty. What waits for the main thread is joined, up to `most` bytes: how the
+    /// network cut a text is no reason to have a row for each cut.
+    pub(super) fn pour_text(&mut self, events: &mut Vec<StreamEvent>, most: usize) {
+        self.pour_with(events, |piece, events| join(piece, events, most));
+    }
+
+    fn pour_with(&mut self, events: &mut Vec<StreamEvent>, join: impl FnOnce(&mut Piece, &mut Vec<StreamEvent>)) {
         if events.is_empty() {
             return;
         }
         let flow = Arc::clone(&self.flow);
         self.add(|piece| {
             let is_first = flow.events() == 0;
+            join(piece, events);
             flow.count(events);
             piece.receipt.add(weight(events));
             piece.events.append(events);
@@ -80,4 +91,19 @@ impl Spout {
         };
         outbox.add(place, empty, fill);
     }
+}
+
+/// Adds texts to the one that waits last, as many as it has room for. The others stay in `texts`.
+fn join(piece: &mut Piece, texts: &mut Vec<StreamEvent>, most: usize) {
+    let Some(last) = piece.events.last_mut() else { return };
+    let mut room = most.saturating_sub(last.data.len());
+    let fits = |text: &&StreamEvent| room.checked_sub(text.data.len()).inspect(|left| room = *left).is_some();
+    let fitting = texts.iter().take_while(fits).count();
+    let before = last.data.capacity();
+    for text in texts.drain(..fitting) {
+        last.data.push_str(&text.data);
+        last.received_at = text.received_at;
+    }
+    let grown = last.data.capacity() - before;
+    piece.receipt.add(grown);
 }

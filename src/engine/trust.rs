@@ -37,6 +37,17 @@ pub(super) struct Trust {
     own: Vec<CertificateDer<'static>>,
 }
 
+/// What connections are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// HTTP/2 where the peer offers it, and else HTTP/1.1.
+    Calls,
+    /// The same, for calls whose answers are streamed.
+    Streams,
+    /// HTTP/1.1 alone, which can become a websocket.
+    Sockets,
+}
+
 /// Why a client certificate cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IdentityError {
@@ -82,13 +93,13 @@ impl Trust {
         &self.own
     }
 
-    /// The allowed versions with ring, HTTP/2 where the peer offers it and else HTTP/1.1, and no client certificate.
-    pub(super) fn config(&self) -> Result<ClientConfig, rustls::Error> {
-        Ok(finish(self.builder()?.with_no_client_auth()))
+    /// The allowed versions with ring, and no client certificate.
+    pub(super) fn config(&self, purpose: Purpose) -> Result<ClientConfig, rustls::Error> {
+        Ok(finish(self.builder()?.with_no_client_auth(), purpose))
     }
 
     /// The same with a client certificate.
-    pub(super) fn config_for(&self, identity: &Identity) -> Result<ClientConfig, IdentityError> {
+    pub(super) fn config_for(&self, identity: &Identity, purpose: Purpose) -> Result<ClientConfig, IdentityError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&identity.certificate_chain)
             .collect::<Result<_, _>>()
             .map_err(|_| IdentityError::NoCertificate)?;
@@ -98,7 +109,7 @@ impl Trust {
         // What the parser says could hold some of the key.
         let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| IdentityError::NoKey)?;
         let builder = self.builder().map_err(IdentityError::Refused)?;
-        builder.with_client_auth_cert(chain, key).map(finish).map_err(|error| match error {
+        builder.with_client_auth_cert(chain, key).map(|config| finish(config, purpose)).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => IdentityError::AnothersKey,
             other => IdentityError::Refused(other),
         })
@@ -120,8 +131,11 @@ impl Trust {
 
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
 
-fn finish(mut config: ClientConfig) -> ClientConfig {
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+fn finish(mut config: ClientConfig, purpose: Purpose) -> ClientConfig {
+    config.alpn_protocols = match purpose {
+        Purpose::Calls | Purpose::Streams => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Purpose::Sockets => vec![b"http/1.1".to_vec()],
+    };
     config.resumption = Resumption::store(Arc::new(TimedSessions(ClientSessionMemoryCache::new(SESSIONS))));
     config
 }

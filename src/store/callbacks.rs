@@ -2,7 +2,6 @@
 
 use pgrx::prelude::*;
 
-use super::datum::ResponseRow;
 use super::statement::{column, statements};
 use crate::domain::call::CallId;
 use crate::domain::callback::Past;
@@ -23,13 +22,13 @@ pub const FOR_COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
 /// In the place of a role: the collector, which is none. No role has this oid either.
 pub const COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
 
-/// A role with callbacks to be run, or the collector.
+/// A role with callbacks to be run or functions for messages, or the collector.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     pub role: pg_sys::Oid,
     pub can_login: bool,
-    /// The call whose callback is the role's next one.
-    pub first: i64,
+    /// The call whose callback is the role's next one, and the message that its function is given next.
+    pub first: [Option<i64>; 2],
 }
 
 impl Owner {
@@ -55,21 +54,33 @@ statements! {
         on conflict do nothing";
 
     OWNERS() = "
-        select callback.owner, role.rolcanlogin, min(callback.call_id)
-        from edge_store.callback left join pg_catalog.pg_roles as role on role.oid = callback.owner
-        where role.oid is not null or callback.owner = 1
-        group by callback.owner, role.rolcanlogin
-        order by 3";
+        select waiting.owner, role.rolcanlogin, min(waiting.call_id), min(waiting.message_id)
+        from (
+            select owner, min(call_id) as call_id, null::bigint as message_id from edge_store.callback group by owner
+            union all
+            select owner, null, min(message_id) from edge_store.ws_handling group by owner
+        ) as waiting
+        left join pg_catalog.pg_roles as role on role.oid = waiting.owner
+        where role.oid is not null or waiting.owner = 1
+        group by waiting.owner, role.rolcanlogin
+        order by 3, 4";
 
     ORPHANS() = "
         delete from edge_store.callback
         where callback.owner <> 1
           and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)";
 
+    ORPHANS_OF_MESSAGES() = "
+        delete from edge_store.ws_handling
+        where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner)";
+
     HAS_ORPHANS() = "
-        select from edge_store.callback
-        where callback.owner <> 1
-          and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1";
+        (select from edge_store.callback
+         where callback.owner <> 1
+           and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1)
+        union all
+        (select from edge_store.ws_handling
+         where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner) limit 1)";
 
     // Locking a row writes xmax, and a transaction that ends without a commit leaves it there. The subquery reads it before
     // this statement's own lock.
@@ -96,13 +107,13 @@ statements! {
           and pronargs = 1 and proargtypes[0] = pg_catalog.to_regtype('edge.response')";
 }
 
-/// The roles that have callbacks to be run.
+/// The roles that have callbacks to be run, or functions for messages.
 pub fn owners() -> Result<Vec<Owner>, Error> {
     Spi::connect(|client| {
         let rows = OWNERS.with(|statement| statement.read(client, &[]))?;
         rows.map(|row| {
             let role = row.get(1)?.ok_or(Error::Malformed)?;
-            Ok(Owner { role, can_login: row.get(2)?.unwrap_or(false), first: row.get(3)?.unwrap_or(0) })
+            Ok(Owner { role, can_login: row.get(2)?.unwrap_or(false), first: [row.get(3)?, row.get(4)?] })
         })
         .collect()
     })
@@ -117,6 +128,7 @@ pub fn forget_orphans() -> Result<(), Error> {
     }
     Spi::connect_mut(|client| {
         ORPHANS.with(|statement| statement.write(client, &[]))?;
+        ORPHANS_OF_MESSAGES.with(|statement| statement.write(client, &[]))?;
         Ok(())
     })
 }
@@ -181,9 +193,9 @@ pub fn record_error(role: pg_sys::Oid, taken: &Taken, sqlstate: &str, error: &st
 
 /// The types of a function and of its argument.
 pub struct Invocation {
-    function: pg_sys::Oid,
-    returns: pg_sys::Oid,
-    argument: pg_sys::Oid,
+    pub(super) function: pg_sys::Oid,
+    pub(super) returns: pg_sys::Oid,
+    pub(super) argument: pg_sys::Oid,
 }
 
 /// How a function is called; `None` where it no longer exists.
@@ -199,18 +211,18 @@ pub fn invocation(function: pg_sys::Oid) -> Result<Option<Invocation>, Error> {
     })
 }
 
-/// Calls a user's function with a response, as whoever is the current user.
+/// Calls a user's function with a composite value of the type of its argument, as whoever is the current user.
 ///
 /// It is called by its oid. A name would be looked up anew, and whoever may create functions in its schema could make the
 /// name ambiguous.
 #[allow(unsafe_code, reason = "an expression is built of Postgres' nodes")]
-pub fn invoke(invocation: &Invocation, response: ResponseRow) {
+pub fn invoke(invocation: &Invocation, value: pg_sys::Datum) {
     let Invocation { function, returns, argument } = *invocation;
     // SAFETY: main thread, inside a transaction and under a snapshot. The nodes live in the current memory context; the datum
     // is a composite of the type `argument`. Postgres checks the right to execute when it prepares the expression.
     unsafe {
-        let response = pg_sys::makeConst(argument, -1, pg_sys::InvalidOid, -1, response.datum(), false, false);
-        let arguments = pg_sys::lappend(std::ptr::null_mut(), response.cast());
+        let value = pg_sys::makeConst(argument, -1, pg_sys::InvalidOid, -1, value, false, false);
+        let arguments = pg_sys::lappend(std::ptr::null_mut(), value.cast());
         let form = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
         let (none, untyped) = (pg_sys::InvalidOid, -1);
         let call = pg_sys::makeFuncExpr(function, returns, arguments, none, none, form);

@@ -48,10 +48,10 @@ statements! {
     CANCEL(INT8OID) = "
         insert into edge_store.cancellation (call_id) values ($1) on conflict do nothing";
 
-    MAY_EXECUTE(OIDOID, OIDOID) = "
+    MAY_EXECUTE(OIDOID, OIDOID, TEXTOID) = "
         select pg_catalog.has_function_privilege($1, $2, 'execute'),
-               proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype('edge.response') and proc.prokind = 'f' and not proc.proretset,
-               $2::regprocedure::text
+               proc.pronargs = 1 and proc.proargtypes[0] = pg_catalog.to_regtype($3) and proc.prokind = 'f' and not proc.proretset,
+               $2::regprocedure::text, proc.proowner
         from pg_catalog.pg_proc as proc where proc.oid = $2";
 }
 
@@ -216,12 +216,14 @@ pub struct Callback {
     pub executable: bool,
     pub fits: bool,
     pub name: String,
+    pub owner: pg_sys::Oid,
 }
 
-/// Looks at a function on behalf of a role.
-pub fn callback(role: pg_sys::Oid, function: pg_sys::Oid) -> Result<Option<Callback>, Error> {
+/// Looks at a function on behalf of a role, which is to take one argument of a type.
+pub fn callback(role: pg_sys::Oid, function: pg_sys::Oid, argument: &str) -> Result<Option<Callback>, Error> {
     Spi::connect(|client| {
-        let rows = MAY_EXECUTE.with(|statement| statement.read(client, &[role.into(), function.into()]))?;
+        let rows =
+            MAY_EXECUTE.with(|statement| statement.read(client, &[role.into(), function.into(), argument.into()]))?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -230,6 +232,7 @@ pub fn callback(role: pg_sys::Oid, function: pg_sys::Oid) -> Result<Option<Callb
             executable: row.get(1)?.unwrap_or(false),
             fits: row.get(2)?.unwrap_or(false),
             name: row.get(3)?.unwrap_or_default(),
+            owner: row.get(4)?.ok_or(Error::Malformed)?,
         }))
     })
 }

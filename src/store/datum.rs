@@ -36,6 +36,10 @@ pub struct ResponseRow(pg_sys::Datum);
 #[derive(Clone, Copy, Debug)]
 pub struct EventRow(pg_sys::Datum);
 
+/// A row of the composite type `edge.ws_message`.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRow(pg_sys::Datum);
+
 /// A field of a row: its type and its value.
 pub type Field = (pg_sys::Oid, Option<pg_sys::Datum>);
 
@@ -125,6 +129,18 @@ impl EventRow {
     /// Makes a row of its fields, in the type's order; `fields` are as many as the type has.
     pub fn of(fields: &[Field]) -> Result<Self, Error> {
         composite(c"event", fields).map(Self)
+    }
+}
+
+impl MessageRow {
+    /// The datum itself.
+    pub fn datum(self) -> pg_sys::Datum {
+        self.0
+    }
+
+    /// Makes a row of its fields, in the type's order; `fields` are as many as the type has.
+    pub fn of(fields: &[Field]) -> Result<Self, Error> {
+        composite(c"ws_message", fields).map(Self)
     }
 }
 

@@ -21,6 +21,13 @@ pub struct Event {
     pub sse_id: Option<String>,
 }
 
+impl Event {
+    fn bytes(&self) -> usize {
+        let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        of(&self.kind) + self.data.len() + of(&self.sse_id)
+    }
+}
+
 /// The next events of a call, and whether there can be more.
 pub struct Batch {
     pub events: Vec<Event>,
@@ -48,7 +55,7 @@ pub fn after(id: i64, slot: i16, after_seq: i64) -> Result<Batch, Error> {
     let (mut events, mut bytes, mut is_full) = (Vec::new(), 0, false);
     by_key::visit_after(slots::of(EVENTS, slot).ok_or(Error::Malformed)?, (id, after_seq), &EVENT, |row| {
         let event = event_of(row)?;
-        bytes += event.data.len();
+        bytes += event.bytes();
         events.push(event);
         is_full = events.len() == MOST || bytes >= ENOUGH_BYTES;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

@@ -110,7 +110,7 @@ fn recovering(range: &IdRange, limit: usize) -> Result<Vec<Queued>, Error> {
 /// Below which id every transaction had ended when the active snapshot was taken, and the id that is handed out next. No
 /// SQL function tells the latter without taking one.
 #[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn horizon() -> (u64, u64) {
+pub(super) fn horizon() -> (u64, u64) {
     // SAFETY: main thread, with an active snapshot; reads a counter in shared memory under its lock.
     let (xmin, next) = unsafe { ((*pg_sys::GetActiveSnapshot()).xmin, pg_sys::ReadNextFullTransactionId().value) };
     (full_id(xmin.into_inner(), next), next)

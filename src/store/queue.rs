@@ -1,5 +1,7 @@
 //! Writing calls into the queue, in the caller's transaction.
 
+use std::ffi::CStr;
+
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -37,6 +39,9 @@ pub enum Claim {
     /// The key is another call's.
     Theirs { call: i64, fingerprint: Vec<u8> },
 }
+
+/// What is queued here, for errors.
+const A_CALL: &CStr = c"a call of pg_edge";
 
 /// What is written of a new call, in the table's order.
 const COLUMNS: [Column; 16] = [
@@ -117,20 +122,21 @@ statements! {
         limit $5";
 }
 
-/// Takes the transaction's id before any call id is handed out: the cursor of the dispatcher rests on that order.
+/// Takes the transaction's id before any id of a call or a message is handed out: the cursors of the dispatcher rest on that
+/// order. `what` is to be queued, for the error.
 #[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn take_transaction_id() {
-    // SAFETY: main thread, inside a transaction; the name lives for ever. On a standby, where no transaction id can be
+pub(super) fn take_transaction_id(what: &'static CStr) {
+    // SAFETY: main thread, inside a transaction; what is said lives for ever. On a standby, where no transaction id can be
     // taken at all, the first call raises the error that users know from INSERT.
     unsafe {
-        pg_sys::PreventCommandIfReadOnly(c"a call of pg_edge".as_ptr());
+        pg_sys::PreventCommandIfReadOnly(what.as_ptr());
         pg_sys::GetTopTransactionId();
     }
 }
 
 /// Hands out an id for a call that is still to be written.
 pub fn next_id() -> Result<i64, Error> {
-    take_transaction_id();
+    take_transaction_id(A_CALL);
     table::next_value(c"call_id")
 }
 
@@ -169,7 +175,7 @@ pub fn insert_all<'a>(calls: impl IntoIterator<Item = (i64, NewCall<'a>)>) -> Re
 
 /// The time that the clock shows, not that at which the transaction began.
 #[allow(unsafe_code, reason = "pgrx' own goes through a call of an SQL function")]
-fn now() -> Option<TimestampWithTimeZone> {
+pub(super) fn now() -> Option<TimestampWithTimeZone> {
     // SAFETY: reads the clock.
     TimestampWithTimeZone::try_from(unsafe { pg_sys::GetCurrentTimestamp() }).ok()
 }
@@ -206,7 +212,7 @@ pub enum Replay {
 
 /// Queues a copy of a call for `owner` and links the two. `None` if it is a dead letter that another session replays.
 pub fn replay(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
-    take_transaction_id();
+    take_transaction_id(A_CALL);
     Spi::connect_mut(|client| {
         let args = [id.into(), owner.into(), (why == Replay::DeadLetter).into()];
         let rows = REPLAY.with(|statement| statement.write(client, &args))?;

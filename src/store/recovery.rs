@@ -97,6 +97,34 @@ statements! {
         from birth
         where finished_at is null and pg_catalog.age(schedule_run.xmin) > birth.age";
 
+    // What the copy's wish is, no session of it has said. Messages that came and were not handled are the original's as well.
+    LEAVE_SOCKETS_TO_THE_ORIGINAL(OIDOID) = "
+        with birth as (select pg_catalog.age(xmin) as age from pg_catalog.pg_database where oid = $1),
+             copied as (
+                 select connection.id, connection.revision from edge_store.ws_connection as connection, birth
+                 where pg_catalog.age(connection.xmin) > birth.age),
+             resting as (
+                 update edge_store.ws_connection as connection
+                 set wanted = false, revision = connection.revision + 1, close_code = null, close_reason = null
+                 from copied where connection.id = copied.id and connection.wanted),
+             handled as (
+                 delete from edge_store.ws_handling using birth where pg_catalog.age(ws_handling.xmin) > birth.age),
+             given_up as (
+                 insert into edge_store.ws_outcome (message_id, at, slot, state, error)
+                 select message.id, pg_catalog.clock_timestamp(), message.slot, 'f',
+                        'this database is a copy of another one, which sends the message'
+                 from edge_store.ws_outgoing as message, birth
+                 where pg_catalog.age(message.xmin) > birth.age
+                   and not exists (select from edge_store.ws_outcome as outcome
+                                   where outcome.message_id = message.id and outcome.slot = message.slot))
+        insert into edge_store.ws_state as state (connection_id, revision, state, last_error)
+        select copied.id, copied.revision + 1, 'closed',
+               'this database is a copy of another one, which has the connection; edge.ws_open opens it here too'
+        from copied
+        on conflict (connection_id) do update
+            set revision = excluded.revision, state = excluded.state, last_error = excluded.last_error, opened_at = null,
+                next_try_at = null, handshake_status = null, subprotocol = null, close_code = null, close_reason = null";
+
     CLEAR_STREAMS() = "delete from edge_store.stream";
 
     CLEAR_LEASES() = "delete from edge_store.lease";
@@ -143,7 +171,7 @@ fn streaming(row: &SpiHeapTupleData<'_>) -> Result<Option<Streaming>, Error> {
 }
 
 /// If this database is a copy of another one, which still makes the calls of the copied queue and runs the copied schedules,
-/// ends the calls here, lets the schedules rest, and takes
+/// ends the calls here, lets the schedules rest, closes the websockets, and takes
 /// another name for the idempotency keys of its own.
 pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
     Spi::connect_mut(|client| {
@@ -152,6 +180,7 @@ pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
         if is_copy {
             LEAVE_CALLS_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
             LEAVE_SCHEDULES_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
+            LEAVE_SOCKETS_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
         }
         Ok(())
     })

@@ -93,7 +93,7 @@ pub fn insert(endings: &[Ending]) -> Result<(), Error> {
         }
         let mut rows = Rows::open(table, &RESPONSE)?;
         for ending in here {
-            rows.add(&response(ending));
+            rows.add_made(|| response(ending));
         }
         rows.close();
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
 
 use super::slots::SLOTS;
 use super::statement::statements;
@@ -12,7 +13,11 @@ use super::time::{from_timestamp, to_timestamp};
 use crate::error::Error;
 
 /// The tables that are cut into slots.
-const RINGED: [&str; 6] = ["request", "response", "event", "attempt", "replay", "callback_error"];
+const RINGED: [&str; 9] =
+    ["request", "response", "event", "attempt", "replay", "callback_error", "ws_outgoing", "ws_incoming", "ws_outcome"];
+
+/// Those of them that are about calls.
+const OF_CALLS: [&str; 6] = ["request", "response", "event", "attempt", "replay", "callback_error"];
 
 /// Where the ring stands.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +62,26 @@ statements! {
     MOVE_DEFERRED(INT2OID, INT2OID) = "update edge_store.deferred set slot = $2 where slot = $1";
     MOVE_CALLBACKS(INT2OID, INT2OID) = "update edge_store.callback set slot = $2 where slot = $1";
     MOVE_STREAMS(INT2OID, INT2OID) = "update edge_store.stream set slot = $2 where slot = $1";
+    // Messages that have not been sent, of websockets that there are.
+    CARRY_OUTGOING(INT2OID, INT2OID) = "
+        update edge_store.ws_outgoing set slot = $2
+        where slot = $1 and id = any (array(
+            select message.id
+            from edge_store.ws_connection as connection
+            left join edge_store.ws_state as state on state.connection_id = connection.id
+            join edge_store.ws_outgoing as message
+                on message.slot = $1 and message.connection_id = connection.id and message.id >= coalesce(state.unsent_from, 0)
+            where not exists (
+                select from edge_store.ws_outcome as outcome where outcome.slot = $1 and outcome.message_id = message.id)))";
+
+    // Messages that have not been given to their function.
+    CARRY_INCOMING(INT2OID, INT2OID) = "
+        update edge_store.ws_incoming as message set slot = $2
+        from edge_store.ws_handling as handling
+        where handling.slot = $1 and message.slot = $1
+          and message.connection_id = handling.connection_id and message.id = handling.message_id";
+    MOVE_HANDLINGS(INT2OID, INT2OID) = "update edge_store.ws_handling set slot = $2 where slot = $1";
+
     FORGET_LATE(INT2OID) = "delete from edge_store.late where slot = $1";
     ADVANCE(INT2OID, TIMESTAMPTZOID) = "update edge_store.ring set current_slot = $1, advanced_at = $2";
 
@@ -134,7 +159,7 @@ pub fn advance(step: &Advance) -> Result<(), Error> {
             .get_one::<Vec<i64>>()?
             .unwrap_or_default();
         if !carried.is_empty() {
-            for table in RINGED {
+            for table in OF_CALLS {
                 let id = if table == "request" { "id" } else { "call_id" };
                 // Changing the slot moves the row into its partition.
                 let sql = format!("update edge_store.{table} set slot = $1 where slot = $2 and {id} = any ($3)");
@@ -144,11 +169,20 @@ pub fn advance(step: &Advance) -> Result<(), Error> {
             MOVE_CALLBACKS.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
             MOVE_STREAMS.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
         }
+        carry_messages(client, oldest, current)?;
         client.update(&format!("truncate {tables}"), None, &[])?;
         FORGET_LATE.with(|statement| statement.write(client, &[oldest.into()]))?;
         ADVANCE.with(|statement| statement.write(client, &[oldest.into(), to_timestamp(step.now).into()]))?;
         Ok(())
     })
+}
+
+/// Moves messages that are not done with.
+fn carry_messages(client: &mut SpiClient<'_>, oldest: i16, current: i16) -> Result<(), Error> {
+    for statement in [&CARRY_OUTGOING, &CARRY_INCOMING, &MOVE_HANDLINGS] {
+        statement.with(|statement| statement.write(client, &[oldest.into(), current.into()]))?;
+    }
+    Ok(())
 }
 
 /// Forgets idempotency keys noted before `horizon`. Where there are none it costs no transaction id.

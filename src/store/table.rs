@@ -1,6 +1,8 @@
 //! Rows straight into and out of the extension's own tables, without parser, planner and executor: for a statement of one
 //! row those are most of its cost.
 //!
+//! How rows are written is in `rows`.
+//!
 //! Runs on the main thread, inside a transaction with an active snapshot. What INSERT does happens here as well: the table
 //! is locked until the transaction ends, NOT NULL and CHECK constraints hold, every index gets its entry, and rows go
 //! through the table's access method, from which TOAST, WAL, replication and statistics follow. Column defaults,
@@ -21,6 +23,7 @@ use std::ptr::null_mut;
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgTupleDesc, direct_function_call};
 
+pub use super::rows::Rows;
 use crate::error::Error;
 
 /// The schema of all our tables.
@@ -31,16 +34,6 @@ pub type Column = (&'static CStr, pg_sys::Oid);
 
 /// A value for a column; `None` is null.
 pub type Value = Option<pg_sys::Datum>;
-
-/// A table that is open for new rows.
-pub struct Rows {
-    relation: pg_sys::Relation,
-    state: *mut pg_sys::EState,
-    target: *mut pg_sys::ResultRelInfo,
-    slot: *mut pg_sys::TupleTableSlot,
-    /// Where each of the caller's columns stands in the table.
-    positions: Vec<usize>,
-}
 
 unsafe extern "C-unwind" {
     /// In commands/sequence.h, which pgrx does not read.
@@ -97,74 +90,6 @@ pub fn only_row(table: &'static CStr, columns: [Column; 2]) -> Result<[Value; 2]
         pg_sys::systable_endscan(scan);
         pg_sys::relation_close(relation, pg_sys::AccessShareLock as i32);
         values.ok_or(Error::NotInstalled)
-    }
-}
-
-impl Rows {
-    /// Opens a table that is no partitioned one. The columns that are not named become null.
-    pub fn open(table: &'static CStr, columns: &[Column]) -> Result<Self, Error> {
-        let table = find(table)?;
-        // SAFETY: main thread, inside a transaction. All that is made here lives in the state's memory, which `close`
-        // or the end of the caller's memory context frees; the relation stays open at least as long.
-        unsafe {
-            let relation = pg_sys::try_table_open(table, pg_sys::RowExclusiveLock as i32);
-            if relation.is_null() {
-                return Err(Error::NotInstalled);
-            }
-            let positions = positions(relation, columns)?;
-            let state = pg_sys::CreateExecutorState();
-            let before = pg_sys::MemoryContextSwitchTo((*state).es_query_cxt);
-            let target = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast::<pg_sys::ResultRelInfo>();
-            pg_sys::InitResultRelInfo(target, relation, 0, null_mut(), 0);
-            pg_sys::ExecOpenIndices(target, false);
-            let slot = pg_sys::table_slot_create(relation, null_mut());
-            pg_sys::MemoryContextSwitchTo(before);
-            Ok(Self { relation, state, target, slot, positions })
-        }
-    }
-
-    /// Adds a row: the values of the columns that it was opened with, in their order.
-    pub fn add(&mut self, values: &[Value]) {
-        // SAFETY: main thread, in the transaction that opened the table. The slot has room for each of the table's
-        // columns, `positions` are below their number, and each value has its column's type, which `open` compared
-        // with what the caller said. The values live until the row is stored.
-        unsafe {
-            // Leaves the slot as a row of nulls that may be filled in.
-            pg_sys::ExecStoreAllNullTuple(self.slot);
-            for (position, value) in self.positions.iter().zip(values) {
-                if let Some(datum) = value {
-                    *(*self.slot).tts_values.add(*position) = *datum;
-                    *(*self.slot).tts_isnull.add(*position) = false;
-                }
-            }
-            pg_sys::ExecConstraints(self.target, self.slot, self.state);
-            pg_sys::simple_table_tuple_insert(self.relation, self.slot);
-            self.index();
-        }
-    }
-
-    /// Gives the row in the slot, which has just been stored, to every index.
-    unsafe fn index(&mut self) {
-        let (target, slot, state) = (self.target, self.slot, self.state);
-        // SAFETY: see `add`. No arbiters, no speculation: a duplicate key raises its error.
-        unsafe {
-            #[cfg(any(feature = "pg14", feature = "pg15"))]
-            pg_sys::ExecInsertIndexTuples(target, slot, state, false, false, null_mut(), null_mut());
-            #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-            pg_sys::ExecInsertIndexTuples(target, slot, state, false, false, null_mut(), null_mut(), false);
-        }
-    }
-
-    /// Closes the table. The rows are visible to the statements that follow; the lock stays until the transaction ends.
-    pub fn close(self) {
-        // SAFETY: main thread, in the transaction that opened the table; nothing of it is used after this.
-        unsafe {
-            pg_sys::ExecCloseIndices(self.target);
-            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
-            pg_sys::FreeExecutorState(self.state);
-            pg_sys::table_close(self.relation, pg_sys::NoLock as i32);
-            pg_sys::CommandCounterIncrement();
-        }
     }
 }
 

@@ -30,6 +30,9 @@ const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
 /// However long the grace that is set, whoever waits for the database empty gives up after five seconds.
 const LONGEST_GRACE_WHEN_SENT_AWAY: Duration = Duration::from_secs(2);
 
+/// How long peers of websockets may take to say good-bye.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
+
 /// File descriptors left to Postgres: the tables that a turn touches, its WAL, and some to spare.
 const DESCRIPTORS_FOR_POSTGRES: usize = 128;
 
@@ -217,11 +220,16 @@ impl Complaints {
 impl Dispatcher {
     /// Gives the calls on the wire `grace` to end, writes what came of them, and stops the engine.
     fn finish(&mut self, grace: Duration) {
-        let deadline = SystemTime::now() + grace;
+        let began = SystemTime::now();
+        let deadline = began + grace;
+        let farewell = began + grace.min(LONGEST_FAREWELL);
         self.stop_taking();
+        self.leave_sockets();
         while let Some(turn) = self.last_turn() {
-            let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-            if left.is_zero() || self.nothing_in_flight() || turn == Turn::ExtensionGone {
+            let until = if self.nothing_in_flight() { farewell } else { deadline };
+            let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+            let is_done = self.nothing_in_flight() && self.sockets.count() == 0;
+            if left.is_zero() || is_done || turn == Turn::ExtensionGone {
                 break;
             }
             let pause = if turn == Turn::ExtensionChanging { left.min(PAUSE_FOR_DDL) } else { left };
@@ -232,7 +240,7 @@ impl Dispatcher {
         self.stop_engine();
         // What the engine finished in its last moments. Answers and streams may have left more than one turn writes. Where
         // somebody changes the extension nothing can be written, and a stop waits for nobody.
-        while self.last_turn() == Some(Turn::Done) && (self.streams.is_behind() || !self.reports.is_empty()) {}
+        while self.last_turn() == Some(Turn::Done) && self.is_behind() {}
     }
 
     /// A turn while stopping; `None` where it failed.
@@ -240,6 +248,11 @@ impl Dispatcher {
         self.turn(SystemTime::now())
             .inspect_err(|aborted| report::log(&format!("dispatcher, while stopping: {aborted}")))
             .ok()
+    }
+
+    /// Whether the engine has said something that is not written yet.
+    fn is_behind(&self) -> bool {
+        self.streams.is_behind() || !self.reports.is_empty() || self.sockets.is_behind()
     }
 
     /// Tells the sessions that wait for something new of these calls.

@@ -91,6 +91,15 @@ impl Dispatcher {
         self.read_endpoints(now)
     }
 
+    /// The same for one that a websocket names.
+    pub(super) fn know_endpoint(&mut self, name: Option<&str>, now: SystemTime) -> Result<(), Error> {
+        let is_known = name.is_none_or(|name| self.endpoints.find(name).is_some());
+        if is_known || self.endpoints.read_at == Some(now) {
+            return Ok(());
+        }
+        self.read_endpoints(now)
+    }
+
     /// Ends the calls that wait for endpoints that are gone, in memory and put off.
     pub(super) fn end_calls_of_dropped(&mut self, now: SystemTime) -> Result<(), Error> {
         let Some(name) = self.endpoints.dropped.last().cloned() else { return Ok(()) };

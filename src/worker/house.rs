@@ -35,6 +35,7 @@ impl Dispatcher {
         if now >= self.timers.next_advance && self.outbox.is_empty() && self.taking.is_empty() && self.chosen.is_empty()
         {
             self.advance_ring(now);
+            self.forget_closed_sockets(now)?;
         }
         if now >= self.timers.next_key_sweep {
             let window = self.settings.idempotency_window;
@@ -92,6 +93,7 @@ impl Dispatcher {
         match ring {
             Ok(Some(ring)) => {
                 self.ledger.move_slot(from, to);
+                self.sockets.move_slot(from, to);
                 self.backlog.for_each_waiting(|waiting| {
                     if waiting.queued.slot == from {
                         waiting.queued.slot = to;
@@ -139,6 +141,7 @@ impl Dispatcher {
             let stopped = engine.stop(Duration::ZERO);
             self.streams.add(stopped.pieces);
             self.reports.extend(stopped.reports);
+            self.sockets.add_news(stopped.sockets);
         }
     }
 

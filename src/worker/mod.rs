@@ -38,6 +38,7 @@ mod session;
 mod settle;
 pub mod shared;
 mod signals;
+mod sockets;
 pub mod stats;
 mod step_aside;
 mod streams;

@@ -68,7 +68,7 @@ impl Landing {
         Events { call: self.call, slot: self.slot, first: self.first, events: &self.events }
     }
 
-    /// Bytes of events held.
+    /// Bytes of events held, with what each costs as a row.
     pub fn bytes(&self) -> usize {
         self.events.iter().map(StreamEvent::held_bytes).sum()
     }

@@ -149,6 +149,9 @@ fn without_answer(ending: &Ending, reason: &str) -> Ending {
     bare.state = Final::Failed;
     bare.headers = None;
     bare.body = None;
+    if let Some(stream) = &mut bare.stream {
+        stream.usage = None;
+    }
     bare.trace.error_class = Some(FailureClass::Internal.name());
     bare.trace.error = Some(format!("the answer could not be stored: {reason}"));
     bare

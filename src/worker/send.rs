@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::ledger::{InFlight, Source, Stream, Waiting};
 use super::settle::{self, Unsent};
+use super::signals;
 use super::turn::Dispatcher;
 use super::wake::reason;
 use crate::domain::attempt::{Attempt, Limits, Route};
@@ -88,7 +89,7 @@ impl Dispatcher {
     /// somebody who had paused, disabled or revoked before; it waits for the next turn, which begins at once.
     pub(super) fn has_been_told(&self) -> bool {
         let steering = reason::CONTROL | reason::ENDPOINTS | reason::SECRETS;
-        self.entry.wake.load(Ordering::Acquire) & steering != 0
+        self.entry.wake.load(Ordering::Acquire) & steering != 0 || signals::reload_is_due()
     }
 
     /// Takes calls out of the backlog. One whose body or secrets cannot be read stays in `chosen`, and is tried in the next turn.

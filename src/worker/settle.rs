@@ -18,6 +18,7 @@ use crate::domain::outcome::{FailureClass, Head, Outcome};
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
+use crate::domain::stream::follower::Account;
 use crate::domain::tally::{CallEnd, Ended, Reach};
 use crate::store::attempts::FailedTry;
 use crate::store::callbacks::{COLLECTOR, Callback, FOR_COLLECTOR};
@@ -197,13 +198,19 @@ fn stream_end(outcome: &Outcome) -> StreamEnd {
     match outcome {
         Outcome::Response(_) => StreamEnd::default(),
         Outcome::Failure(failure) => {
-            StreamEnd { events: Some(failure.events).filter(|events| *events > 0), ..StreamEnd::default() }
+            StreamEnd { events: Some(failure.events).filter(|events| *events > 0), ..told(failure.account.as_deref()) }
         }
-        Outcome::Streamed(streamed) => StreamEnd {
-            events: Some(streamed.events),
-            dialect: streamed.dialect.map(Dialect::name),
-            usage: streamed.usage.as_ref().and_then(|usage| serde_json::to_string(usage).ok()),
-        },
+        Outcome::Streamed(streamed) => StreamEnd { events: Some(streamed.events), ..told(Some(&streamed.account)) },
+    }
+}
+
+/// What a stream told of itself.
+fn told(account: Option<&Account>) -> StreamEnd {
+    let Some(Account { dialect, usage }) = account else { return StreamEnd::default() };
+    StreamEnd {
+        dialect: dialect.map(Dialect::name),
+        usage: usage.as_ref().and_then(|usage| serde_json::to_string(usage).ok()),
+        ..StreamEnd::default()
     }
 }
 

@@ -39,12 +39,17 @@ impl Signals {
     }
 }
 
-/// Reads the configuration anew where Postgres' own handler of SIGHUP has noted that it was asked for.
+/// Reads the configuration anew where it has changed since.
 pub fn reload_if_asked() {
-    // SAFETY: main thread; a flag that a signal handler sets.
-    if unsafe { std::ptr::read_volatile(&raw const pg_sys::ConfigReloadPending) } != 0 {
+    if reload_is_due() {
         reload();
     }
+}
+
+/// Whether the configuration has changed since it was read.
+pub fn reload_is_due() -> bool {
+    // SAFETY: main thread, whose signal handler sets it; read anew each time.
+    unsafe { (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 }
 }
 
 fn reload() {

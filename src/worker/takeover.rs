@@ -20,6 +20,7 @@ use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::shared::Database;
+use super::sockets::Sockets;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
@@ -32,6 +33,7 @@ use crate::guc::Settings;
 use crate::store::leases::Lease;
 use crate::store::recovery::Standing;
 use crate::store::retention::Ring;
+use crate::store::sockets::handling;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::store::{callbacks, control, fresh, owner, recovery, retention, scan};
 
@@ -68,6 +70,7 @@ impl Dispatcher {
             commands: Commands::default(),
             secrets: Secrets::default(),
             schedules: Schedules::new(),
+            sockets: Sockets::new(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,
@@ -139,6 +142,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
 fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
     under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
     under_snapshot(callbacks::count_from_now_on)?;
+    under_snapshot(handling::count_from_now_on)?;
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();

@@ -23,6 +23,7 @@ use super::secrets::Secrets;
 use super::send::Departure;
 use super::settle;
 use super::shared::Database;
+use super::sockets::Sockets;
 use super::streams::Streams;
 use super::wake::reason;
 use crate::domain::attempt::Report;
@@ -88,6 +89,7 @@ pub struct Dispatcher {
     pub(super) commands: Commands,
     pub(super) secrets: Secrets,
     pub(super) schedules: Schedules,
+    pub(super) sockets: Sockets,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
@@ -137,6 +139,7 @@ impl Dispatcher {
         self.note_reasons(now);
         self.settle_reports(now);
         if !self.has_work(now) {
+            self.run_sockets(now);
             self.run_schedules(now);
             return Ok(Turn::Done);
         }
@@ -160,6 +163,7 @@ impl Dispatcher {
             }
         }
         self.keep_house(now)?;
+        self.run_sockets(now);
         self.run_schedules(now);
         Ok(Turn::Done)
     }
@@ -190,7 +194,8 @@ impl Dispatcher {
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
-        self.schedules.pause(self.may_run()).map_or(pause, |schedules| schedules.min(pause))
+        let others = [self.schedules.pause(self.may_run()), self.sockets.pause()];
+        others.into_iter().flatten().fold(pause, Duration::min)
     }
 
     /// Takes the reasons that others left, and those that the clock gives.
@@ -213,6 +218,7 @@ impl Dispatcher {
         if reasons & reason::SCHEDULES != 0 {
             self.schedules.want();
         }
+        self.sockets.note_reasons(reasons);
         if reasons & reason::SECRETS != 0 {
             self.secrets.forget();
         }
@@ -221,6 +227,7 @@ impl Dispatcher {
             self.wants.cancellations = true;
             self.wants.extension = true;
             self.schedules.want();
+            self.sockets.want();
         }
         if now >= self.timers.next_spill {
             self.timers.next_spill = now + SPILL_TICK;
@@ -248,6 +255,7 @@ impl Dispatcher {
         if let Some(engine) = &self.engine {
             let (mut pieces, mut drained) = (Vec::new(), Vec::new());
             engine.drain(&mut pieces, &mut drained);
+            engine.drain_sockets(&mut self.sockets.news);
             self.streams.add(pieces);
             self.reports.extend(drained);
             super::engine_log::pump(engine);
@@ -358,21 +366,28 @@ impl Dispatcher {
         self.timers.next_poll = now + poll;
     }
 
+    /// As many calls at once as the settings allow, and the file descriptors that websockets leave.
+    pub(super) fn limit_calls(&mut self) {
+        let descriptors = self.descriptor_budget.saturating_sub(self.sockets.count()).max(1);
+        self.backlog.set_limits(capacity(&self.settings, descriptors), self.settings.breaker);
+    }
+
     /// Reads the settings anew.
     pub fn reconfigure(&mut self, settings: Settings) {
         if let Some(engine) = &self.engine {
             engine.reconfigure(super::session::engine_settings(&settings));
         }
-        self.backlog.set_limits(capacity(&settings, self.descriptor_budget), settings.breaker);
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
         self.timers.next_expiry = SystemTime::now();
         self.timers.next_history = self.timers.next_history.min(SystemTime::now() + settings.schedule_history / 24);
         self.settings = settings;
+        self.limit_calls();
         // The key file and the directory may be other ones now.
         self.secrets.forget();
         self.wants.callbacks = true;
         self.schedules.want();
+        self.sockets.reconfigure();
         self.wants.commands = true;
     }
 }

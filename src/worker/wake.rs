@@ -42,6 +42,9 @@ pub mod reason {
     pub const SOCKETS: u32 = 1024;
     /// Messages were queued for websockets.
     pub const MESSAGES: u32 = 2048;
+
+    /// What is work for a dispatcher, also where there is none.
+    pub(super) const WORK: u32 = CALLS | SCHEDULES | SOCKETS | MESSAGES;
 }
 
 thread_local! {
@@ -102,7 +105,7 @@ fn entry_to_wake(reasons: u32) -> Option<&'static Database> {
     if !created && known.is_some_and(|entry| entry.wanted.load(Ordering::Acquire) != wanted::NO) {
         return known;
     }
-    if !created && reasons & (reason::CALLS | reason::SCHEDULES) == 0 {
+    if !created && reasons & reason::WORK == 0 {
         return known;
     }
     // Taking the lock cannot fail here: it is short, and nothing else is locked after the commit.

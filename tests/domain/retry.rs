@@ -10,7 +10,7 @@ use pg_edge::domain::retry::{
     retry_after,
 };
 use pg_edge::domain::retry_policy::RetryPolicy;
-use pg_edge::domain::stream::follower::Ended;
+use pg_edge::domain::stream::follower::{Account, Ended};
 use proptest::prelude::*;
 
 /// After so many charged attempts.
@@ -127,7 +127,7 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
 fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
     for class in FailureClass::ALL {
         for (events, wanted) in [(0, class.retryability()), (1, Retryability::Final), (9, Retryability::Final)] {
-            let failure = Failure::new(class, "").after_events(events);
+            let failure = Failure::new(class, "").after_events(events, Account::default());
             assert_eq!(failure.retryability(), wanted, "{class:?} after {events} events");
             let verdict = decide(&RetryPolicy::default(), &tried(1), &Outcome::Failure(failure), now(), 0.0);
             assert_eq!(verdict == Verdict::Failed, wanted == Retryability::Final, "{class:?} after {events} events");
@@ -138,9 +138,12 @@ fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
 #[test]
 fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
     let (broke_off, overloaded) = (("truncated", "broke off"), ("stream", "overloaded"));
+    let silent = ("idle_timeout", "nothing came");
+    let given_up = Ended::GivenUp(FailureClass::IdleTimeout, silent.1.to_owned());
     for (ended, verdict, health, fault) in [
         (Ended::Complete, Verdict::Succeeded, Health::Well, None),
         (Ended::Truncated(broke_off.1.to_owned()), Verdict::Truncated, Health::Ill, Some(broke_off)),
+        (given_up, Verdict::Truncated, Health::Ill, Some(silent)),
         (Ended::Failed(overloaded.1.to_owned()), Verdict::Failed, Health::Unknown, Some(overloaded)),
     ] {
         let outcome = streamed(ended);
@@ -220,8 +223,7 @@ fn now() -> SystemTime {
 
 fn streamed(ended: Ended) -> Outcome {
     let head = Head { status: 200, headers: Vec::new() };
-    let (dialect, usage, first_event) = (None, None, None);
-    Outcome::Streamed(Box::new(Streamed { head, events: 3, bytes: 60, ended, dialect, usage, first_event }))
+    Outcome::Streamed(Box::new(Streamed { head, events: 3, ended, account: Account::default() }))
 }
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Outcome {

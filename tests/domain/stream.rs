@@ -1,7 +1,7 @@
 //! Event streams and lines of JSON: what the standard says, in chunks of any size.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::Arc;
 
 use pg_edge::domain::stream::TooLarge;
 use pg_edge::domain::stream::json_lines::Lines;
@@ -86,11 +86,7 @@ fn events_are_those_of_the_standard_however_they_are_cut() {
     for (stream, wanted) in VECTORS {
         let wanted: Vec<_> = wanted
             .iter()
-            .map(|(kind, data, id)| Event {
-                kind: (*kind).to_owned(),
-                data: (*data).to_owned(),
-                id: id.map(str::to_owned),
-            })
+            .map(|(kind, data, id)| Event { kind: (*kind).into(), data: (*data).to_owned(), id: id.map(Into::into) })
             .collect();
         for chunk in [usize::MAX, 1, 2, 3, 7] {
             let found = parse(stream, chunk);
@@ -109,31 +105,6 @@ fn a_carriage_return_ends_a_line_before_another_byte_has_come() {
 }
 
 #[test]
-fn the_wait_before_asking_again_is_digits_alone() {
-    for (line, wanted) in [
-        ("retry: 1500", Some(1500)),
-        ("retry:0", Some(0)),
-        ("retry: +5", None),
-        ("retry: -1", None),
-        ("retry:  100", None),
-        ("retry: 1000x", None),
-        ("retry", None),
-        ("retry: 99999999999999999999999", Some(u64::MAX)),
-    ] {
-        let mut parser = Parser::new(MOST);
-        parser.feed(format!("{line}\n\n").as_bytes(), &mut Vec::new()).expect("a small event");
-        assert_eq!(parser.retry(), wanted.map(Duration::from_millis), "{line}");
-    }
-}
-
-#[test]
-fn an_id_without_its_block_does_not_count() {
-    let mut parser = Parser::new(MOST);
-    parser.feed(b"id: 1\n\nid: 2\ndata: a\n", &mut Vec::new()).expect("a small event");
-    assert_eq!(parser.last_id(), Some("1"));
-}
-
-#[test]
 fn what_is_too_large_is_refused_wherever_it_grows() {
     let fits = [b"data: ".to_vec(), vec![b'a'; 100], b"\n\n".to_vec()].concat();
     let long_line = [b"data: ".to_vec(), vec![b'a'; 1000]].concat();
@@ -141,9 +112,9 @@ fn what_is_too_large_is_refused_wherever_it_grows() {
     let no_field = vec![b'x'; 1000];
     for (stream, wanted) in [
         (&fits, Ok(())),
-        (&long_line, Err(TooLarge { most: 100 })),
-        (&many_lines, Err(TooLarge { most: 100 })),
-        (&no_field, Err(TooLarge { most: 100 })),
+        (&long_line, Err(TooLarge::Event { most: 100 })),
+        (&many_lines, Err(TooLarge::Event { most: 100 })),
+        (&no_field, Err(TooLarge::Event { most: 100 })),
     ] {
         for chunk in [stream.len(), 1, 13] {
             let mut parser = Parser::new(100);
@@ -151,6 +122,28 @@ fn what_is_too_large_is_refused_wherever_it_grows() {
             assert_eq!(read, wanted, "{:?}… by {chunk}", String::from_utf8_lossy(&stream[..20]));
         }
     }
+}
+
+#[test]
+fn a_type_and_an_id_are_names_and_no_longer_than_names_are() {
+    for (field, length, wanted) in [
+        ("id", 4_096, Ok(())),
+        ("id", 4_097, Err(TooLarge::Name { most: 4_096 })),
+        ("event", 4_096, Ok(())),
+        ("event", 4_097, Err(TooLarge::Name { most: 4_096 })),
+        ("unknown", 10_000, Ok(())),
+    ] {
+        let stream = format!("{field}: {}\ndata: a\n\n", "x".repeat(length));
+        assert_eq!(parse(stream.as_bytes(), usize::MAX).map(|_| ()), wanted, "{field} of {length}");
+    }
+}
+
+#[test]
+fn an_id_is_held_once_however_many_events_have_it() {
+    let events = parse(format!("id: {}\n\n{}", "x".repeat(4_000), "data\n\n".repeat(3)).as_bytes(), 100).unwrap();
+    let first = events[0].id.as_ref().unwrap();
+    assert_eq!((events.len(), first.len()), (3, 4_000));
+    assert!(events.iter().all(|event| Arc::ptr_eq(event.id.as_ref().unwrap(), first)));
 }
 
 #[test]
@@ -195,8 +188,8 @@ fn read_by_another(stream: &[u8]) -> Vec<Event> {
     let mut events = Vec::new();
     while let Some(event) = decoder.next(&mut buffer) {
         if let Ok(SseEvent::Message(message)) = event {
-            let id = message.last_event_id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
-            events.push(Event { kind: message.event.to_string(), data: message.data.to_string(), id });
+            let id = message.last_event_id.as_deref().filter(|id| !id.is_empty()).map(Into::into);
+            events.push(Event { kind: message.event.to_string().into(), data: message.data.to_string(), id });
         }
     }
     events
@@ -228,7 +221,7 @@ fn a_line_of_json_ends_with_a_newline_or_the_stream() {
     let (mut reader, mut lines) = (Lines::new(10), Vec::new());
     reader.feed(b"{\"a\":1}\r\n\r\n  \n{\"b\"", &mut lines).expect("short lines");
     assert_eq!(lines, ["{\"a\":1}"]);
-    assert_eq!(reader.feed(b":12345678901234567890}", &mut lines), Err(TooLarge { most: 10 }));
+    assert_eq!(reader.feed(b":12345678901234567890}", &mut lines), Err(TooLarge::Event { most: 10 }));
     let (mut reader, mut lines) = (Lines::new(10), Vec::new());
     reader.feed(b"{\"a\":1}", &mut lines).expect("short lines");
     reader.finish(&mut lines);

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use encoding_rs::{UTF_8, UTF_16LE, WINDOWS_1252};
 use pg_edge::domain::stream::cutter::Cutter;
+use pg_edge::domain::stream::ending::Rest;
 use pg_edge::domain::stream::raw::Text;
 use pg_edge::domain::stream::rules::{Format, Framing};
 use pg_edge::domain::stream::{StreamEvent, TooLarge};
@@ -82,14 +83,36 @@ fn every_format_gives_events_of_one_kind() {
 }
 
 #[test]
-fn what_is_unfinished_at_the_end_is_an_event_where_the_format_has_it_so() {
-    for (framing, wanted) in [(Framing::Sse, None), (Framing::JsonLines, Some("data: a")), (Framing::Raw(UTF_8), None)]
-    {
-        let (mut cutter, mut events) = (Cutter::new(framing, 100), Vec::new());
-        cutter.feed(b"data: a", UNIX_EPOCH, &mut events).expect("a small event");
-        events.clear();
-        cutter.finish(UNIX_EPOCH, &mut events);
-        assert_eq!(events.first().map(|event| event.data.as_str()), wanted, "{framing:?}");
+fn what_is_unfinished_at_the_end_is_an_event_where_the_format_has_it_so_and_told_where_it_is_cut() {
+    let unfinished = |data: &str| Rest::Unfinished(data.to_owned());
+    for (framing, stream, events, rest) in [
+        (Framing::Sse, "data: a", &[][..], unfinished("a")),
+        (Framing::Sse, "data: a\n", &[], unfinished("a")),
+        (Framing::Sse, "data: a\ndata: b", &[], unfinished("a\nb")),
+        (Framing::Sse, "data: a\n\ndata: [DONE]\n", &["a"], unfinished("[DONE]")),
+        (Framing::Sse, "data: a\n\nevent: b", &["a"], unfinished("")),
+        (Framing::Sse, "data: a\n\nda", &["a"], unfinished("")),
+        (Framing::Sse, "data: a\n\nwords\n", &["a"], Rest::Nothing),
+        (Framing::Sse, "data: a\n\nid: 7\n: a comment", &["a"], Rest::Nothing),
+        (Framing::Sse, "data: a\n\n", &["a"], Rest::Nothing),
+        (Framing::Sse, "\u{feff}: hello\nretry: 3000\n\n", &[], Rest::Nothing),
+        (Framing::Sse, "\u{feff}", &[], Rest::Nothing),
+        (Framing::Sse, "", &[], Rest::Nothing),
+        (Framing::Sse, "ok", &[], Rest::Foreign),
+        (Framing::Sse, "{\"a\": 1}\n", &[], Rest::Foreign),
+        (Framing::Sse, "words\ndata: a\n\n", &["a"], Rest::Nothing),
+        (Framing::JsonLines, "data: a", &["data: a"], Rest::Nothing),
+        (Framing::JsonLines, "1\n{\"a\":", &["1", "{\"a\":"], unfinished("")),
+        (Framing::JsonLines, "1\n{\"a\":\n", &["1", "{\"a\":"], Rest::Nothing),
+        (Framing::JsonLines, "1\n{\"a\":1}", &["1", "{\"a\":1}"], Rest::Nothing),
+        (Framing::JsonLines, "1\n ", &["1"], Rest::Nothing),
+        (Framing::Raw(UTF_8), "data: a", &["data: a"], Rest::Nothing),
+    ] {
+        let (mut cutter, mut found) = (Cutter::new(framing, 100), Vec::new());
+        cutter.feed(stream.as_bytes(), UNIX_EPOCH, &mut found).expect("small events");
+        assert_eq!(cutter.finish(UNIX_EPOCH, &mut found), rest, "{framing:?} of {stream:?}");
+        let found: Vec<_> = found.iter().map(|event| event.data.as_str()).collect();
+        assert_eq!(found, events, "{framing:?} of {stream:?}");
     }
 }
 
@@ -100,7 +123,7 @@ fn events_before_one_that_is_too_large_are_not_lost() {
         (Framing::JsonLines, "1\n2\n".to_owned() + &"3".repeat(200)),
     ] {
         let (mut cutter, mut events) = (Cutter::new(framing, 100), Vec::new());
-        assert_eq!(cutter.feed(stream.as_bytes(), UNIX_EPOCH, &mut events), Err(TooLarge { most: 100 }));
+        assert_eq!(cutter.feed(stream.as_bytes(), UNIX_EPOCH, &mut events), Err(TooLarge::Event { most: 100 }));
         assert_eq!(events.len(), 2, "{framing:?}");
     }
 }
@@ -143,5 +166,10 @@ proptest! {
 
 fn event(kind: Option<&str>, data: &str, id: Option<&str>) -> StreamEvent {
     let received_at: SystemTime = UNIX_EPOCH;
-    StreamEvent { kind: kind.map(str::to_owned), data: data.to_owned(), id: id.map(str::to_owned), received_at }
+    StreamEvent {
+        kind: kind.map(|kind| kind.to_owned().into()),
+        data: data.to_owned(),
+        id: id.map(Into::into),
+        received_at,
+    }
 }

@@ -2,13 +2,14 @@
 
 use pg_edge::domain::stream::dialect::Dialect;
 use pg_edge::domain::stream::follower::{Ended, Follower};
+use pg_edge::domain::stream::json;
 use serde_json::{Value, json};
 
 /// Follows a stream of data lines; gives its text, and the follower.
 fn follow(stream: &[&str]) -> (String, Follower) {
     let mut follower = Follower::default();
     let text = stream.iter().filter_map(|data| {
-        let json = serde_json::from_str::<Value>(data).ok();
+        let json = json::read(data);
         follower.read(data, json.as_ref())
     });
     (text.collect(), follower)
@@ -83,6 +84,13 @@ fn an_error_in_the_stream_is_its_end() {
         ),
         (&[r#"{"type":"error","code":"ERR","message":"Wrong","param":null}"#][..], "ERR: Wrong"),
         (&[r#"{"error":{"code":503,"message":"Busy","status":"UNAVAILABLE"}}"#][..], "UNAVAILABLE: Busy"),
+        (
+            &[r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":7}}"#][..],
+            "the prompt was blocked: SAFETY",
+        ),
+        (&[r#"{"promptFeedback":{"blockReason":"OTHER"}}"#][..], "the prompt was blocked: OTHER"),
+        (&[r#"{"message":{},"done":false}"#, r#"{"error":"a\u0000b"}"#][..], "a\u{fffd}b"),
+        (&[r#"{"error":{"message":"\u0000"}}"#][..], "\u{fffd}"),
     ] {
         let (_, follower) = follow(stream);
         assert_eq!(follower.ended(), Ended::Failed(said.to_owned()), "{stream:?}");
@@ -131,7 +139,15 @@ fn what_is_only_noted_ends_and_costs_the_same() {
     let ollama =
         [r#"{"message":{"content":"Hello"},"done":false}"#, r#"{"message":{"content":""},"done":true,"eval_count":4}"#];
     let words = [&ANTHROPIC[..3], &[talkative], &ANTHROPIC[3..]].concat();
-    for stream in [&words[..], &openai, &responses, &failing, &gemini, &ollama, &["tick", "[DONE]"], &[]] {
+    let blocked = [
+        r#"{"usageMetadata":{"promptTokenCount":7}}"#,
+        r#"{"promptFeedback":{"blockReason":"SAFETY"},"responseId":"x"}"#,
+    ];
+    let indented =
+        [" {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}", "\t{\"choices\":[],\"usage\":{\"total_tokens\":9}}"];
+    let halved = [r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#, "[DONE]"];
+    let plain = [&words[..], &openai, &responses, &failing, &gemini, &ollama, &["tick", "[DONE]"], &[]];
+    for stream in plain.into_iter().chain([&blocked[..], &indented, &halved]) {
         for length in 0..=stream.len() {
             let (_, read) = follow(&stream[..length]);
             let mut noted = Follower::default();
@@ -144,11 +160,47 @@ fn what_is_only_noted_ends_and_costs_the_same() {
 
 #[test]
 fn a_dialect_that_does_not_show_soon_is_not_waited_for_for_ever() {
-    for (before, dialect) in [(10, Some(Dialect::Anthropic)), (1_000, None)] {
+    for (before, dialect, text) in [(10, Some(Dialect::Anthropic), "Hello, Ada"), (1_000, None, "")] {
         let mut follower = Follower::default();
         (0..before).for_each(|_| follower.note("{}"));
         ANTHROPIC.iter().for_each(|data| follower.note(data));
         assert_eq!(follower.dialect(), dialect, "after {before} events");
         assert_eq!(follower.ended(), Ended::Complete);
+        // Whoever reads the text sees it as the call does.
+        let (said, read) = follow(&[vec!["{}"; before], ANTHROPIC.to_vec()].concat());
+        assert_eq!((read.dialect(), said.as_str()), (dialect, text), "after {before} events");
     }
+}
+
+#[test]
+fn an_error_of_any_length_is_told_in_a_few_kilobytes() {
+    let error = format!(r#"{{"error":{{"message":"{}"}}}}"#, "é".repeat(500_000));
+    let (_, follower) = follow(&[&error]);
+    let Ended::Failed(why) = follower.ended() else { panic!("{:?}", follower.ended()) };
+    assert_eq!(why, "é".repeat(1_024) + "…");
+}
+
+#[test]
+fn what_is_too_much_to_be_a_count_of_tokens_is_none() {
+    let counts = |names: usize| -> Value {
+        (0..names).map(|name| (format!("count_{name}"), json!(1))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let usage = |usage: Value| json!({"type": "message_delta", "usage": usage}).to_string();
+    let (first, wanted) = (usage(json!({"output_tokens": 15})), json!({"output_tokens": 15}));
+    for (second, wanted) in [
+        (usage(counts(60_000)), wanted.clone()),
+        (usage(counts(64)), wanted.clone()),
+        (usage(json!({"text": "x".repeat(5_000)})), wanted.clone()),
+        (usage(json!({"nested": {"many": counts(1_000)}})), wanted.clone()),
+        (usage(json!({"nul": "\0"})), wanted.clone()),
+        (usage(json!({"\0": 1})), wanted.clone()),
+        (usage(json!({"output_tokens": 16})), json!({"output_tokens": 16})),
+        (usage(json!({"details": {"a": 1}})), json!({"output_tokens": 15, "details": {"a": 1}})),
+    ] {
+        let (_, follower) = follow(&[&first, &second]);
+        assert_eq!(follower.usage().cloned().map(Value::Object), Some(wanted), "{second:.80}");
+    }
+    let many: Vec<String> = (0..1_000).map(|number| usage(json!({(number.to_string()): 1}))).collect();
+    let (_, follower) = follow(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(follower.usage().unwrap().len(), 64);
 }

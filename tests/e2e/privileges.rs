@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 24] = [
+const FUNCTIONS: [&str; 30] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -30,6 +30,12 @@ const FUNCTIONS: [&str; 24] = [
     "edge.next_runs('@daily')",
     "edge.describe_schedule('@daily')",
     "edge.import_pg_cron()",
+    "edge.ws_open('room', 'ws://127.0.0.1:1/')",
+    "edge.ws_send('room', 'text')",
+    "edge.ws_send('room', '{}'::jsonb)",
+    "edge.ws_send('room', ''::bytea)",
+    "edge.ws_close('room')",
+    "edge.ws_close(1)",
 ];
 
 /// Those that are the superuser's.
@@ -43,7 +49,7 @@ const SUPERUSER_S: [&str; 7] = [
     "edge.rotate_secret_key()",
 ];
 
-const VIEWS: [&str; 9] = [
+const VIEWS: [&str; 11] = [
     "edge.calls",
     "edge.attempts",
     "edge.dead_letters",
@@ -53,6 +59,8 @@ const VIEWS: [&str; 9] = [
     "edge.schedules",
     "edge.schedule_runs",
     "edge.all_schedules",
+    "edge.ws_connections",
+    "edge.ws_messages",
 ];
 
 const DENIED: &str = "42501";

@@ -58,3 +58,8 @@ async fn bad_input_is_refused_with_a_sentence_and_an_sqlstate() {
 async fn schedules_are_made_read_and_steered_from_psql() {
     prints_what_is_expected("schedules").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websockets_are_opened_used_and_closed_from_psql() {
+    prints_what_is_expected("websockets").await;
+}

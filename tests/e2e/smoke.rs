@@ -3,3 +3,4 @@
 
 mod clusters;
 mod peers;
+mod websocket_peers;

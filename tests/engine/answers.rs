@@ -33,7 +33,7 @@ fn exactly_the_headers_of_the_request_and_the_named_few_are_sent() {
     assert_eq!(lines.remove(0), "POST / HTTP/1.1");
     lines.sort();
     let expected = [
-        "accept-encoding: zstd,gzip,br",
+        "accept-encoding: gzip,br",
         "accept: */*",
         "content-length: 4",
         &format!("host: {}", peer.address()),

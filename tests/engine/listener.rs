@@ -17,7 +17,7 @@ use super::peer::Conn;
 use super::sender::{PATIENCE, Sender, get};
 
 /// What came of one stream.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Told {
     pub head: Option<Head>,
     pub events: Vec<StreamEvent>,

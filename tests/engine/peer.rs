@@ -82,6 +82,11 @@ impl Peer {
         self.notes.lock().unwrap().clone()
     }
 
+    /// Has every script go on that waits to be told.
+    pub fn tell(&self) {
+        self.notes.lock().unwrap().push("told".to_owned());
+    }
+
     pub fn noted(&self, note: &str) -> usize {
         self.notes().iter().filter(|known| *known == note).count()
     }
@@ -114,6 +119,13 @@ impl Conn {
         let mut waste = [0; 1_024];
         while self.stream.read(&mut waste).await.is_ok_and(|read| read > 0) {}
         self.note("closed");
+    }
+
+    /// Waits to be told.
+    pub async fn until_told(&mut self) {
+        while !self.notes.lock().unwrap().iter().any(|note| note == "told") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     /// Where to note things once the stream has gone elsewhere.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pg_edge::domain::attempt::Attempt;
 use pg_edge::domain::call::CallId;
 use pg_edge::domain::outcome::{FailureClass, Outcome, Retryability};
+use pg_edge::domain::stream::dialect::Dialect;
 use pg_edge::domain::stream::follower::Ended;
 use pg_edge::domain::stream::rules::{Format, StreamRules};
 
@@ -70,15 +71,18 @@ fn a_connection_that_breaks_before_the_first_event_fails_as_any_call() {
 
 #[test]
 fn a_peer_that_says_nothing_more_runs_into_the_idle_limit() {
-    for (body, events, retryability) in
-        [("", 0, Retryability::Retry), (": so far\n", 0, Retryability::Retry), ("data: a\n\n", 1, Retryability::Final)]
-    {
+    let message = "no byte of the stream came for 120 ms";
+    for (body, events) in [("", 0), (": so far\n", 0), ("data: a\n\n", 1)] {
         let peer = dying(body, Death::Stalls);
         let told = hear(&peer, |rules| rules.idle = Some(Duration::from_millis(120)));
-        let failure = told.failure();
-        assert_eq!(failure.class, FailureClass::IdleTimeout);
-        assert_eq!(failure.message, "no byte of the stream came for 120 ms");
-        assert_eq!((failure.events, failure.retryability()), (events, retryability));
+        if events == 0 {
+            let failure = told.failure();
+            assert_eq!((failure.class, failure.message.as_str()), (FailureClass::IdleTimeout, message));
+            assert_eq!((failure.events, failure.retryability()), (0, Retryability::Retry));
+        } else {
+            assert_eq!(told.ended(), &Ended::GivenUp(FailureClass::IdleTimeout, message.to_owned()));
+            assert_eq!(told.data(), ["a"]);
+        }
         eventually("the connection is closed", || peer.noted("closed") == 1);
     }
 }
@@ -107,8 +111,8 @@ fn the_limit_of_the_whole_attempt_holds_for_streams() {
         attempt.stream = Some(StreamRules { idle, ..rules(Format::Auto) });
         attempt.limits.total = Duration::from_millis(900);
         let told = Listener::hear(&Sender::new(), attempt);
-        assert_eq!((told.failure().class, told.failure().events), (FailureClass::Timeout, 1));
-        assert_eq!(told.failure().message, "the response body did not end within 900 ms");
+        let message = "the response body did not end within 900 ms".to_owned();
+        assert_eq!((told.ended(), told.data()), (&Ended::GivenUp(FailureClass::Timeout, message), vec!["a"]));
     }
 }
 
@@ -130,20 +134,64 @@ fn an_event_over_the_limit_ends_the_stream_after_those_before_it() {
 
 #[test]
 fn a_stream_over_the_limit_ends_at_the_limit() {
-    // Each event has nine bytes.
-    let (endless, announced) = (
-        endless(),
+    // Each comment has two hundred bytes, and the event after it nine.
+    let body = format!(": {}\ndata: a\n\n", "x".repeat(197));
+    let (commented, announced) = (
+        repeating(body),
         Peer::answering(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99999999\r\n\r\ndata: a\n\n",
         ),
     );
-    for (peer, events) in [(&endless, 1_000), (&announced, 0)] {
-        let told = hear(peer, |rules| rules.max_total_bytes = 9_005);
+    for (peer, events) in [(&commented, 100), (&announced, 0)] {
+        let told = hear(peer, |rules| rules.max_total_bytes = 20_905);
         assert_eq!(told.failure().class, FailureClass::ResponseTooLarge);
-        assert_eq!(told.failure().message, "the stream is larger than the limit of 9005 bytes");
+        assert_eq!(told.failure().message, "the stream is larger than the limit of 20905 bytes");
         assert_eq!(told.events.len(), events);
     }
-    eventually("the connection is closed", || endless.noted("closed") == 1);
+    eventually("the connection is closed", || commented.noted("closed") == 1);
+}
+
+#[test]
+fn a_stream_of_next_to_nothing_many_times_over_ends_at_the_limit_too() {
+    let peer = repeating("data\n\n".to_owned());
+    let told = hear(&peer, |rules| rules.max_total_bytes = 13_505);
+    assert_eq!(told.failure().class, FailureClass::ResponseTooLarge);
+    assert!(told.failure().message.starts_with("the events of the stream, at 128 bytes each"), "{told:?}");
+    assert_eq!(told.events.len(), 100);
+    eventually("the connection is closed", || peer.noted("closed") == 1);
+}
+
+#[test]
+fn an_id_as_long_as_an_event_ends_the_stream() {
+    let body: &'static str = Box::leak(format!("data: a\n\nid: {}\ndata: b\n\n", "x".repeat(500_000)).into_boxed_str());
+    let told = hear(&dying(body, Death::Stalls), |rules| rules.idle = Some(Duration::from_secs(10)));
+    assert_eq!((told.failure().class, told.data()), (FailureClass::EventTooLarge, vec!["a"]));
+}
+
+#[test]
+fn what_is_cut_in_the_middle_of_an_event_is_told_although_http_ended_well() {
+    let truncated = Ended::Truncated("the stream ended in the middle of an event".to_owned());
+    let foreign = Ended::Failed("the answer holds no event: its lines are none of an event stream".to_owned());
+    let delta = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    for (body, events, ended) in [
+        ("data: one\n\ndata: two, cut in the mid".to_owned(), 1, truncated.clone()),
+        ("data: one\n\ndata: two\n".to_owned(), 1, truncated),
+        (format!("{delta}data: [DONE]\n"), 1, Ended::Complete),
+        (format!("{delta}data: [DONE]"), 1, Ended::Complete),
+        ("ok".to_owned(), 0, foreign.clone()),
+        ("{\"a\": 1}\n".to_owned(), 0, foreign),
+        (": nothing to say\n".to_owned(), 0, Ended::Complete),
+    ] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n", body.len());
+        let told = hear(&Peer::answering(head + &body), |_| ());
+        assert_eq!((told.ended(), told.events.len()), (&ended, events), "{body:?}");
+    }
+    let begun = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 8\r\n\r\ndata: on";
+    let told = hear(&Peer::answering(begun), |_| ());
+    let failure = told.failure();
+    assert_eq!((failure.class, failure.retryability()), (FailureClass::Protocol, Retryability::Retry));
+    assert_eq!(failure.message, "the stream ended in the middle of its first event");
 }
 
 #[test]
@@ -185,6 +233,44 @@ fn what_happens_to_the_connection_after_the_last_event_of_a_model_does_not_matte
 }
 
 #[test]
+fn a_stream_that_is_over_is_not_waited_for_although_its_connection_stays_open() {
+    let body = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: [DONE]\n\n";
+    let pinging = Peer::scripted(move |mut conn| async move {
+        conn.request().await;
+        conn.begin().await;
+        conn.chunk(body.as_bytes()).await;
+        while conn.chunk(b": ping\n\n").await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        conn.note("closed");
+    });
+    for peer in [&dying(body, Death::Stalls), &pinging] {
+        let mut attempt = streaming(&peer.url());
+        attempt.limits.total = Duration::from_secs(25);
+        let told = Listener::hear(&Sender::new(), attempt);
+        assert_eq!((told.ended(), told.events.len()), (&Ended::Complete, 2));
+        let total = told.report.as_ref().unwrap().timings.total;
+        assert!(total < Duration::from_secs(20), "the stream was read for {total:?}");
+        eventually("the connection is closed", || peer.noted("closed") == 1);
+    }
+}
+
+#[test]
+fn what_follows_the_last_event_at_once_is_taken() {
+    let peer = Peer::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.begin().await;
+        conn.event(r#"{"candidates":[{"finishReason":"STOP"}]}"#).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        conn.event(r#"{"usageMetadata":{"totalTokenCount":9}}"#).await;
+        conn.until_closed().await;
+    });
+    let told = hear(&peer, |_| ());
+    assert_eq!((told.ended(), told.events.len()), (&Ended::Complete, 2));
+    assert_eq!(told.streamed().account.usage.as_ref().unwrap()["totalTokenCount"], 9);
+}
+
+#[test]
 fn a_cancelled_stream_is_reported_once_and_its_connection_closed() {
     let (peer, sender) = (endless(), Sender::new());
     let mut listener = Listener::new(&sender);
@@ -196,6 +282,32 @@ fn a_cancelled_stream_is_reported_once_and_its_connection_closed() {
     assert_eq!((failure.class, failure.retryability()), (FailureClass::Cancelled, Retryability::Final));
     eventually("the connection is closed", || peer.noted("closed") == 1);
     assert_eq!(sender.engine.in_flight(), 0);
+}
+
+#[test]
+fn what_a_stream_has_told_of_itself_is_known_however_it_ends() {
+    const BEGUN: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25}}}\n\n";
+    let sender = Sender::new();
+    let (stalling, large) = (
+        dying(BEGUN, Death::Stalls),
+        dying(Box::leak(format!("{BEGUN}data: {}\n\n", "x".repeat(2_000)).into_boxed_str()), Death::Stalls),
+    );
+    let mut listener = Listener::new(&sender);
+    sender.engine.send(numbered(1, streaming(&stalling.url())));
+    listener.until("the event", |listener| listener.events() == 1);
+    sender.engine.cancel(CallId(1));
+    for (call, url, idle) in [(2, stalling.url(), Some(Duration::from_millis(100))), (3, large.url(), None)] {
+        let limited = StreamRules { idle, max_event_bytes: 1_000, ..rules(Format::Auto) };
+        sender.engine.send(Attempt { stream: Some(limited), ..numbered(call, streaming(&url)) });
+    }
+    listener.until("all ends", |listener| listener.ended() == 3);
+    assert_eq!(listener.told[&CallId(2)].streamed().account.dialect, Some(Dialect::Anthropic));
+    for (call, class) in [(1, FailureClass::Cancelled), (3, FailureClass::EventTooLarge)] {
+        let failure = listener.told[&CallId(call)].failure();
+        let account = failure.account.clone().unwrap();
+        assert_eq!((failure.class, account.dialect), (class, Some(Dialect::Anthropic)));
+        assert_eq!(account.usage.unwrap()["input_tokens"], 25);
+    }
 }
 
 #[test]
@@ -239,11 +351,19 @@ fn a_stopped_engine_lists_its_streams_and_gives_out_what_it_has_of_them() {
 
 /// Sends the same small event as long as somebody reads.
 fn endless() -> Peer {
-    Peer::scripted(|mut conn| async move {
-        conn.request().await;
-        conn.begin().await;
-        conn.note("begun");
-        while conn.event("a").await {}
-        conn.note("closed");
+    repeating("data: a\n\n".to_owned())
+}
+
+/// Sends the same as long as somebody reads.
+fn repeating(body: String) -> Peer {
+    Peer::scripted(move |mut conn| {
+        let body = body.clone();
+        async move {
+            conn.request().await;
+            conn.begin().await;
+            conn.note("begun");
+            while conn.chunk(body.as_bytes()).await {}
+            conn.note("closed");
+        }
     })
 }

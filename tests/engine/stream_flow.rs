@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pg_edge::domain::attempt::Attempt;
 use pg_edge::domain::call::CallId;
-use pg_edge::domain::outcome::FailureClass;
+use pg_edge::domain::outcome::{FailureClass, Outcome};
 use pg_edge::domain::stream::follower::Ended;
+use pg_edge::domain::stream::rules::{Format, StreamRules};
 use pg_edge::engine::Settings;
 use tokio::sync::watch;
 
-use super::listener::{Listener, streaming};
+use super::listener::{Listener, chunked, rules, streaming};
 use super::peer::Peer;
 use super::sender::{Sender, eventually, get, numbered, settings};
 
@@ -115,8 +117,9 @@ fn a_stream_that_stands_still_is_cancelled_and_runs_out_of_time_like_any_other()
     stuck(&written);
     sender.engine.cancel(CallId(2));
     listener.until("both ends", |listener| listener.ended() == 2);
-    let class = |call| listener.told[&CallId(call)].failure().class;
-    assert_eq!((class(1), class(2)), (FailureClass::Timeout, FailureClass::Cancelled));
+    let ended = listener.told[&CallId(1)].ended();
+    assert!(matches!(ended, Ended::GivenUp(FailureClass::Timeout, _)), "{ended:?}");
+    assert_eq!(listener.told[&CallId(2)].failure().class, FailureClass::Cancelled);
     eventually("the connections are closed", || peer.noted("closed") == 2);
 }
 
@@ -243,4 +246,38 @@ fn the_first_event_does_not_wait_for_others_and_the_next_one_does() {
 /// How long the last event of a call has been there.
 fn age(listener: &Listener<'_>, call: i64) -> Duration {
     listener.told[&CallId(call)].events.last().unwrap().received_at.elapsed().unwrap_or_default()
+}
+
+#[test]
+fn text_that_waits_is_joined_however_the_network_cut_it() {
+    const PIECES: usize = 500;
+    let (told, done) = watch::channel(false);
+    let told = Arc::new(told);
+    let peer = Peer::scripted(move |mut conn| {
+        let told = Arc::clone(&told);
+        async move {
+            conn.stream.set_nodelay(true).unwrap();
+            conn.request().await;
+            conn.send(chunked("text/plain").as_bytes()).await;
+            for _ in 0..PIECES {
+                conn.chunk("é".as_bytes()).await;
+                tokio::task::yield_now().await;
+            }
+            conn.end().await;
+            told.send(true).unwrap();
+        }
+    });
+    let sender = Sender::new();
+    let limits = StreamRules { max_event_bytes: 100, ..rules(Format::Raw) };
+    sender.engine.send(Attempt { stream: Some(limits), ..get(&peer.url()) });
+    // Nothing is taken before all of it has been sent.
+    eventually("all is sent", || *done.borrow() && sender.engine.in_flight() == 0);
+    let (mut pieces, mut reports) = (Vec::new(), Vec::new());
+    sender.engine.drain(&mut pieces, &mut reports);
+    assert_eq!((pieces.len(), reports.len()), (1, 1));
+    let texts: Vec<_> = pieces[0].events.iter().map(|event| event.data.as_str()).collect();
+    assert_eq!(texts.concat(), "é".repeat(PIECES));
+    assert_eq!(texts.len(), 2 * PIECES / 100, "{texts:?}");
+    let Outcome::Streamed(streamed) = &reports[0].outcome else { panic!("{reports:?}") };
+    assert_eq!(streamed.events, texts.len() as u64);
 }

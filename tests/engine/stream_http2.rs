@@ -38,8 +38,9 @@ fn streams_that_stand_still_do_not_hold_up_calls_on_the_same_connection() {
     let authority = Authority::new();
     let peer = TlsPeer::start(&authority, &TlsOptions { at_once: 100, ..TlsOptions::default() });
     let sender = sender(&authority);
-    // Makes the connection that all others then share.
+    // Makes the connections that all others then share, one for bodies and one for streams.
     sender.response(get(&peer.url));
+    Listener::hear(&sender, at(&peer, "/events"));
     let mut listener = Listener::new(&sender);
     listener.kept = Some(Vec::new());
     for call in 1..=STREAMS {
@@ -56,11 +57,13 @@ fn streams_that_stand_still_do_not_hold_up_calls_on_the_same_connection() {
     });
     assert!(last < 60_000, "{last} kB were sent to readers that stand still");
     sender.engine.send(numbered(100, get(&peer.url)));
-    listener.until("the answer of a neighbour", |listener| listener.ended() == 1);
-    assert_eq!(peer.handshakes(), 1);
+    sender.engine.send(numbered(101, at(&peer, "/events")));
+    listener.until("the answers of neighbours", |listener| listener.ended() == 2);
+    assert_eq!(listener.told[&CallId(101)].events.len(), 3);
+    assert_eq!(peer.handshakes(), 2);
     for call in 1..=STREAMS {
         sender.engine.cancel(CallId(call));
     }
-    listener.until("the ends", |listener| listener.ended() == 1 + STREAMS as usize);
+    listener.until("the ends", |listener| listener.ended() == 2 + STREAMS as usize);
     assert_eq!(listener.told[&CallId(1)].failure().class, FailureClass::Cancelled);
 }

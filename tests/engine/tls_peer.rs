@@ -118,9 +118,16 @@ impl Default for TlsOptions<'_> {
     }
 }
 
+impl TlsOptions<'_> {
+    /// What accepts connections like this.
+    pub fn acceptor(&self, authority: &Authority) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(config(authority, self)))
+    }
+}
+
 impl TlsPeer {
     pub fn start(authority: &Authority, options: &TlsOptions<'_>) -> Self {
-        let acceptor = TlsAcceptor::from(Arc::new(config(authority, options)));
+        let acceptor = options.acceptor(authority);
         let redirect = options.redirect.map(Url::to_string);
         let at_once = options.at_once;
         let peer = Peer::scripted(move |conn| serve(acceptor.clone(), redirect.clone(), at_once, conn));

@@ -17,6 +17,7 @@ pub mod standby;
 pub mod template;
 pub mod tls_peer;
 pub mod wait;
+pub mod ws_peer;
 
 pub use builder::ClusterBuilder;
 pub use clock::Clock;
@@ -25,3 +26,4 @@ pub use fast_peer::FastPeer;
 pub use peer::{Gate, Peer, Reply, Request};
 pub use session::{Db, SqlError};
 pub use wait::{eventually, within};
+pub use ws_peer::WsPeer;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -36,6 +36,21 @@ pub enum Clients {
 pub struct Client {
     pub certificate: String,
     pub key: String,
+}
+
+/// A certificate for 127.0.0.1, its key and its authority in PEM form, for servers that are programs of their own.
+pub struct Loopback {
+    pub authority: String,
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Loopback {
+    pub fn generate() -> Self {
+        let (authority, issuer) = authority();
+        let (certificate, key) = sign("127.0.0.1", &issuer);
+        Self { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
+    }
 }
 
 impl TlsPeer {
@@ -86,19 +101,23 @@ async fn linger(mut stream: TcpStream) {
     while stream.read(&mut waste).await.is_ok_and(|read| read > 0) {}
 }
 
-fn certified(versions: &[&'static SupportedProtocolVersion], clients: Clients) -> (ServerConfig, String, Client) {
-    let generate = || KeyPair::generate().expect("ring makes keys");
-    let key = generate();
+fn authority() -> (Certificate, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().expect("ring makes keys");
     let mut root = CertificateParams::new([]).expect("no names are good names");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = root.self_signed(&key).expect("it can sign");
-    let issuer = Issuer::new(root, key);
-    let sign = |name: &str| {
-        let key = generate();
-        let leaf = CertificateParams::new([name.to_owned()]).expect("it is a name or an address");
-        (leaf.signed_by(&key, &issuer).expect("it can sign"), key)
-    };
-    let ((leaf, leaf_key), (client, client_key)) = (sign("127.0.0.1"), sign("client.example"));
+    let certificate = root.self_signed(&key).expect("it can sign");
+    (certificate, Issuer::new(root, key))
+}
+
+fn sign(name: &str, issuer: &Issuer<'_, KeyPair>) -> (Certificate, KeyPair) {
+    let key = KeyPair::generate().expect("ring makes keys");
+    let leaf = CertificateParams::new([name.to_owned()]).expect("it is a name or an address");
+    (leaf.signed_by(&key, issuer).expect("it can sign"), key)
+}
+
+fn certified(versions: &[&'static SupportedProtocolVersion], clients: Clients) -> (ServerConfig, String, Client) {
+    let (authority, issuer) = authority();
+    let ((leaf, leaf_key), (client, client_key)) = (sign("127.0.0.1", &issuer), sign("client.example", &issuer));
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).expect("it is a certificate");

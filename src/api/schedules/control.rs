@@ -3,8 +3,8 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::api::arguments::{required, viewer};
-use crate::api::schedules::options::{self as given, Clock, bounds, spread};
+use crate::api::arguments::{self, required, viewer};
+use crate::api::schedules::options::{Clock, bounds, spread};
 use crate::api::schedules::plan;
 use crate::domain::schedule::Course;
 use crate::error::Error;
@@ -17,7 +17,7 @@ use crate::worker::wake::{self, reason};
 /// Drops a schedule, and asks for the end of its runs if that is wanted; tells whether there was one.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 fn unschedule(name: Option<Text>, cancel: default!(bool, "false")) -> Result<bool, ErrorReport> {
-    let name = given::name(name)?;
+    let name = arguments::name(name)?;
     let Some(known) = find(&name)? else { return Ok(false) };
     remove(known.id, cancel)?;
     Ok(true)
@@ -110,6 +110,6 @@ fn find(name: &str) -> Result<Option<Known>, Error> {
 
 /// The same, where there must be one.
 pub fn existing(name: Option<Text>) -> Result<Known, Error> {
-    let name = given::name(name)?;
+    let name = arguments::name(name)?;
     find(&name)?.ok_or(Error::NoSuchSchedule(name))
 }

@@ -46,7 +46,7 @@ fn schedule(
     active: default!(Option<bool>, "true"),
 ) -> Result<i64, ErrorReport> {
     let given = Given { overlap, catchup, catchup_window, jitter, starts_at, ends_at, active };
-    let name = given::name(name)?;
+    let name = arguments::name(name)?;
     let clock = Clock::read(schedule, timezone, dst)?;
     let command = arguments::required(command, "command")?.read("command")?;
     syntax::check(&command)?;
@@ -144,7 +144,7 @@ fn wake_for_schedules() {
 }
 
 fn call(name: Option<Text>, clock: Clock, given: &Given, kind: CallKind, wanted: Wanted<'_>) -> Result<i64, Error> {
-    let (name, owner) = (given::name(name)?, owner::current_role());
+    let (name, owner) = (arguments::name(name)?, owner::current_role());
     let request = request::check(wanted, owner)?;
     let written = Written {
         name: &name,

@@ -16,8 +16,6 @@ use crate::store::zone;
 use crate::store::zone::PgZone;
 use crate::worker::server_zone;
 
-/// The longest name in bytes.
-const LONGEST_NAME: usize = 255;
 /// The longest catch-up window and the longest jitter, in microseconds.
 const LONGEST_WINDOW: i128 = 10 * 366 * DAY;
 const LONGEST_JITTER: i128 = DAY;
@@ -127,20 +125,6 @@ pub fn spread(jitter: Option<Interval>, schedule: i64) -> Option<Spread> {
     (micros > 0).then(|| Spread { most: Duration::from_micros(micros), seed: schedule })
 }
 
-/// The name of a schedule.
-pub fn name(argument: Option<Text>) -> Result<String, Error> {
-    let name = arguments::required(argument, "name")?.read("name")?;
-    if name.chars().any(char::is_control) {
-        let given = format!("\"{}\"", name.escape_default());
-        return Err(Error::OutOfRange { argument: "name", wanted: "without control characters", given });
-    }
-    if name.is_empty() || name.len() > LONGEST_NAME {
-        let given = format!("{} bytes", name.len());
-        return Err(Error::OutOfRange { argument: "name", wanted: "1 to 255 bytes long", given });
-    }
-    Ok(name)
-}
-
 /// How long a command may take, in milliseconds.
 pub fn command_timeout(argument: Option<Interval>) -> Result<Option<i32>, Error> {
     let Some(interval) = argument else { return Ok(None) };
@@ -191,22 +175,9 @@ fn one_of(
 }
 
 fn window(given: Interval) -> Result<Interval, Error> {
-    within("catchup_window", "from 0 to 3660 days", LONGEST_WINDOW, given)
+    arguments::within("catchup_window", "from 0 to 3660 days", 0..=LONGEST_WINDOW, given)
 }
 
 fn jitter(given: Interval) -> Result<Interval, Error> {
-    within("jitter", "from 0 to 1 day (24 hours)", LONGEST_JITTER, given)
-}
-
-fn within(argument: &'static str, wanted: &'static str, longest: i128, given: Interval) -> Result<Interval, Error> {
-    let micros = given.as_micros();
-    // What is added to a year and what is taken away from it would have to be measured by the same days everywhere.
-    if given.months() < 0 || given.days() < 0 || given.micros() < 0 {
-        let given = format!("one with a negative part, {} s in all", micros as f64 / 1_000_000.0);
-        return Err(Error::OutOfRange { argument, wanted, given });
-    }
-    if (0..=longest).contains(&micros) {
-        return Ok(given);
-    }
-    Err(Error::OutOfRange { argument, wanted, given: given.to_string() })
+    arguments::within("jitter", "from 0 to 1 day (24 hours)", 0..=LONGEST_JITTER, given)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use url::Url;
 
+use super::acknowledgement::Asking;
 use super::message::Payload;
 use crate::domain::attempt::Identity;
 
@@ -46,6 +47,8 @@ pub struct Rules {
     pub max_message_bytes: usize,
     /// Sent as often as a ping, for peers that want to hear something of their own kind.
     pub heartbeat: Option<String>,
+    /// When the peer is asked what it has taken.
+    pub asking: Asking,
 }
 
 /// How a websocket is to be closed.

@@ -1,12 +1,15 @@
 //! Cuts an answer into events, whatever its format.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
+use super::ending::Rest;
 use super::json_lines::Lines;
 use super::raw::Text;
 use super::rules::Framing;
 use super::sse::{Event, Parser};
 use super::{StreamEvent, TooLarge};
+use crate::domain::text;
 
 /// Reads an answer.
 pub enum Cutter {
@@ -50,18 +53,19 @@ impl Cutter {
         }
     }
 
-    /// The answer has ended in good order. What of it is an event without its end goes to `events`.
-    pub fn finish(&mut self, now: SystemTime, events: &mut Vec<StreamEvent>) {
+    /// The answer has ended in good order. What of it is an event although it has no end goes to `events`; gives what is none.
+    pub fn finish(&mut self, now: SystemTime, events: &mut Vec<StreamEvent>) -> Rest {
         match self {
-            // The standard has it that an event without its blank line is none.
-            Self::Sse(..) => {}
+            Self::Sse(parser, _) => parser.finish(),
             Self::JsonLines(lines, read) => {
-                lines.finish(read);
+                let rest = lines.finish(read);
                 events.extend(read.drain(..).map(|data| untyped(data, now)));
+                rest
             }
             Self::Raw(text, read) => {
                 text.finish(read);
                 events.extend(read.drain(..).map(|data| untyped(data, now)));
+                Rest::Nothing
             }
         }
     }
@@ -69,14 +73,17 @@ impl Cutter {
 
 fn typed(event: Event, received_at: SystemTime) -> StreamEvent {
     let Event { kind, data, id } = event;
-    StreamEvent { kind: Some(without_nul(kind)), data: without_nul(data), id, received_at }
+    let kind = match kind {
+        Cow::Borrowed(known) => Cow::Borrowed(known),
+        Cow::Owned(kind) => Cow::Owned(clean(kind)),
+    };
+    StreamEvent { kind: Some(kind), data: clean(data), id, received_at }
 }
 
 fn untyped(data: String, received_at: SystemTime) -> StreamEvent {
-    StreamEvent { kind: None, data: without_nul(data), id: None, received_at }
+    StreamEvent { kind: None, data: clean(data), id: None, received_at }
 }
 
-/// The same text with U+FFFD for each U+0000, not copied where it has none.
-fn without_nul(text: String) -> String {
-    if memchr::memchr(0, text.as_bytes()).is_some() { text.replace('\0', "\u{fffd}") } else { text }
+fn clean(text: String) -> String {
+    text::without_nul(text.into()).into_owned()
 }

@@ -7,6 +7,8 @@
 
 use serde_json::Value;
 
+use crate::domain::text::beginning;
+
 /// Whose events these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -42,6 +44,9 @@ pub enum End {
     Failed(String),
 }
 
+/// So many bytes of an error are kept.
+const LONGEST_SENTENCE: usize = 2 * 1024;
+
 /// What chat completions end with, which is no JSON.
 pub(super) const DONE: &str = "[DONE]";
 
@@ -59,6 +64,7 @@ impl Dialect {
             "error" if json["message"].is_string() => Some(Self::OpenAiResponses),
             _ if json["choices"].is_array() => Some(Self::OpenAiChat),
             _ if json["candidates"].is_array() || json["usageMetadata"].is_object() => Some(Self::Gemini),
+            _ if json["promptFeedback"].is_object() => Some(Self::Gemini),
             _ if has_error && json["error"]["status"].is_string() => Some(Self::Gemini),
             _ if has_error => Some(Self::OpenAiChat),
             _ if json["done"].is_boolean() && (json["message"].is_object() || json["response"].is_string()) => {
@@ -88,7 +94,7 @@ impl Dialect {
             Self::OpenAiResponses => {
                 &["response.completed", "response.incomplete", "response.failed", "\"error\"", "\"usage\""]
             }
-            Self::Gemini => &["finishReason", "usageMetadata", "\"error\""],
+            Self::Gemini => &["finishReason", "usageMetadata", "blockReason", "\"error\""],
             Self::Ollama => &["eval_count", "\"error\"", "true"],
         }
     }
@@ -145,8 +151,10 @@ fn gemini(json: &Value) -> Meaning {
     let parts = candidate["content"]["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let spoken = parts.iter().filter(|part| part["thought"] != true);
     let said: String = spoken.filter_map(|part| part["text"].as_str()).collect();
-    let end = match &json["error"] {
-        error @ Value::Object(_) => Some(failed(error)),
+    let end = match (&json["error"], json["promptFeedback"]["blockReason"].as_str()) {
+        (error @ Value::Object(_), _) => Some(failed(error)),
+        // Nothing follows: the model was never asked.
+        (_, Some(reason)) => Some(told(&format!("the prompt was blocked: {reason}"))),
         _ => candidate["finishReason"].is_string().then_some(End::Complete),
     };
     Meaning { text: (!said.is_empty()).then_some(said), end, usage: present(&json["usageMetadata"]) }
@@ -154,7 +162,7 @@ fn gemini(json: &Value) -> Meaning {
 
 fn ollama(json: &Value) -> Meaning {
     let end = match &json["error"] {
-        Value::String(error) => Some(End::Failed(error.clone())),
+        Value::String(error) => Some(told(error)),
         _ => (json["done"] == true).then_some(End::Complete),
     };
     let counts = ["prompt_eval_count", "eval_count"];
@@ -181,5 +189,10 @@ fn failed(error: &Value) -> End {
     let classes = ["type", "status", "code"].into_iter().filter_map(|name| error[name].as_str());
     // An event of type "error" says nothing by that.
     let class = classes.into_iter().find(|class| *class != "error");
-    End::Failed(class.map_or_else(|| message.to_owned(), |class| format!("{class}: {message}")))
+    class.map_or_else(|| told(message), |class| told(&format!("{class}: {message}")))
+}
+
+/// A failure in the peer's words, of which the beginning says enough: they end up in a row and in a notice.
+fn told(sentence: &str) -> End {
+    End::Failed(beginning(sentence, LONGEST_SENTENCE))
 }

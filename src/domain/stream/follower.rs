@@ -4,8 +4,11 @@ use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use super::dialect::{DONE, Dialect, End};
+use super::json;
+use super::usage::Usage;
+use crate::domain::failure_class::FailureClass;
 
-/// After so many events that are in no dialect, the rest is not looked at: reading JSON is what costs most here.
+/// After so many events that are in no dialect, the stream has none: reading JSON is what costs most here.
 const PATIENCE: u32 = 200;
 
 /// What is known of a stream so far.
@@ -13,11 +16,20 @@ const PATIENCE: u32 = 200;
 pub struct Follower {
     dialect: Option<Dialect>,
     end: Option<End>,
-    usage: Map<String, Value>,
+    usage: Usage,
     /// How many events were in no dialect before one was.
     unknown: u32,
     /// Find the words by which an event of the dialect tells more than text.
     telling: Vec<Finder<'static>>,
+}
+
+/// What a stream has told of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Whose events they are, where that is known.
+    pub dialect: Option<Dialect>,
+    /// The tokens used, as the vendor counts them.
+    pub usage: Option<Map<String, Value>>,
 }
 
 /// How a stream ended, once nothing more comes.
@@ -27,6 +39,8 @@ pub enum Ended {
     Complete,
     /// It broke off before it said that it was over, in a sentence.
     Truncated(String),
+    /// It was given up after an event, because a limit of time was over: which one, and that in a sentence.
+    GivenUp(FailureClass, String),
     /// It said itself that it failed.
     Failed(String),
 }
@@ -37,12 +51,11 @@ impl Follower {
     pub fn note(&mut self, data: &str) {
         let tells = match self.dialect {
             Some(_) => self.telling.iter().any(|word| word.find(data.as_bytes()).is_some()),
-            None => self.unknown < PATIENCE && (data.starts_with('{') || data == DONE),
+            None => self.unknown < PATIENCE && (data.trim_start().starts_with('{') || data == DONE),
         };
         if tells {
-            let _text = self.read(data, serde_json::from_str::<Value>(data).ok().as_ref());
-        }
-        if self.dialect.is_none() {
+            let _text = self.read(data, json::read(data).as_ref());
+        } else if self.dialect.is_none() {
             self.unknown = self.unknown.saturating_add(1);
         }
     }
@@ -50,13 +63,17 @@ impl Follower {
     /// Reads an event; gives the text that it adds. `json` is its data, where that is JSON.
     pub fn read(&mut self, data: &str, json: Option<&Value>) -> Option<String> {
         if self.dialect.is_none() {
+            if self.unknown >= PATIENCE {
+                return None;
+            }
             self.dialect = Dialect::recognise(data, json);
+            self.unknown += u32::from(self.dialect.is_none());
             let words = self.dialect.map_or(&[][..], Dialect::telling_words);
             self.telling = words.iter().map(Finder::new).collect();
         }
         let meaning = self.dialect?.read(data, json);
         if let Some(Value::Object(usage)) = meaning.usage {
-            self.usage.extend(usage);
+            self.usage.add(usage);
         }
         // An error is the last word, whatever follows it.
         if !matches!(self.end, Some(End::Failed(_))) {
@@ -77,7 +94,12 @@ impl Follower {
 
     /// Tokens used, as the vendor counts them.
     pub fn usage(&self) -> Option<&Map<String, Value>> {
-        (!self.usage.is_empty()).then_some(&self.usage)
+        self.usage.counts()
+    }
+
+    /// What the stream has told so far.
+    pub fn account(&self) -> Account {
+        Account { dialect: self.dialect, usage: self.usage().cloned() }
     }
 
     /// How the stream ended, given that its connection was closed in good order. A dialect that is not known has no

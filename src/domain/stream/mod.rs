@@ -3,41 +3,75 @@
 
 pub mod cutter;
 pub mod dialect;
+pub mod ending;
 pub mod follower;
+pub mod json;
 pub mod json_lines;
 pub mod path;
+pub mod quota;
 pub mod raw;
 pub mod rules;
 pub mod speech;
 pub mod sse;
+pub mod usage;
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::SystemTime;
+
+/// What an event costs beside its texts, in memory as in a table. With it, limits in bytes limit the number of events too.
+pub const OF_AN_EVENT: usize = 128;
 
 /// One event of an answer, whatever form it came in. Its texts hold no U+0000, which Postgres' `text` cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEvent {
     /// Its type, in a format that has types.
-    pub kind: Option<String>,
+    pub kind: Option<Cow<'static, str>>,
     /// What it says.
     pub data: String,
     /// The last id that the stream has named, in a format that has ids.
-    pub id: Option<String>,
+    pub id: Option<Arc<str>>,
     /// When the bytes came that completed it.
     pub received_at: SystemTime,
 }
 
 /// An event that is larger than what is allowed. The stream cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the stream is larger than the limit of {most} bytes")]
-pub struct TooLarge {
-    /// What is allowed, in bytes.
-    pub most: usize,
+pub enum TooLarge {
+    /// As a whole.
+    #[error("an event of the stream is larger than the limit of {most} bytes")]
+    Event {
+        /// What is allowed, in bytes.
+        most: usize,
+    },
+    /// Its type or its id is.
+    #[error("the type or the id of an event of the stream is longer than the limit of {most} bytes")]
+    Name {
+        /// What is allowed, in bytes.
+        most: usize,
+    },
 }
 
 impl StreamEvent {
-    /// The memory that the texts of this event take, whether they fill it or not.
+    /// The memory that this event takes, whether its texts fill theirs or not. An id counts in full wherever it is, since
+    /// every row has it.
     pub fn held_bytes(&self) -> usize {
-        let of = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
-        of(&self.kind) + self.data.capacity() + of(&self.id)
+        let kind = match &self.kind {
+            Some(Cow::Owned(kind)) => kind.capacity(),
+            Some(Cow::Borrowed(_)) | None => 0,
+        };
+        OF_AN_EVENT + kind + self.data.capacity() + self.id.as_ref().map_or(0, |id| id.len())
     }
+
+    /// What this event counts where events are counted in bytes.
+    pub fn cost(&self) -> usize {
+        let kind = self.kind.as_ref().map_or(0, |kind| kind.len());
+        OF_AN_EVENT + kind + self.data.len() + self.id.as_ref().map_or(0, |id| id.len())
+    }
+}
+
+/// What the bytes say; what is no UTF-8 becomes U+FFFD. To see first whether anything is takes a tenth of the time of looking
+/// for it.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

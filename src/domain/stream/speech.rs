@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::follower::Follower;
+use super::json;
 use super::path::Path;
+use crate::domain::text;
 
 /// Reads the text out of the events of one stream, from its first one on.
 #[derive(Debug)]
@@ -21,11 +23,11 @@ impl Speech {
     pub fn read(&mut self, data: &str) -> Option<String> {
         let text = match self {
             Self::Pieces => Some(data.to_owned()),
-            Self::At(path) => path.find(&json(data)?).and_then(said_at),
+            Self::At(path) => path.find(&json::read(data)?).and_then(said_at),
             Self::Spoken(follower) => spoken(follower, data),
         };
         let text = text.filter(|text| !text.is_empty())?;
-        Some(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text })
+        Some(text::without_nul(text.into()).into_owned())
     }
 }
 
@@ -41,49 +43,11 @@ fn said_at(value: &Value) -> Option<String> {
 /// As long as the dialect is not known, plain words are text and anything that has members is not: nobody can say which of
 /// them would be.
 fn spoken(follower: &mut Follower, data: &str) -> Option<String> {
-    let json = json(data);
+    let json = json::read(data);
     let text = follower.read(data, json.as_ref());
     match (follower.dialect(), json) {
         (Some(_), _) => text,
         (None, Some(Value::Object(_) | Value::Array(_))) => None,
         (None, _) => Some(data.to_owned()),
     }
-}
-
-/// Reads JSON, also such that has one half of a pair of surrogates: models emit their tokens as they come, and the border
-/// between two of them may be in the middle of a character.
-fn json(data: &str) -> Option<Value> {
-    serde_json::from_str(data).ok().or_else(|| serde_json::from_str(&mended(data)?).ok())
-}
-
-/// The same text with U+FFFD for each escape that is half a pair; `None` where there is none.
-fn mended(data: &str) -> Option<String> {
-    let mut result = String::with_capacity(data.len());
-    let (mut rest, mut found) = (data, false);
-    while let Some(at) = rest.find('\\') {
-        result.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let taken = match (unit(rest), rest.get(6..).and_then(unit)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
-            (Some(0xd800..=0xdfff), _) => {
-                found = true;
-                result.push_str("\\ufffd");
-                rest = &rest[6..];
-                continue;
-            }
-            (Some(_), _) => 6,
-            // A backslash and what it escapes, of which no byte is part of a longer character in JSON.
-            (None, _) => rest.len().min(2),
-        };
-        result.push_str(rest.get(..taken)?);
-        rest = &rest[taken..];
-    }
-    result.push_str(rest);
-    found.then_some(result)
-}
-
-/// The code that an escape at the beginning of a text stands for.
-fn unit(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
 }

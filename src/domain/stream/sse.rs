@@ -1,39 +1,54 @@
 //! The event stream format of the WHATWG HTML standard (9.2.5 and 9.2.6), read from chunks of any size.
 //!
 //! Whoever reads a stream wants each event as soon as it is complete, however the network cut it: in the middle of a
-//! line, of a line end, or of a character. Each byte is looked at once and copied at most twice, and what is kept between
-//! two chunks never grows beyond the largest event that is allowed.
+//! line, of a line end, or of a character. Each byte is copied once where its line came in one piece, twice where the network
+//! cut it, and what is kept between two chunks never grows beyond the largest event that is allowed.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::TooLarge;
+use super::ending::Rest;
+use super::{TooLarge, text};
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The event's type; `message` where it names none.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Its data lines, with newlines between them.
     pub data: String,
-    /// The last id that the stream has named, which need not be this event's own.
-    pub id: Option<String>,
+    /// The last id that the stream has named, which need not be this event's own. Shared, since a stream that names one at
+    /// its beginning has it in every event.
+    pub id: Option<Arc<str>>,
 }
 
 /// Reads a stream.
 #[derive(Debug)]
 pub struct Parser {
     most: usize,
+    /// The line now being read, as far as it came in earlier chunks.
     line: Vec<u8>,
     /// What the line now being read is.
     within: Within,
     /// The last byte was a CR, which has ended a line already; an LF right after it belongs to it.
     after_cr: bool,
     kind: String,
-    data: String,
+    /// Its lines so far, with newlines between them; `None` before the first.
+    data: Option<String>,
     /// The id that the present block names; it counts once the block ends, with or without data.
-    id: Option<String>,
-    last_id: Option<String>,
-    retry: Option<Duration>,
+    id: Option<Arc<str>>,
+    last_id: Option<Arc<str>>,
+    seen: Seen,
+}
+
+/// What a stream has turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Nothing yet, or comments and fields without data.
+    Nothing,
+    /// Lines of something else, and no event.
+    Foreign,
+    Events,
 }
 
 /// Where in a stream the next byte stands.
@@ -57,10 +72,10 @@ impl Parser {
             within: Within::FirstLine,
             after_cr: false,
             kind: String::new(),
-            data: String::new(),
+            data: None,
             id: None,
             last_id: None,
-            retry: None,
+            seen: Seen::Nothing,
         }
     }
 
@@ -75,49 +90,65 @@ impl Parser {
             let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
                 return self.keep(chunk);
             };
-            self.keep(&chunk[..end])?;
             self.after_cr = chunk[end] == b'\r';
-            self.end_line(events)?;
+            self.end_line(&chunk[..end], events)?;
             chunk = &chunk[end + 1..];
         }
         Ok(())
     }
 
-    /// How long the stream asks to wait before it is asked for again.
-    pub fn retry(&self) -> Option<Duration> {
-        self.retry
+    /// The stream has ended. The standard has it that an event without its blank line is none.
+    pub fn finish(&mut self) -> Rest {
+        let line = std::mem::take(&mut self.line);
+        let last = after_mark(self.within, &line);
+        if !last.is_empty() {
+            // One that is too large is unfinished all the same.
+            let _fits = self.read_line(last, &mut Vec::new());
+        }
+        match (self.data.take(), self.seen) {
+            (Some(data), _) => Rest::Unfinished(data),
+            (None, Seen::Foreign) => Rest::Foreign,
+            (None, _) if last.is_empty() => Rest::Nothing,
+            (None, _) => Rest::Unfinished(String::new()),
+        }
     }
 
-    /// The id to go on from, as far as events have been complete.
-    pub fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
-    }
-
-    /// Keeps a part of a line.
+    /// Keeps a part of a line whose end has not come yet.
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
+        if self.line.is_empty() && part.first() == Some(&b':') {
+            self.within = Within::Comment;
+        }
         if self.within == Within::Comment {
             return Ok(());
         }
-        if self.line.is_empty() && part.first() == Some(&b':') {
-            self.within = Within::Comment;
-            return Ok(());
-        }
-        if self.line.len() + part.len() + self.data.len() > self.most + LONGEST_FIELD_NAME {
-            return Err(TooLarge { most: self.most });
-        }
+        self.check_room(part)?;
         self.line.extend_from_slice(part);
         Ok(())
     }
 
-    fn end_line(&mut self, events: &mut Vec<Event>) -> Result<(), TooLarge> {
+    /// Whether the line may grow by a part.
+    fn check_room(&self, part: &[u8]) -> Result<(), TooLarge> {
+        let data = self.data.as_ref().map_or(0, String::len);
+        let fits = self.line.len() + part.len() + data <= self.most + LONGEST_FIELD_NAME;
+        if fits { Ok(()) } else { Err(TooLarge::Event { most: self.most }) }
+    }
+
+    /// The last part of a line has come, which often is all of it.
+    fn end_line(&mut self, part: &[u8], events: &mut Vec<Event>) -> Result<(), TooLarge> {
+        let is_whole = self.line.is_empty();
+        let within = std::mem::replace(&mut self.within, Within::Line);
+        if within == Within::Comment || (is_whole && part.first() == Some(&b':')) {
+            return Ok(());
+        }
+        self.check_room(part)?;
+        if is_whole {
+            return self.read_line(after_mark(within, part), events);
+        }
         let mut line = std::mem::take(&mut self.line);
-        let read = match self.within {
-            Within::Comment => Ok(()),
-            Within::FirstLine => self.read_line(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line), events),
-            Within::Line => self.read_line(&line, events),
-        };
-        self.within = Within::Line;
+        line.extend_from_slice(part);
+        let read = self.read_line(after_mark(within, &line), events);
         line.clear();
+        line.shrink_to(ROOMY_LINE);
         self.line = line;
         read
     }
@@ -131,22 +162,33 @@ impl Parser {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &b""[..]),
         };
-        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        let value = text(value.strip_prefix(b" ").unwrap_or(value));
         match name {
-            b"data" => {
-                if self.data.len() + value.len() > self.most {
-                    return Err(TooLarge { most: self.most });
-                }
-                self.data.push_str(&value);
-                self.data.push('\n');
-            }
-            b"event" => self.kind = value.into_owned(),
-            b"id" if !value.contains('\0') => self.id = Some(value.into_owned()),
-            b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.retry = Some(Duration::from_millis(value.parse().unwrap_or(u64::MAX)));
-            }
-            // Another field means nothing, nor does a comment in the first line.
+            b"data" => return self.add_data(value),
+            b"event" => self.kind = name_of(value)?.into_owned(),
+            b"id" if !value.contains('\0') => self.id = Some(name_of(value)?.into()),
+            // How long to wait before the stream is asked for again is for those who read it without an end; without a name
+            // it is a comment in the first line.
+            b"id" | b"retry" | b"" => {}
+            // Another field means nothing, in a stream that has events.
+            _ if self.seen == Seen::Nothing => self.seen = Seen::Foreign,
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_data(&mut self, value: Cow<'_, str>) -> Result<(), TooLarge> {
+        let before = self.data.as_ref().map_or(0, |data| data.len() + 1);
+        if before + value.len() > self.most {
+            return Err(TooLarge::Event { most: self.most });
+        }
+        match &mut self.data {
+            // Nearly all events are one line.
+            None => self.data = Some(value.into_owned()),
+            Some(data) => {
+                data.push('\n');
+                data.push_str(&value);
+            }
         }
         Ok(())
     }
@@ -157,14 +199,32 @@ impl Parser {
             self.last_id = Some(id).filter(|id| !id.is_empty());
         }
         let kind = std::mem::take(&mut self.kind);
-        let mut data = std::mem::take(&mut self.data);
-        if data.pop().is_none() {
-            return;
+        if let Some(data) = self.data.take() {
+            let kind = if kind.is_empty() { Cow::Borrowed("message") } else { Cow::Owned(kind) };
+            self.seen = Seen::Events;
+            events.push(Event { kind, data, id: self.last_id.clone() });
         }
-        let kind = if kind.is_empty() { "message".to_owned() } else { kind };
-        events.push(Event { kind, data, id: self.last_id.clone() });
     }
+}
+
+/// A line without the mark with which a stream may begin.
+fn after_mark(within: Within, line: &[u8]) -> &[u8] {
+    let mark = if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" };
+    line.strip_prefix(mark).unwrap_or(line)
 }
 
 /// A line is longer than its value by a field's name, a colon and a space.
 const LONGEST_FIELD_NAME: usize = 64;
+
+/// What the buffer of lines may hold between two lines. One that has grown with a single long line is not kept for the rest
+/// of the stream.
+const ROOMY_LINE: usize = 16 * 1024;
+
+/// The longest type and the longest id, in bytes. An id is kept again in every event that comes after it, so it may not be
+/// as long as an event.
+const LONGEST_NAME: usize = 4 * 1024;
+
+/// A type or an id, where it is none that is too long.
+fn name_of(value: Cow<'_, str>) -> Result<Cow<'_, str>, TooLarge> {
+    if value.len() > LONGEST_NAME { Err(TooLarge::Name { most: LONGEST_NAME }) } else { Ok(value) }
+}

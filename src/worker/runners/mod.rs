@@ -3,6 +3,7 @@
 //! Runs on the main thread of a dispatcher.
 
 mod collector;
+mod errand;
 mod runner;
 
 use std::collections::HashMap;
@@ -27,8 +28,8 @@ pub struct Runners {
     wanted: Vec<Owner>,
     /// A runner ended: there may be more for its role, and there is room for another.
     look_again: bool,
-    /// What runners were last started for: the role's first callback, and when to start one for it again.
-    started: HashMap<pg_sys::Oid, (i64, SystemTime)>,
+    /// What runners were last started for: the role's first callback and message, and when to start one for it again.
+    started: HashMap<pg_sys::Oid, ([Option<i64>; 2], SystemTime)>,
     /// A runner could not be started; not before this is it tried again.
     next_try: Option<SystemTime>,
 }
@@ -77,7 +78,7 @@ impl Runners {
     /// There is something for the collector to do.
     pub fn want_collector(&mut self) {
         if !self.wanted.iter().any(Owner::is_collector) {
-            self.wanted.push(Owner { role: COLLECTOR, can_login: true, first: 0 });
+            self.wanted.push(Owner { role: COLLECTOR, can_login: true, first: [None; 2] });
         }
     }
 

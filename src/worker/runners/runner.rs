@@ -1,4 +1,5 @@
-//! A runner: a process that runs the callbacks of one role, as that role, and ends when there are none left.
+//! A runner: a process that runs the callbacks of one role and its functions for messages, as that role, and ends when there
+//! are none left.
 //!
 //! Runs on the main thread of its process; it has no other. User code never runs in a dispatcher.
 
@@ -13,17 +14,19 @@ use super::collector;
 use crate::domain::callback::{self, Next, Past};
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::callbacks::{self, COLLECTOR, Taken};
-use crate::store::calls::{self, Viewer};
-use crate::store::owner;
+use crate::store::callbacks::{self, COLLECTOR};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::worker::activity::{Activity, flush_statistics, show};
 use crate::worker::identity::{Login, become_role, set};
 use crate::worker::interrupts::{limit_time, take_signals, unlimit_time};
 use crate::worker::report;
+use crate::worker::runners::errand::{Errand, Kind, Ready};
 
 /// After this long a runner ends even if there is more, so that other roles get their turn.
 pub const SHIFT: Duration = Duration::from_secs(10);
+
+/// So many of a kind are run before the other kind has its turn.
+const IN_A_ROW: usize = 32;
 
 /// The SQLSTATE of a callback that is given up: "connection does not exist" is what a client would have been told.
 const GAVE_UP: &str = "08003";
@@ -46,47 +49,62 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     let settings = Settings::current();
     let started = Instant::now();
     show(Activity::Busy, "running callbacks");
-    let mut ran = Ran::One;
-    // What has been counted is run, or it would be counted for nothing.
-    while matches!(ran, Ran::Counted(_)) || (started.elapsed() < SHIFT && ran != Ran::None) {
-        ran = run_next(role, &settings, ran);
-        flush_statistics(Activity::Busy);
-    }
+    work(role, &settings, started);
     flush_statistics(Activity::Idle);
+}
+
+/// Runs what there is of both kinds, in turn.
+fn work(role: pg_sys::Oid, settings: &Settings, started: Instant) {
+    let (mut kind, mut ran) = (Kind::Callback, Ran::One);
+    let (mut in_a_row, mut in_vain) = (0, 0);
+    // What has been counted is run, or it would be counted for nothing.
+    while matches!(ran, Ran::Counted(_)) || (started.elapsed() < SHIFT && in_vain < 2) {
+        ran = run_next(role, settings, kind, ran);
+        flush_statistics(Activity::Busy);
+        match ran {
+            Ran::None => in_vain += 1,
+            Ran::One | Ran::Counted(_) => (in_vain, in_a_row) = (0, in_a_row + 1),
+        }
+        let has_had_its_turn = ran == Ran::None || (ran == Ran::One && in_a_row >= IN_A_ROW);
+        if has_had_its_turn {
+            (kind, in_a_row) = (kind.other(), 0);
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ran {
     One,
     None,
-    /// The run of this call's callback was counted, and is still to be made.
+    /// The run for this call or message was counted, and is still to be made.
     Counted(i64),
 }
 
-/// Runs one callback, in a transaction that also forgets it: it has run exactly if the transaction commits.
-fn run_next(role: pg_sys::Oid, settings: &Settings, before: Ran) -> Ran {
-    let mut current: Option<Taken> = None;
+/// Runs one, in a transaction that also forgets it: it has run exactly if the transaction commits.
+fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> Ran {
+    let mut current: Option<Errand> = None;
     let outcome = attempt(|| {
         under_snapshot(|| {
-            let Some(taken) = owner::acting(|| callbacks::next(role))? else {
+            let Some(errand) = kind.next(role)? else {
                 return Ok((Ran::None, Durability::Full));
             };
-            let call = taken.call;
-            let past = if before == Ran::Counted(call) { Past::CountedNow } else { taken.past };
+            let key = errand.key();
+            let past = if before == Ran::Counted(key) { Past::CountedNow } else { errand.past() };
             match callback::next(past, settings.max_interruptions) {
                 Next::Run => {
-                    current = Some(taken.clone());
-                    run(role, &taken, settings.callback_timeout)?;
+                    current = Some(errand.clone());
+                    run(role, &errand, settings.callback_timeout)?;
                     Ok((Ran::One, Durability::Full))
                 }
                 Next::Count(runs) => {
-                    owner::acting(|| callbacks::count_run(call, runs))?;
-                    Ok((Ran::Counted(call), Durability::Full))
+                    errand.count_run(runs)?;
+                    Ok((Ran::Counted(key), Durability::Full))
                 }
                 Next::GiveUp(runs) => {
+                    let name = errand.name();
                     let said =
-                        format!("the callback was begun {runs} times, never came to its end, and is not run again");
-                    owner::acting(|| callbacks::record_error(role, &taken, GAVE_UP, &said))?;
+                        format!("the {name} was begun {runs} times, never came to its end, and is not run again");
+                    errand.record_error(role, GAVE_UP, &said)?;
                     Ok((Ran::One, Durability::Full))
                 }
             }
@@ -97,7 +115,7 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, before: Ran) -> Ran {
     match outcome {
         Ok(ran) => ran,
         Err(aborted) => match current {
-            Some(taken) => record(role, &taken, &aborted),
+            Some(errand) => record(role, &errand, &aborted),
             None => {
                 report::log(&format!("runner: {aborted}"));
                 Ran::None
@@ -106,31 +124,24 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, before: Ran) -> Ran {
     }
 }
 
-fn run(role: pg_sys::Oid, taken: &Taken, timeout: Duration) -> Result<(), Error> {
-    owner::acting(|| callbacks::forget(taken.call))?;
-    // Whatever the row says, a role's function is given a call of that role.
-    let viewer = Viewer { role, sees_all: false };
-    let response = owner::acting(|| calls::response(taken.call, viewer))?;
-    let Some(invocation) = owner::acting(|| callbacks::invocation(taken.function))? else {
-        ereport!(ERROR, PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "the callback function no longer exists");
-    };
-    if let Some(response) = response {
+fn run(role: pg_sys::Oid, errand: &Errand, timeout: Duration) -> Result<(), Error> {
+    if let Some(Ready { invocation, argument }) = errand.prepare(role)? {
         limit_time(timeout);
-        callbacks::invoke(&invocation, response);
+        callbacks::invoke(&invocation, argument);
     }
     Ok(())
 }
 
-fn record(role: pg_sys::Oid, taken: &Taken, aborted: &Aborted) -> Ran {
+fn record(role: pg_sys::Oid, errand: &Errand, aborted: &Aborted) -> Ran {
     let sqlstate = aborted.sqlstate_text();
     let noted = attempt(|| {
-        under_snapshot(|| owner::acting(|| callbacks::record_error(role, taken, &sqlstate, &aborted.message)))?;
+        under_snapshot(|| errand.record_error(role, &sqlstate, &aborted.message))?;
         Ok(((), Durability::Full))
     });
     match noted {
         Ok(()) => Ran::One,
         Err(failed) => {
-            report::log(&format!("runner cannot record the error of a callback: {failed}"));
+            report::log(&format!("runner cannot record the error of a {}: {failed}", errand.name()));
             Ran::None
         }
     }

@@ -42,8 +42,10 @@ async fn a_reader_gives_way_to_whoever_drops_the_extension() {
     lands(&scene.db, id, 1).await;
     for reading in [format!("select edge.tail_text({id})"), format!("select edge.wait({id}, '10 min')")] {
         let (reader, dropper) = (scene.cluster.connect().await, scene.cluster.connect().await);
-        let waits =
-            format!("select wait_event is not null from pg_stat_activity where pid = {}", reader.backend_pid().await);
+        let waits = format!(
+            "select coalesce(wait_event_type = 'Extension', false) from pg_stat_activity where pid = {}",
+            reader.backend_pid().await
+        );
         let read = async {
             let refused = reader.fails(&reading).await;
             assert_eq!(refused.sqlstate, "55006", "{refused:?}");

@@ -49,13 +49,13 @@ async fn a_model_that_stops_in_good_order_without_its_last_event_is_truncated() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_in_the_stream_fails_the_call_although_the_status_was_200() {
     let scene = Scene::start().await;
-    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Over\\u0000loaded\"}}\n\n";
     scene.peer.on("/", sse().send(error));
     let id = stream(&scene, "/").await;
     let response = ended(&scene.db, id).await;
     assert_eq!(response.get::<_, &str>("state"), "failed");
     assert_eq!(response.get::<_, Option<&str>>("error_class"), Some("stream"));
-    assert_eq!(response.get::<_, Option<&str>>("error"), Some("overloaded_error: Overloaded"));
+    assert_eq!(response.get::<_, Option<&str>>("error"), Some("overloaded_error: Over\u{fffd}loaded"));
     assert_eq!(response.get::<_, Option<i32>>("status_code"), Some(200));
     assert_eq!(data(&scene.db, id).await.len(), 1);
     assert_eq!(scene.peer.count("/"), 1, "what has been read of is not asked for again");
@@ -113,6 +113,52 @@ async fn cancelling_closes_the_connection_and_keeps_what_has_come() {
     assert_eq!(data(&scene.db, id).await, ["before 1", "before 2"]);
     assert_eq!(seen(&scene.db, id).await.get::<_, Option<i64>>("events"), Some(2));
     assert!(!scene.db.one_with::<bool>("select edge.cancel($1)", &[&id]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_cancelled_keeps_its_dialect_and_its_tokens() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    let begun = r#"{"type":"message_start","message":{"usage":{"input_tokens":25}}}"#;
+    scene.peer.on("/", sse().send(event(begun)).hold(&gate).send(event("after")));
+    let id = stream(&scene, "/").await;
+    lands(&scene.db, id, 1).await;
+    assert!(scene.db.one_with::<bool>("select edge.cancel($1)", &[&id]).await);
+    ended(&scene.db, id).await;
+    let call = seen(&scene.db, id).await;
+    assert_eq!(call.get::<_, &str>("state"), "cancelled");
+    assert_eq!(call.get::<_, Option<&str>>("dialect"), Some("anthropic"));
+    assert_eq!(call.get::<_, Option<serde_json::Value>>("usage"), Some(serde_json::json!({"input_tokens": 25})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stream_calls_its_usage_is_kept_only_where_it_can_be() {
+    let scene = Scene::start().await;
+    let delta = |usage: &str| event(&format!(r#"{{"type":"message_delta","usage":{usage}}}"#));
+    let many: Vec<String> = (0..10_000).map(|name| format!("\"count_{name}\":1")).collect();
+    let answer = sse()
+        .send(delta(r#"{"output_tokens":15}"#))
+        .send(delta(r#"{"text":"\u0000"}"#))
+        .send(delta(&format!("{{{}}}", many.join(","))))
+        .send(event(r#"{"type":"message_stop"}"#));
+    scene.peer.on("/", answer);
+    let id = stream(&scene, "/").await;
+    assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    let call = seen(&scene.db, id).await;
+    assert_eq!(call.get::<_, Option<serde_json::Value>>("usage"), Some(serde_json::json!({"output_tokens": 15})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_well_in_the_middle_of_an_event_is_truncated_and_a_plain_word_is_none() {
+    let scene = Scene::start().await;
+    scene.peer.on("/cut", sse().send(event("one")).send("data: two, cut in the mid"));
+    scene.peer.on("/word", Reply::stream("text/plain").send("ok"));
+    let (cut, word) = (stream(&scene, "/cut").await, stream(&scene, "/word").await);
+    assert_eq!(ended(&scene.db, cut).await.get::<_, &str>("state"), "truncated");
+    assert_eq!(data(&scene.db, cut).await, ["one"]);
+    let response = ended(&scene.db, word).await;
+    assert_eq!((response.get::<_, &str>("state"), response.get::<_, &str>("error_class")), ("failed", "stream"));
+    assert_eq!(scene.peer.count("/word"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

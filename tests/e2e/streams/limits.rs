@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use super::{data, event, held, lands, sse, stream};
-use crate::harness::{Cluster, Gate};
+use crate::harness::{Cluster, Gate, Reply};
 use crate::scene::{Scene, ended};
+
+/// The same in another format.
+async fn stream_as(scene: &Scene, path: &str, format: &str) -> i64 {
+    scene.call(&format!("edge.http_get_async($1, stream => '{format}')"), path).await
+}
 
 async fn with(settings: &[(&str, &str)]) -> Scene {
     Scene::on(settings.iter().fold(Cluster::builder(), |builder, (name, value)| builder.setting(name, value))).await
@@ -12,23 +17,36 @@ async fn with(settings: &[(&str, &str)]) -> Scene {
 
 /// The class of the failure that a call ended with.
 async fn failed(scene: &Scene, id: i64) -> String {
+    error_class(scene, id, "failed").await
+}
+
+/// The class of the failure by which a call was cut short that had events.
+async fn truncated(scene: &Scene, id: i64) -> String {
+    error_class(scene, id, "truncated").await
+}
+
+async fn error_class(scene: &Scene, id: i64, state: &str) -> String {
     let response = ended(&scene.db, id).await;
-    assert_eq!(response.get::<_, &str>("state"), "failed", "{response:?}");
+    assert_eq!(response.get::<_, &str>("state"), state, "{response:?}");
     response.get("error_class")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_goes_silent_in_its_stream_is_given_up() {
-    let scene = with(&[("pg_edge.stream_idle_timeout", "500ms")]).await;
+    let scene = with(&[("pg_edge.stream_idle_timeout", "3s")]).await;
     scene.peer.on("/silent", sse().send(event("one")).then_hang());
     let slow =
-        (0..6).fold(sse(), |reply, number| reply.send(event(&number.to_string())).pause(Duration::from_millis(200)));
+        (0..5).fold(sse(), |reply, number| reply.send(event(&number.to_string())).pause(Duration::from_millis(800)));
     scene.peer.on("/slow", slow);
     let (silent, slow) = (stream(&scene, "/silent").await, stream(&scene, "/slow").await);
-    assert_eq!(failed(&scene, silent).await, "idle_timeout");
+    assert_eq!(truncated(&scene, silent).await, "idle_timeout");
     assert_eq!(data(&scene.db, silent).await, ["one"]);
     assert_eq!(scene.peer.count("/silent"), 1);
-    assert_eq!(ended(&scene.db, slow).await.get::<_, &str>("state"), "succeeded", "each pause was shorter");
+    assert_eq!(
+        ended(&scene.db, slow).await.get::<_, &str>("state"),
+        "succeeded",
+        "each pause was shorter, though not all of them together"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,16 +59,14 @@ async fn a_peer_that_never_begins_is_given_up_as_soon_as_one_that_goes_silent() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_not_cut_by_the_limit_for_bodies_but_by_its_own() {
-    let scene = with(&[("pg_edge.request_timeout", "300ms"), ("pg_edge.stream_timeout", "2s")]).await;
-    let ticking = |ticks: u32| {
-        (0..ticks).fold(sse(), |reply, tick| reply.send(event(&tick.to_string())).pause(Duration::from_millis(100)))
-    };
-    scene.peer.on("/second", ticking(10)).on("/minute", ticking(600));
-    let (short, long) = (stream(&scene, "/second").await, stream(&scene, "/minute").await);
+    let scene = with(&[("pg_edge.request_timeout", "300ms"), ("pg_edge.stream_timeout", "4s")]).await;
+    let gate = Gate::closed();
+    let brief = sse().send(event("one")).pause(Duration::from_millis(900)).send(event("two"));
+    scene.peer.on("/brief", brief).on("/endless", held(1, &gate));
+    let (short, long) = (stream(&scene, "/brief").await, stream(&scene, "/endless").await);
     assert_eq!(ended(&scene.db, short).await.get::<_, &str>("state"), "succeeded");
-    assert_eq!(failed(&scene, long).await, "timeout");
-    let kept = data(&scene.db, long).await.len();
-    assert!((5..25).contains(&kept), "{kept} events in two seconds");
+    assert_eq!(truncated(&scene, long).await, "timeout");
+    assert_eq!(data(&scene.db, long).await, ["before 1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,8 +80,8 @@ async fn what_a_call_or_its_endpoint_says_of_time_wins() {
     let by_endpoint: i64 = scene.db.one("select edge.http_get_async('/', endpoint => 'hasty', stream => 'sse')").await;
     let patient: i64 =
         scene.db.one("select edge.http_get_async('/', endpoint => 'hasty', stream => 'sse', timeout => '1 min')").await;
-    assert_eq!(failed(&scene, by_call).await, "timeout");
-    assert_eq!(failed(&scene, by_endpoint).await, "timeout");
+    assert_eq!(truncated(&scene, by_call).await, "timeout");
+    assert_eq!(truncated(&scene, by_endpoint).await, "timeout");
     gate.open();
     assert_eq!(ended(&scene.db, patient).await.get::<_, &str>("state"), "succeeded");
 }
@@ -90,7 +106,21 @@ async fn a_stream_that_is_too_large_is_not_read_to_its_end() {
     scene.peer.on("/", large);
     let id = stream(&scene, "/").await;
     assert_eq!(failed(&scene, id).await, "response_too_large");
-    assert_eq!(data(&scene.db, id).await.len(), 100, "of a hundred bytes each");
+    assert_eq!(data(&scene.db, id).await.len(), 44, "of 92 bytes each, 7 of the type and 128 for being one");
+    scene.peer.on("/lines", Reply::stream("application/x-ndjson").send("1\n".repeat(4_000)));
+    let lines = stream_as(&scene, "/lines", "ndjson").await;
+    assert_eq!(failed(&scene, lines).await, "response_too_large");
+    assert_eq!(data(&scene.db, lines).await.len(), 77, "of 129 bytes each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_as_long_as_an_event_ends_its_stream() {
+    let scene = Scene::start().await;
+    let id_line = format!("id: {}\n", "x".repeat(100_000));
+    scene.peer.on("/", sse().send(event("one")).send(id_line).send("data\n\n".repeat(100)));
+    let id = stream(&scene, "/").await;
+    assert_eq!(failed(&scene, id).await, "event_too_large");
+    assert_eq!(data(&scene.db, id).await, ["one"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,13 +151,24 @@ async fn a_stream_is_its_owners_and_a_monitors() {
     }
     scene.db.exec("grant pg_monitor to grace").await;
     // A monitor sees that there were events, and not what they say.
-    let counts = "select array[count(*), count(data), count(json), count(received_at)] from edge.events";
-    assert_eq!(grace.one::<Vec<i64>>(counts).await, [4, 0, 0, 4]);
-    assert_eq!(ada.one::<Vec<i64>>(counts).await, [4, 4, 4, 4]);
-    assert_eq!(scene.db.one::<Vec<i64>>(counts).await, [4, 4, 4, 4]);
+    scene.db.exec("update edge_store.event set event = 'delta', sse_id = 'a secret'").await;
+    let counts = "select array[count(*), count(data), count(json), count(event), count(sse_id), count(received_at)] from edge.events";
+    assert_eq!(grace.one::<Vec<i64>>(counts).await, [4, 0, 0, 0, 0, 4]);
+    assert_eq!(ada.one::<Vec<i64>>(counts).await, [4; 6]);
+    assert_eq!(scene.db.one::<Vec<i64>>(counts).await, [4; 6]);
     assert_eq!(grace.fails(&format!("select edge.tail({id})")).await.sqlstate, "42704");
     scene.db.exec("select edge.revoke_access('ada')").await;
     assert_eq!(ada.fails(count).await.sqlstate, "42501");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_of_any_depth_that_jsonb_holds_is_json() {
+    let scene = Scene::start().await;
+    let id = call(&scene, &scene.db).await;
+    let deep = format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000));
+    add(&scene, id, &[&deep]).await;
+    let same = "select json::text = data from edge.events";
+    assert_eq!(scene.db.one::<Option<bool>>(same).await, Some(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 
 mod connection;
 mod reply;
-mod request;
+pub(super) mod request;
 mod script;
 
 use std::net::SocketAddr;

@@ -6,12 +6,15 @@
 //! | `POST /functions/v1/flaky` | 503 to the first two attempts of an idempotency key, then 200 |
 //! | `POST /functions/v1/broken` | 500, until somebody calls `POST /functions/v1/repair` |
 //! | `POST /functions/v1/tell` with `{"story":"Once upon a time"}` | the words as a language model would stream them: server-sent events in the dialect of OpenAI's chat completions |
+//! | a websocket to `/functions/v1/room?room=lobby` | what others in the room say; 426 without a websocket |
 //! | `GET /log?contains=…` | what was received: one line a request, those that contain the text |
 //!
 //! `--listen ADDRESS` chooses where it listens (a free port of 127.0.0.1 by default); `--address-file FILE` gets the
 //! address written to it once requests are taken. Postgres calls it only with
 //! `pg_edge.allowed_networks = '127.0.0.0/8, ::1'`: by default, loopback addresses are refused.
 #![allow(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
+
+mod room;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,8 +24,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -31,6 +34,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use room::Rooms;
 
 type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
@@ -40,6 +46,7 @@ struct Memory {
     repaired: bool,
     attempts: HashMap<String, u32>,
     log: Vec<String>,
+    rooms: Rooms,
 }
 
 #[tokio::main]
@@ -58,7 +65,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::spawn(async move {
             let service = service_fn(|request| handle(request, Arc::clone(&memory)));
             // A client that breaks off is no matter of ours.
-            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            let server = auto::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
         });
     }
 }
@@ -67,7 +75,11 @@ fn argument(name: &str) -> Option<String> {
     std::env::args().skip_while(|argument| argument != name).nth(1)
 }
 
-async fn handle(request: Request<Incoming>, memory: Arc<Mutex<Memory>>) -> Result<Reply, hyper::Error> {
+async fn handle(mut request: Request<Incoming>, memory: Arc<Mutex<Memory>>) -> Result<Reply, hyper::Error> {
+    if request.uri().path() == "/functions/v1/room" {
+        let rooms = memory.lock().unwrap_or_else(PoisonError::into_inner).rooms.clone();
+        return Ok(enter(&mut request, rooms));
+    }
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let given: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -113,10 +125,27 @@ async fn handle(request: Request<Incoming>, memory: Arc<Mutex<Memory>>) -> Resul
     })
 }
 
+/// The answer to a handshake, after which the connection is a websocket.
+fn enter(request: &mut Request<Incoming>, rooms: Rooms) -> Reply {
+    let upgrade = hyper::upgrade::on(&mut *request);
+    let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) else {
+        return answer(StatusCode::UPGRADE_REQUIRED, &json!({ "error": "expected a websocket" }));
+    };
+    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
+    tokio::spawn(rooms.join(request.uri().query().map(str::to_owned), upgrade));
+    let mut reply = Response::new(Full::default().boxed_unsync());
+    *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = reply.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.extend(accept.map(|accept| (SEC_WEBSOCKET_ACCEPT, accept)).ok());
+    reply
+}
+
 fn answer(status: StatusCode, body: &Value) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(format!("{body}\n"))).boxed_unsync());
     *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
 }
 
@@ -130,6 +159,6 @@ fn tell(story: &str) -> Reply {
         Ok(Frame::data(Bytes::from(event)))
     });
     let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
-    reply.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     reply
 }

@@ -1,0 +1,264 @@
+//! Opening connections: from a wish to what the engine has to know.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use http::HeaderMap;
+
+use super::held::Held;
+use super::memory::Sockets;
+use super::news::show_obstacle;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::lane_policy::Gate;
+use crate::domain::socket::acknowledgement::Asking;
+use crate::domain::socket::address;
+use crate::domain::socket::course::{Chance, Order};
+use crate::domain::socket::plan::{Plan, Rules, SocketId};
+use crate::domain::socket::verdict::Judged;
+use crate::domain::{header, placeholder};
+use crate::error::Error;
+use crate::store::sockets::standing::Wanted;
+use crate::store::transaction::in_subtransaction;
+use crate::worker::secrets::Unresolved;
+use crate::worker::turn::Dispatcher;
+
+/// Connections that may be on their way at once, so that a database with very many does not fall upon a peer all at once.
+const OPENING: usize = 1024;
+
+/// Connections that are prepared in one transaction.
+const HANDFUL: usize = 256;
+
+/// How soon one is tried again for which something of our own is in the way.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// And one for which there is something that we are told of when it is gone.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
+
+/// A connection that is opened as soon as the transaction has committed.
+pub(super) struct Departure {
+    pub connection: i64,
+    pub plan: Plan,
+}
+
+/// Why a connection is not opened now.
+enum Obstacle {
+    Judged(Judged),
+    /// Somebody has disabled its endpoint.
+    Barred(String),
+}
+
+impl From<Judged> for Obstacle {
+    fn from(judged: Judged) -> Self {
+        Self::Judged(judged)
+    }
+}
+
+impl From<Unresolved> for Obstacle {
+    fn from(why: Unresolved) -> Self {
+        Self::Judged(match why {
+            Unresolved::NotNow(_) => Judged::held_back(why.to_string(), PAUSE),
+            Unresolved::NotAllowed => {
+                Judged::unusable("the role that wants the connection has no right to placeholders for secrets")
+            }
+            why => Judged::unusable(why.to_string()),
+        })
+    }
+}
+
+impl Dispatcher {
+    /// Prepares connections that are to be opened, secrets included.
+    pub(super) fn prepare_openings(&mut self, now: SystemTime, clock: Instant) -> Result<Vec<Departure>, Error> {
+        if self.stopping {
+            self.sockets.to_open.clear();
+        }
+        let mut departures = Vec::new();
+        // What has been told is read in the next turn, which begins at once.
+        if self.has_been_told() {
+            return Ok(departures);
+        }
+        let room = OPENING.saturating_sub(self.sockets.opening.len()).min(HANDFUL);
+        let wanted: Vec<i64> = self.sockets.to_open.iter().copied().take(room).collect();
+        for connection in wanted {
+            let Some(held) = self.sockets.held.get_mut(&connection) else { continue };
+            let load = held.outgoing.load();
+            if held.course.order(clock, load) != Some(Order::Open) {
+                self.sockets.to_open.remove(&connection);
+                self.sockets.touched.insert(connection);
+                continue;
+            }
+            if !self.has_place(connection, departures.len()) {
+                self.wait_for_place(connection, clock);
+                continue;
+            }
+            // An error of Postgres' costs this one some time, and not all others their turn.
+            let planned = in_subtransaction(|| self.plan(connection, now));
+            match planned {
+                Ok(Ok(plan)) => departures.push(Departure { connection, plan }),
+                Ok(Err(Obstacle::Barred(why))) => self.wait_for_endpoint(connection, why, clock),
+                Ok(Err(Obstacle::Judged(judged))) => self.could_not_open(connection, judged, clock),
+                Err(aborted) => {
+                    let why = format!("it cannot be opened now: {}", aborted.message);
+                    self.could_not_open(connection, Judged::held_back(why, PAUSE), clock);
+                }
+            }
+        }
+        Ok(departures)
+    }
+
+    /// Opens what was prepared.
+    pub(super) fn depart_sockets(&mut self, departures: Vec<Departure>) {
+        for Departure { connection, plan } in departures {
+            self.sockets.to_open.remove(&connection);
+            let Some(held) = self.sockets.held.get_mut(&connection) else { continue };
+            held.course.begun(plan.socket);
+            self.sockets.lines.insert(plan.socket, connection);
+            self.sockets.opening.insert(plan.socket);
+            self.sockets.touched.insert(connection);
+            if let Some(engine) = &self.engine {
+                engine.open_socket(plan);
+            }
+        }
+    }
+
+    /// Half of the descriptors are left to calls. One that takes the place of another may be one too many for a while.
+    fn has_place(&self, connection: i64, departing: usize) -> bool {
+        let most = self.descriptor_budget / 2;
+        let replaces = self.sockets.held.get(&connection).is_some_and(|held| held.course.stands());
+        let most = if replaces { most } else { most.min(self.settings.sockets.max_connections) };
+        self.sockets.count() + departing < most
+    }
+
+    fn wait_for_place(&mut self, connection: i64, clock: Instant) {
+        let by_setting = self.settings.sockets.max_connections;
+        let by_descriptors = self.descriptor_budget / 2;
+        let why = if by_setting <= by_descriptors {
+            format!("there are {by_setting} websockets already, as many as pg_edge.ws_max_connections allows")
+        } else {
+            format!("there are {by_descriptors} websockets already, as many as the process's file descriptors allow")
+        };
+        self.sockets.crowded.insert(connection);
+        self.wait_for_others(connection, why, clock);
+    }
+
+    fn wait_for_endpoint(&mut self, connection: i64, why: String, clock: Instant) {
+        self.sockets.barred.insert(connection);
+        self.wait_for_others(connection, why, clock);
+    }
+
+    fn wait_for_others(&mut self, connection: i64, why: String, clock: Instant) {
+        let sockets = &mut self.sockets;
+        let Some(held) = sockets.held.get_mut(&connection) else { return };
+        held.course.waits(clock + LONG_PAUSE);
+        show_obstacle(held, Judged::held_back(why, LONG_PAUSE));
+        sockets.done_about(connection);
+    }
+
+    fn could_not_open(&mut self, connection: i64, judged: Judged, clock: Instant) {
+        let chance = Chance { random: fastrand::f64(), max_backoff: self.settings.sockets.max_backoff };
+        let sockets = &mut self.sockets;
+        let Some(held) = sockets.held.get_mut(&connection) else { return };
+        held.course.not_begun(judged.verdict, clock, chance);
+        show_obstacle(held, judged);
+        sockets.done_about(connection);
+    }
+
+    /// What the engine has to know to open a connection as it is wanted.
+    fn plan(&mut self, connection: i64, now: SystemTime) -> Result<Result<Plan, Obstacle>, Error> {
+        let Some(wish) = self.sockets.held.get(&connection).map(|held: &Held| held.wish.clone()) else {
+            return Err(Error::Malformed);
+        };
+        self.know_endpoint(wish.endpoint.as_deref(), now)?;
+        let own = match wish.headers.as_deref().map(header::from_block).transpose() {
+            Ok(own) => own.unwrap_or_default(),
+            Err(error) => return Ok(Err(Judged::unusable(error.to_string()).into())),
+        };
+        self.fetch_secrets_of_socket(&wish, &own, now)?;
+        let socket = SocketId(self.sockets.next_socket);
+        self.sockets.next_socket += 1;
+        Ok(self.complete_plan(socket, &wish, own))
+    }
+
+    fn complete_plan(&self, socket: SocketId, wish: &Wanted, mut headers: HeaderMap) -> Result<Plan, Obstacle> {
+        let endpoint = match wish.endpoint.as_deref() {
+            None => None,
+            Some(name) => match self.endpoints.find(name) {
+                None => return Err(Judged::unusable(format!("endpoint \"{name}\" was dropped")).into()),
+                Some(endpoint) if endpoint.lane.gate == Gate::Closed => {
+                    return Err(Obstacle::Barred(format!("endpoint \"{name}\" is disabled")));
+                }
+                Some(endpoint) => Some(endpoint.as_ref()),
+            },
+        };
+        let url = address::resolve(&wish.url, endpoint.map(|endpoint| &endpoint.base))
+            .map_err(|error| Judged::unusable(error.to_string()))?;
+        self.complete_headers(wish, endpoint, &mut headers)?;
+        let settings = &self.settings;
+        let connect = endpoint.and_then(|endpoint| endpoint.limits.connect_timeout).unwrap_or(settings.connect_timeout);
+        Ok(Plan {
+            socket,
+            url,
+            headers,
+            subprotocols: wish.subprotocols.clone(),
+            identity: self.identity(endpoint)?,
+            rules: Rules {
+                connect,
+                handshake: settings.sockets.handshake_timeout,
+                ping_every: settings.sockets.ping_interval,
+                dead_after: settings.sockets.dead_after,
+                max_message_bytes: settings.sockets.max_message_bytes,
+                heartbeat: wish.heartbeat.clone(),
+                asking: Asking::default(),
+            },
+        })
+    }
+
+    /// The endpoint's headers, and values in place of placeholders.
+    fn complete_headers(
+        &self,
+        wish: &Wanted,
+        endpoint: Option<&Endpoint>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Unresolved> {
+        if header::holds_placeholder(headers)? && !self.secrets.allows(wish.owner) {
+            return Err(Unresolved::NotAllowed);
+        }
+        if let Some(endpoint) = endpoint {
+            endpoint.complete(headers);
+        }
+        self.secrets.resolve_headers(headers)?;
+        if let Some(endpoint) = endpoint {
+            endpoint.add_credentials(headers);
+        }
+        Ok(())
+    }
+
+    fn fetch_secrets_of_socket(&mut self, wish: &Wanted, own: &HeaderMap, now: SystemTime) -> Result<(), Error> {
+        self.secrets.tidy();
+        if wish.headers.as_deref().is_some_and(placeholder::may_be_in) {
+            self.secrets.fetch_headers(own, now);
+            self.secrets.fetch_right(wish.owner, now)?;
+        }
+        let Some(endpoint) = wish.endpoint.as_deref().and_then(|name| self.endpoints.find(name)) else {
+            return Ok(());
+        };
+        self.secrets.fetch_headers(&endpoint.headers, now);
+        if let Some((certificate, key)) = &endpoint.identity {
+            self.secrets.fetch(certificate, now);
+            self.secrets.fetch(key, now);
+        }
+        Ok(())
+    }
+}
+
+impl Sockets {
+    /// It is not opened now.
+    fn done_about(&mut self, connection: i64) {
+        self.to_open.remove(&connection);
+        self.touched.insert(connection);
+        self.pending.states.insert(connection);
+    }
+
+    /// Whether connections are to be opened, and may be.
+    pub(super) fn may_open(&self) -> bool {
+        !self.to_open.is_empty() && self.opening.len() < OPENING
+    }
+}

@@ -1,0 +1,76 @@
+//! The server that runs the cases, in a process of its own, and what it reports of them.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use url::Url;
+
+/// A running server. It ends with this.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    reports: PathBuf,
+}
+
+/// What the server says of one case.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    pub behavior: String,
+    pub behavior_close: String,
+}
+
+/// Verdicts by the names of their cases.
+pub type Verdicts = BTreeMap<String, Verdict>;
+
+impl Server {
+    /// Starts one whose reports go to a directory of this name.
+    pub fn start(name: &str) -> Self {
+        let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("autobahn");
+        let reports = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("autobahn-{name}"));
+        let _none = std::fs::remove_dir_all(&reports);
+        std::fs::create_dir_all(&reports).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let program = home.join("bin/kosoku");
+        let child = Command::new(&program)
+            .args(["-m", "fuzzingserver", "-o"])
+            .arg(&reports)
+            .arg(address.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                let (program, home) = (program.display(), home.display());
+                panic!("{program}: {error}; setup/autobahn.sh {home} installs it")
+            });
+        let server = Self { child, address, reports };
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the server does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    pub fn url(&self, path: &str) -> Url {
+        Url::parse(&format!("ws://{}{path}", self.address)).unwrap()
+    }
+
+    /// What it says of an agent, once it was asked for its reports.
+    pub fn verdicts(&self, agent: &str) -> Verdicts {
+        let index = std::fs::read_to_string(self.reports.join("index.json")).expect("a report");
+        let mut agents: BTreeMap<String, Verdicts> = serde_json::from_str(&index).unwrap();
+        agents.remove(agent).expect("a report on the agent")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
