@@ -45,7 +45,8 @@ test: setup lint ## set up, then every check and every test
 	@cargo test --quiet $(ALONE) --doc
 	@echo "== building the extension for PostgreSQL $(MAJOR), with failpoints"
 	@setup/quietly.sh $(PACKAGE) --debug --features "pg$(MAJOR) test-hooks" --out-dir "$(TEST_STAGE)"
-	@echo "== lints of the install script"
+	@setup/net.sh "$(TEST_STAGE)"
+	@echo "== lints of the install scripts"
 	@setup/pgspot.sh "$(abspath $(TARGET))/pgspot" "$(TEST_STAGE)"
 	@setup/packages.sh node
 	@setup/deno.sh "$(abspath $(TARGET))/deno"
@@ -53,7 +54,7 @@ test: setup lint ## set up, then every check and every test
 	@setup/packages.sh cron
 	@echo "== end-to-end tests on PostgreSQL $(MAJOR)"
 	@PG_EDGE_STAGE="$(TEST_STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo test --quiet $(ALONE) --test e2e $(ARGS)
-	@echo "Everything passed: format, lints (the install script's too), tests without Postgres, end-to-end tests on PostgreSQL $(MAJOR)."
+	@echo "Everything passed: format, lints (the install scripts' too), tests without Postgres, end-to-end tests on PostgreSQL $(MAJOR)."
 
 .PHONY: lint
 lint: setup ## formatting and lints, with and without Postgres
@@ -91,3 +92,4 @@ setup: ## packages and tools, where they are missing
 stage: setup
 	@echo "== building the release for PostgreSQL $(MAJOR)"
 	@setup/quietly.sh $(PACKAGE) --features "pg$(MAJOR)" --out-dir "$(STAGE)"
+	@setup/net.sh "$(STAGE)"

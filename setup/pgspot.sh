@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints the script that CREATE EXTENSION runs: whatever in it a search path could lead astray. Installs pgspot, pinned,
+# Lints the scripts that CREATE EXTENSION runs: whatever in them a search path could lead astray. Installs pgspot, pinned,
 # into a directory of its own below target/, once.
 set -euo pipefail
 
@@ -20,8 +20,8 @@ if [ "$(cat "$home/installed" 2>/dev/null)" != "$pgspot $pglast" ]; then
     echo "$pgspot $pglast" >"$home/installed"
 fi
 
-mapfile -t scripts < <(find "$stage" -name 'pg_edge--*.sql')
-[ ${#scripts[@]} -gt 0 ] || { echo "$stage holds no pg_edge--*.sql." >&2; exit 1; }
-# Errors and warnings alike fail; there is no list of exceptions, because the script needs none.
+mapfile -t scripts < <(find "$stage" -name 'pg_edge*--*.sql')
+[ ${#scripts[@]} -gt 0 ] || { echo "$stage holds no pg_edge*--*.sql." >&2; exit 1; }
+# Errors and warnings alike fail; there is no list of exceptions, because the scripts need none.
 said=$("$home/bin/pgspot" "${scripts[@]}") || { echo "$said" >&2; exit 1; }
 grep -q 'Errors: 0 Warnings: 0 Unknown: 0' <<<"$said" || { echo "$said" >&2; exit 1; }

@@ -34,6 +34,7 @@ create table edge_store.request (
     idempotency_key text,
     metadata        jsonb,
     run_at          timestamptz,
+    -- A function; or 1, which is none: the outcome is stored by the collector of pg_edge_net.
     on_complete     oid,
     replay_of       bigint,
     -- How its answer is to be read event by event: sse, ndjson, raw or auto. Null where it is a body.
@@ -262,6 +263,7 @@ create index on edge_store.idempotency (noted_at);
 -- Callbacks that are to be run; the row is deleted in the transaction that runs it.
 create table edge_store.callback (
     call_id         bigint      primary key,
+    -- Whose; or 1, which is no role, for the collector of pg_edge_net.
     owner           oid         not null,
     function        oid         not null,
     slot            smallint    not null,

@@ -232,7 +232,7 @@ select
     coalesce(callback.runs, 0)::integer as runs
 from edge_store.callback
 where callback.owner = (select edge_store.current_role_oid())
-   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
+   or callback.owner <> 1 and pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
 
 create view edge.queued_per_role with (security_barrier) as
 select

@@ -7,6 +7,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::domain::endpoint::EndpointError;
 use crate::domain::header::HeaderError;
+use crate::domain::net::BadUrl;
 use crate::domain::pairs::PairsError;
 use crate::domain::placeholder::PlaceholderError;
 use crate::domain::profile::UnknownProfile;
@@ -36,6 +37,8 @@ pub enum Error {
     Request(#[from] RequestError),
     #[error(transparent)]
     Header(#[from] HeaderError),
+    #[error(transparent)]
+    NetUrl(#[from] BadUrl),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
@@ -151,6 +154,7 @@ impl Error {
             Self::OutOfRange { .. }
             | Self::Request(_)
             | Self::Header(_)
+            | Self::NetUrl(_)
             | Self::Endpoint(_)
             | Self::Profile(_)
             | Self::StreamFormat(_)

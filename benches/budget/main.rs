@@ -19,6 +19,7 @@ mod isolation;
 mod latency;
 mod machine;
 mod memory;
+mod net;
 mod numbers;
 mod queueing;
 mod quiet;
@@ -53,6 +54,9 @@ async fn run() -> ExitCode {
     // The groups share a cluster where one row's work is another's subject.
     if wants(&drain::ROWS) {
         drain::measure(&mut report, &wants).await;
+    }
+    if wants(&[net::NET]) {
+        net::measure(&mut report).await;
     }
     if wants(&latency::ROWS) {
         latency::measure(&mut report, &wants).await;

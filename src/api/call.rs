@@ -69,7 +69,7 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
 }
 
 /// Writes a call, unless its idempotency key names one that exists.
-fn write(call: NewCall<'_>) -> Result<i64, Error> {
+pub(super) fn write(call: NewCall<'_>) -> Result<i64, Error> {
     let id = queue::next_id()?;
     if let Some(key) = call.idempotency_key
         && let Some(known) = owner::acting(|| claim(&call, key, id))?

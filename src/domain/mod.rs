@@ -17,6 +17,7 @@ pub mod interruption;
 mod lane;
 pub mod lane_policy;
 pub mod moment;
+pub mod net;
 pub mod network;
 pub mod outcome;
 pub mod pairs;

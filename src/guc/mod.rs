@@ -42,6 +42,7 @@ pub struct Settings {
     pub sql_job_timeout: Option<Duration>,
     pub schedule_history: Duration,
     pub max_catchup: usize,
+    pub net_ttl: Duration,
     pub sockets: SocketSettings,
 }
 
@@ -87,6 +88,7 @@ impl Settings {
             sql_job_timeout: Some(millis(&set::SQL_JOB_TIMEOUT)).filter(|limit| !limit.is_zero()),
             schedule_history: Duration::from_secs(count(&set::SCHEDULE_HISTORY) as u64),
             max_catchup: count(&set::MAX_CATCHUP),
+            net_ttl: Duration::from_secs(count(&set::NET_TTL) as u64),
             sockets: SocketSettings {
                 max_connections: count(&set::WS_MAX_CONNECTIONS),
                 max_message_bytes: Self::ws_max_message_bytes(),

@@ -117,6 +117,9 @@ settings! {
     WS_MAX_BACKOFF = 30_000 in 10..=86_400_000, GucFlags::UNIT_MS, c"pg_edge.ws_max_backoff",
         c"The longest wait before a lost websocket is opened anew.",
         c"The first wait is up to a second, or up to this where it is less; each further one up to twice as long.";
+    NET_TTL = 21_600 in 1..=315_360_000, GucFlags::UNIT_S, c"pg_edge.net_ttl",
+        c"How long rows of net._http_response are kept.",
+        c"Of the extension pg_edge_net, as pg_net.ttl of pg_net.";
     MAX_QUEUED_PER_ROLE = 0 in 0..=i32::MAX, COUNT, c"pg_edge.max_queued_per_role",
         c"Calls of one role that may wait or run at once, per database.",
         c"One more is refused when it is queued. Zero means no limit.";

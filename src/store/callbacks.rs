@@ -16,13 +16,26 @@ pub struct Taken {
     pub past: Past,
 }
 
-/// A role with callbacks to be run, or functions for messages.
+/// In the place of a call's function: its outcome is stored by the collector of pg_edge_net. No function has this oid.
+pub const FOR_COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
+
+/// In the place of a role: the collector, which is none. No role has this oid either.
+pub const COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
+
+/// A role with callbacks to be run or functions for messages, or the collector.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     pub role: pg_sys::Oid,
     pub can_login: bool,
     /// The call whose callback is the role's next one, and the message that its function is given next.
     pub first: [Option<i64>; 2],
+}
+
+impl Owner {
+    /// Whether it is the collector.
+    pub fn is_collector(&self) -> bool {
+        self.role == COLLECTOR
+    }
 }
 
 /// A callback to be run.
@@ -47,13 +60,15 @@ statements! {
             union all
             select owner, null, min(message_id) from edge_store.ws_handling group by owner
         ) as waiting
-        join pg_catalog.pg_roles as role on role.oid = waiting.owner
+        left join pg_catalog.pg_roles as role on role.oid = waiting.owner
+        where role.oid is not null or waiting.owner = 1
         group by waiting.owner, role.rolcanlogin
         order by 3, 4";
 
     ORPHANS() = "
         delete from edge_store.callback
-        where not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)";
+        where callback.owner <> 1
+          and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)";
 
     ORPHANS_OF_MESSAGES() = "
         delete from edge_store.ws_handling
@@ -61,7 +76,8 @@ statements! {
 
     HAS_ORPHANS() = "
         (select from edge_store.callback
-         where not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1)
+         where callback.owner <> 1
+           and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1)
         union all
         (select from edge_store.ws_handling
          where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner) limit 1)";

@@ -7,6 +7,7 @@ pub mod attempts;
 mod by_key;
 pub mod callbacks;
 pub mod calls;
+pub mod collected;
 pub mod control;
 pub mod datum;
 pub mod deferred;

@@ -196,6 +196,11 @@ impl Aborted {
         text
     }
 
+    /// Whether it was cancelled, or took too long.
+    pub fn is_cancel(&self) -> bool {
+        self.sqlstate == PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+    }
+
     /// Whether the server rather than a row is at fault, so that the same write may succeed later.
     pub fn is_transient(&self) -> bool {
         use PgSqlErrorCode as Code;

@@ -10,6 +10,7 @@ use super::latch;
 use super::lock::{self, Hold};
 use super::stats;
 use super::turn::Dispatcher;
+use crate::store::collected;
 use crate::store::owner;
 use crate::store::retention::{self, Advance};
 use crate::store::schedules::history;
@@ -24,6 +25,9 @@ const BETWEEN_HANDFULS: Duration = Duration::from_millis(20);
 
 /// However short runs are kept, they are not looked through more often.
 const SHORTEST_HISTORY_PAUSE: Duration = Duration::from_secs(5);
+
+/// However short responses are kept, they are not looked through more often.
+const SHORTEST_EXPIRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     /// Does the chores that are due. One that fails waits for its next time; it never stops the turn.
@@ -42,6 +46,9 @@ impl Dispatcher {
         if now >= self.timers.next_history {
             self.forget_runs(now)?;
         }
+        if now >= self.timers.next_expiry {
+            self.expire_responses(now)?;
+        }
         Ok(())
     }
 
@@ -54,6 +61,17 @@ impl Dispatcher {
         self.history_to = in_place(|| history::forget(horizon, from, RUNS_FORGOTTEN))?.flatten();
         if self.history_to.is_some() {
             self.timers.next_history = now + BETWEEN_HANDFULS;
+        }
+        Ok(())
+    }
+
+    /// Has the collector forget responses of pg_edge_net: a user's trigger on them may run then, and none runs in here.
+    fn expire_responses(&mut self, now: SystemTime) -> Result<(), Aborted> {
+        let ttl = self.settings.net_ttl;
+        self.timers.next_expiry = now + (ttl / 24).clamp(SHORTEST_EXPIRY_PAUSE, Duration::from_secs(3600));
+        if in_place(|| collected::has_expired(ttl))? == Some(true) {
+            self.runners.want_collector();
+            self.runners.look_after(now);
         }
         Ok(())
     }

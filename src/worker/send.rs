@@ -20,6 +20,7 @@ use crate::domain::retry::is_too_old;
 use crate::domain::stream::rules::{Format, StreamRules};
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::callbacks::FOR_COLLECTOR;
 use crate::store::deferred::Until;
 use crate::store::leases::{Lease, Leased};
 use crate::store::scan::{self, Queued};
@@ -50,6 +51,9 @@ pub enum KeptBack {
 
 /// How soon a call is tried again that something was in the way of.
 const PAUSE_OF_ONE: Duration = Duration::from_secs(1);
+
+/// As many as browsers follow.
+const REDIRECTS_FOR_NET: u8 = 20;
 
 impl From<Unsent> for KeptBack {
     fn from(why: Unsent) -> Self {
@@ -198,7 +202,7 @@ impl Dispatcher {
             request,
             limits: self.limits(queued, endpoint),
             route: Route {
-                redirects: endpoint.map_or(0, |endpoint| endpoint.max_redirects),
+                redirects: endpoint.map_or_else(|| redirects(queued), |endpoint| endpoint.max_redirects),
                 identity: self.identity(endpoint)?,
             },
             stream: queued.stream.map(|format| self.stream_rules(format)),
@@ -236,6 +240,8 @@ impl Dispatcher {
             Some(_) => (settings.stream_timeout, settings.first_byte_timeout.or(settings.stream_idle_timeout)),
         };
         let (connect, max_response_bytes) = (settings.connect_timeout, settings.max_response_bytes);
+        // There, one timeout holds for all of it.
+        let connect = if is_for_net(queued) { queued.timeout.unwrap_or(connect) } else { connect };
         let Some(endpoint) = endpoint else {
             return Limits { connect, total: queued.timeout.unwrap_or(total), first_byte, max_response_bytes };
         };
@@ -246,4 +252,13 @@ impl Dispatcher {
             max_response_bytes: endpoint.limits.max_response_bytes.unwrap_or(max_response_bytes),
         }
     }
+}
+
+/// How many redirects a call to a bare URL follows. pg_net follows them all.
+fn redirects(queued: &Queued) -> u8 {
+    if is_for_net(queued) { REDIRECTS_FOR_NET } else { 0 }
+}
+
+fn is_for_net(queued: &Queued) -> bool {
+    queued.on_complete == Some(FOR_COLLECTOR)
 }

@@ -21,7 +21,7 @@ use crate::domain::stream::dialect::Dialect;
 use crate::domain::stream::follower::Account;
 use crate::domain::tally::{CallEnd, Ended, Reach};
 use crate::store::attempts::FailedTry;
-use crate::store::callbacks::Callback;
+use crate::store::callbacks::{COLLECTOR, Callback, FOR_COLLECTOR};
 use crate::store::deferred::{Deferral, Until};
 use crate::store::responses::{Ending, StreamEnd, Trace};
 use crate::store::scan::Queued;
@@ -50,8 +50,12 @@ pub fn settle(
         Outcome::Failure(_) => Reach::Silent,
     };
     let call_id = report.call;
-    let health = health(&report.outcome);
-    let parks_endpoint = asks_to_wait(policy, &report.outcome, now);
+    // A request of pg_edge_net has one attempt and is made at once, whatever became of those before it.
+    let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
+        (Health::Unknown, None)
+    } else {
+        (health(&report.outcome), asks_to_wait(policy, &report.outcome, now))
+    };
     let call = match decide(policy, &history, &report.outcome, now, random) {
         Verdict::Retry(retry) => {
             put_off(report, entry, retry, outbox);
@@ -149,6 +153,7 @@ pub(super) fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
     let Whose { call, slot, owner, on_complete } = *whose;
     outbox.endings.push(ending);
     if let Some(function) = on_complete {
+        let owner = if function == FOR_COLLECTOR { COLLECTOR } else { owner };
         outbox.callbacks.push(Callback { call, slot, owner, function });
     }
 }

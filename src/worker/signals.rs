@@ -39,6 +39,13 @@ impl Signals {
     }
 }
 
+/// Reads the configuration anew where it has changed since.
+pub fn reload_if_asked() {
+    if reload_is_due() {
+        reload();
+    }
+}
+
 /// Whether the configuration has changed since it was read.
 pub fn reload_is_due() -> bool {
     // SAFETY: main thread, whose signal handler sets it; read anew each time.

@@ -77,6 +77,7 @@ impl Dispatcher {
                 next_spill: now,
                 next_advance: found.ring.due_at(settings.retention),
                 next_key_sweep: now + Duration::from_secs(60),
+                next_expiry: now,
                 next_history: now
                     + (settings.schedule_history / 24).clamp(Duration::from_secs(5), Duration::from_secs(300)),
             },

@@ -34,6 +34,7 @@ use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::callbacks::COLLECTOR;
 use crate::store::deferred::Until;
 use crate::store::fresh::Care;
 use crate::store::leases::Lease;
@@ -120,6 +121,8 @@ pub(super) struct Timers {
     pub next_advance: SystemTime,
     pub next_key_sweep: SystemTime,
     pub next_history: SystemTime,
+    /// When to look for responses of pg_edge_net that have been kept for long enough.
+    pub next_expiry: SystemTime,
 }
 
 /// How a turn ended.
@@ -185,6 +188,7 @@ impl Dispatcher {
             Some(self.timers.next_advance),
             Some(self.timers.next_key_sweep),
             Some(self.timers.next_history),
+            Some(self.timers.next_expiry),
             self.runners.next_try(now),
             self.commands.next_try(now),
         ];
@@ -288,7 +292,9 @@ impl Dispatcher {
         let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
         let wants = scan || config || self.wants.cancellations || self.wants.extension;
         let timers = &self.timers;
-        let house = [timers.next_advance, timers.next_key_sweep, timers.next_history].iter().any(|at| now >= *at);
+        let house = [timers.next_advance, timers.next_key_sweep, timers.next_history, timers.next_expiry]
+            .iter()
+            .any(|at| now >= *at);
         due || wants
             || self.can_send(now)
             || house
@@ -349,7 +355,12 @@ impl Dispatcher {
         }
         self.announce(&outbox.told_of());
         self.show_gauges(now);
-        self.wants.callbacks |= !outbox.callbacks.is_empty();
+        let (for_net, for_roles): (Vec<_>, Vec<_>) =
+            outbox.callbacks.iter().partition(|callback| callback.owner == COLLECTOR);
+        self.wants.callbacks |= !for_roles.is_empty();
+        if !for_net.is_empty() {
+            self.runners.want_collector();
+        }
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;
@@ -368,6 +379,7 @@ impl Dispatcher {
         }
         self.timers.next_advance = self.ring.due_at(settings.retention);
         self.runners.set_limits(settings.max_runners, settings.callback_timeout);
+        self.timers.next_expiry = SystemTime::now();
         self.timers.next_history = self.timers.next_history.min(SystemTime::now() + settings.schedule_history / 24);
         self.settings = settings;
         self.limit_calls();

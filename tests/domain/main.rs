@@ -12,6 +12,7 @@ mod guard;
 mod header;
 mod interruption;
 mod lane;
+mod net;
 mod network;
 mod pg_cron;
 mod placeholder;

@@ -23,6 +23,7 @@ mod idempotency;
 mod identity;
 mod invariants;
 mod limits;
+mod net;
 mod pg_cron;
 mod pg_net_defects;
 mod privileges;

@@ -1,6 +1,6 @@
 //! Streams from real edge functions, which Deno runs: what they pipe through, and the ways in which they go wrong.
 
-mod runtime;
+pub mod runtime;
 
 use serde_json::json;
 

@@ -58,6 +58,9 @@ fn stage() -> PathBuf {
     let made = made.expect("PG_EDGE_STAGE names no built extension: run the tests through `make test`");
     let copy = run_dir::path().join("stage");
     programs::run(std::process::Command::new("cp").arg("-r").arg(&made).arg(&copy));
+    // The second extension of the package has nothing that has to be built.
+    let net = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/net.sh");
+    programs::run(std::process::Command::new(net).arg(&copy));
     programs::run(std::process::Command::new("chmod").args(["-R", "a+rX"]).arg(&copy));
     copy
 }

@@ -2,6 +2,7 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
+mod collector;
 mod errand;
 mod runner;
 
@@ -12,8 +13,8 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerS
 use pgrx::prelude::*;
 
 use crate::error::Error;
-use crate::store::callbacks::{self, Owner};
-use crate::worker::latch::{my_database, my_pid};
+use crate::store::callbacks::{self, COLLECTOR, Owner};
+use crate::worker::latch::{my_database, my_pid, set_latch_of};
 use crate::worker::library;
 use crate::worker::report;
 
@@ -74,6 +75,13 @@ impl Runners {
         Ok(())
     }
 
+    /// There is something for the collector to do.
+    pub fn want_collector(&mut self) {
+        if !self.wanted.iter().any(Owner::is_collector) {
+            self.wanted.push(Owner { role: COLLECTOR, can_login: true, first: [None; 2] });
+        }
+    }
+
     /// Forgets runners that have ended and starts those that are wanted. Outside a transaction.
     pub fn look_after(&mut self, now: SystemTime) {
         let before = self.running.len();
@@ -83,11 +91,14 @@ impl Runners {
         }
         self.look_again |= self.running.len() < before;
         for owner in std::mem::take(&mut self.wanted) {
-            if self.running.iter().any(|running| running.role == owner.role) {
+            if let Some(running) = self.running.iter().find(|running| running.role == owner.role) {
+                if owner.is_collector() {
+                    running.wake();
+                }
                 continue;
             }
-            if self.running.len() >= self.limit {
-                break;
+            if !owner.is_collector() && self.runners() >= self.limit {
+                continue;
             }
             if let Some((first, again_at)) = self.started.get(&owner.role)
                 && *first == owner.first
@@ -98,7 +109,8 @@ impl Runners {
             }
             match start(owner) {
                 Some(worker) => {
-                    let overdue_at = now + runner::SHIFT + self.timeout + PAUSE;
+                    let shift = if owner.is_collector() { collector::SHIFT } else { runner::SHIFT };
+                    let overdue_at = now + shift + self.timeout + PAUSE;
                     self.running.push(Running { role: owner.role, worker, overdue_at });
                     self.started.insert(owner.role, (owner.first, now + PAUSE));
                 }
@@ -108,6 +120,11 @@ impl Runners {
                 }
             }
         }
+    }
+
+    /// How many there are that run what roles wrote.
+    fn runners(&self) -> usize {
+        self.running.iter().filter(|running| running.role != COLLECTOR).count()
     }
 
     /// Whether the table has to be read again: a runner has ended, or one is to be tried again.
@@ -135,9 +152,19 @@ impl Runners {
     }
 }
 
+impl Running {
+    /// Has it look for more, if it is there already; one that is only being started looks by itself.
+    fn wake(&self) {
+        if let Ok(pid) = self.worker.pid() {
+            set_latch_of(pid);
+        }
+    }
+}
+
 fn start(owner: Owner) -> Option<DynamicBackgroundWorker> {
-    BackgroundWorkerBuilder::new("pg_edge runner")
-        .set_type("pg_edge runner")
+    let name = if owner.is_collector() { "pg_edge collector" } else { "pg_edge runner" };
+    BackgroundWorkerBuilder::new(name)
+        .set_type(name)
         .set_library(&library::path())
         .set_function("pg_edge_runner_main")
         .enable_spi_access()

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 
+use super::collector;
 use crate::domain::callback::{self, Next, Past};
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::callbacks;
+use crate::store::callbacks::{self, COLLECTOR};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::worker::activity::{Activity, flush_statistics, show};
 use crate::worker::identity::{Login, become_role, set};
@@ -38,6 +39,9 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     let role = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
     let Some((database, login)) = read_extra(BackgroundWorker::get_extra()) else { return };
     take_signals();
+    if role == COLLECTOR {
+        return collector::run(database);
+    }
     if let Err(aborted) = become_role(database, role, login) {
         return report::log(&format!("runner cannot become its role: {aborted}"));
     }
