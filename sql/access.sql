@@ -21,7 +21,7 @@ begin
         edge.unschedule(bigint, boolean),
         edge.pause_schedule, edge.resume_schedule, edge.run_now, edge.backfill, edge.next_runs, edge.describe_schedule, edge.import_pg_cron to %s', role);
     execute format('grant execute on function edge.ws_open, edge.ws_send(text, jsonb), edge.ws_send(text, text),
-        edge.ws_send(text, bytea), edge.ws_close(text, integer, text), edge.ws_close(bigint, integer, text) to %s', role);
+        edge.ws_send(text, bytea), edge.ws_reopen, edge.ws_close(text, integer, text), edge.ws_close(bigint, integer, text) to %s', role);
 end
 $$;
 

@@ -136,7 +136,8 @@ comment on function edge.ws_open is 'Has a websocket opened after the commit and
 comment on function edge.ws_send(text, jsonb) is 'Queues JSON to be sent as text over a websocket after the commit, never on rollback, in order. Sent again until the peer has taken it, also over later connections. Gives the message''s id. Errors: 42704 without such a websocket, 55000 where it has been closed, 53400 where pg_edge.ws_max_queued messages wait, 22023 for more than pg_edge.ws_max_message_bytes.';
 comment on function edge.ws_send(text, text) is 'The same with text.';
 comment on function edge.ws_send(text, bytea) is 'The same with bytes, as a binary message.';
-comment on function edge.ws_close(text, integer, text) is 'Has a websocket closed after the commit, with a code (1000, or 3000 to 4999) and a reason (at most 123 bytes). What was queued before is sent first, if the peer takes it within 5 s; what is left has failed. False where there is none of that name, or it has been closed. edge.ws_open opens it again.';
+comment on function edge.ws_reopen is 'Opens a websocket that was closed or has failed as it was last wanted, messages that still wait included; one that waits for its next try is tried now. It changes nothing of one that is open. Gives the websocket''s number. Errors: 42704.';
+comment on function edge.ws_close(text, integer, text) is 'Has a websocket closed after the commit, with a code (1000, or 3000 to 4999) and a reason (at most 123 bytes). What was queued before is sent first, if the peer takes it within some seconds; what is left has failed. False where there is none of that name, or it has been closed. edge.ws_open opens it again.';
 comment on function edge.ws_close(bigint, integer, text) is 'The same by the number of the websocket (id in edge.ws_connections); a superuser closes anybody''s.';
 comment on view edge.ws_connections is 'Your websockets: as they are wanted, and how they are. Superusers and members of pg_monitor see all. Credentials in URLs and headers are hidden.';
 comment on view edge.ws_messages is 'What was sent and what came over your websockets, one row each, in the order of their ids. Superusers see all, and members of pg_monitor those of others without data. Kept for pg_edge.retention.';
@@ -146,7 +147,7 @@ comment on column edge.ws_connections.state is 'connecting, open, waiting (for t
 comment on column edge.ws_connections.url is 'Where to.';
 comment on column edge.ws_connections.opened_at is 'Since when it is open.';
 comment on column edge.ws_connections.last_error is 'Why it is not open. Null once it is.';
-comment on column edge.ws_connections.close_code is 'With which the last connection was closed by the peer, or is closed by edge.ws_close.';
+comment on column edge.ws_connections.close_code is 'With which the last connection was closed: by the peer, by edge.ws_close, or by the dispatcher where the peer broke the protocol. Null where it was just lost.';
 comment on column edge.ws_connections.sent is 'How many messages the peer has taken.';
 comment on column edge.ws_connections.received is 'How many messages have come.';
 comment on column edge.ws_connections.reconnects is 'How often it was opened again.';

@@ -120,11 +120,12 @@ create table edge_store.callback_error (
     error           text        not null
 ) partition by list (slot);
 
--- What sessions send over websockets, as it was committed: never changed, but for the slot when retention carries it over.
--- What became of it says edge_store.ws_outcome.
 -- One sequence for both directions, so that a conversation is read in the order of its ids. Handed out one by one, for the
 -- same reason as the ids of calls.
 create sequence edge_store.ws_message_id cache 1;
+
+-- What sessions send over websockets, as it was committed: never changed, but for the slot when retention carries it over.
+-- What became of it says edge_store.ws_outcome.
 create table edge_store.ws_outgoing (
     id              bigint      not null,
     connection_id   bigint      not null,

@@ -84,6 +84,7 @@ pgrx::extension_sql_file!(
         api::sockets::close::ws_close,
         api::sockets::close::ws_close_by_id,
         api::sockets::open::ws_open,
+        api::sockets::reopen::ws_reopen,
         api::sockets::send::ws_send_bytes,
         api::sockets::send::ws_send_json,
         api::sockets::send::ws_send_text,

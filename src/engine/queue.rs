@@ -7,7 +7,7 @@ use super::message::{Piece, SocketNews};
 /// How many news may wait for the engine to run out of work. A busy engine has that many in milliseconds.
 pub(super) const BURST: usize = 64;
 
-/// What the main thread has not taken. One lock for both, so that a report is never taken before the pieces of its stream.
+/// What the main thread has not taken. One lock for all, so that a report is never taken before the pieces of its stream.
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) reports: Vec<Report>,

@@ -47,23 +47,43 @@ pub struct Callback {
     pub function: pg_sys::Oid,
 }
 
+/// Whose callbacks and messages wait. There may be millions of them, and a turn asks: each role is found by its first row in
+/// the index, and the next one from there.
+macro_rules! waiting {
+    () => {
+        "
+        with recursive callers (owner) as (
+            select min(callback.owner) from edge_store.callback
+            union all
+            select (select min(callback.owner) from edge_store.callback where callback.owner > callers.owner)
+            from callers where callers.owner is not null
+        ), handlers (owner) as (
+            select min(ws_handling.owner) from edge_store.ws_handling
+            union all
+            select (select min(ws_handling.owner) from edge_store.ws_handling where ws_handling.owner > handlers.owner)
+            from handlers where handlers.owner is not null
+        ), waiting (owner) as (
+            select owner from callers where owner is not null
+            union
+            select owner from handlers where owner is not null
+        )"
+    };
+}
+
 statements! {
     INSERT_CALLBACKS(INT8ARRAYOID, INT2ARRAYOID, OIDARRAYOID, OIDARRAYOID) = "
         insert into edge_store.callback (call_id, slot, owner, function)
         select * from unnest($1, $2, $3, $4)
         on conflict do nothing";
 
-    OWNERS() = "
-        select waiting.owner, role.rolcanlogin, min(waiting.call_id), min(waiting.message_id)
-        from (
-            select owner, min(call_id) as call_id, null::bigint as message_id from edge_store.callback group by owner
-            union all
-            select owner, null, min(message_id) from edge_store.ws_handling group by owner
-        ) as waiting
+    OWNERS() = concat!(waiting!(), "
+        select waiting.owner, role.rolcanlogin,
+               (select min(call_id) from edge_store.callback where callback.owner = waiting.owner),
+               (select min(message_id) from edge_store.ws_handling where ws_handling.owner = waiting.owner)
+        from waiting
         left join pg_catalog.pg_roles as role on role.oid = waiting.owner
         where role.oid is not null or waiting.owner = 1
-        group by waiting.owner, role.rolcanlogin
-        order by 3, 4";
+        order by 3, 4");
 
     ORPHANS() = "
         delete from edge_store.callback
@@ -74,13 +94,10 @@ statements! {
         delete from edge_store.ws_handling
         where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner)";
 
-    HAS_ORPHANS() = "
-        (select from edge_store.callback
-         where callback.owner <> 1
-           and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner) limit 1)
-        union all
-        (select from edge_store.ws_handling
-         where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner) limit 1)";
+    HAS_ORPHANS() = concat!(waiting!(), "
+        select from waiting
+        where waiting.owner <> 1 and not exists (select from pg_catalog.pg_roles as role where role.oid = waiting.owner)
+        limit 1");
 
     // Locking a row writes xmax, and a transaction that ends without a commit leaves it there. The subquery reads it before
     // this statement's own lock.

@@ -101,7 +101,7 @@ statements! {
     LEAVE_SOCKETS_TO_THE_ORIGINAL(OIDOID) = "
         with birth as (select pg_catalog.age(xmin) as age from pg_catalog.pg_database where oid = $1),
              copied as (
-                 select connection.id, connection.revision from edge_store.ws_connection as connection, birth
+                 select connection.id, connection.revision, connection.wanted from edge_store.ws_connection as connection, birth
                  where pg_catalog.age(connection.xmin) > birth.age),
              resting as (
                  update edge_store.ws_connection as connection
@@ -118,7 +118,7 @@ statements! {
                    and not exists (select from edge_store.ws_outcome as outcome
                                    where outcome.message_id = message.id and outcome.slot = message.slot))
         insert into edge_store.ws_state as state (connection_id, revision, state, last_error)
-        select copied.id, copied.revision + 1, 'closed',
+        select copied.id, copied.revision + copied.wanted::int, 'closed',
                'this database is a copy of another one, which has the connection; edge.ws_open opens it here too'
         from copied
         on conflict (connection_id) do update

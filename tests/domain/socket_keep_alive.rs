@@ -7,7 +7,7 @@ use pg_edge::domain::socket::keep_alive::{Hearing, Pulse, Rhythm, Step, step};
 const RHYTHM: Rhythm = Rhythm { every: Duration::from_secs(20), dead_after: Duration::from_secs(40) };
 
 #[test]
-fn a_table_of_what_is_to_be_done() {
+fn the_dead_are_buried_before_they_are_pinged_and_heartbeats_have_a_time_of_their_own() {
     use Hearing::{Open, Stopped};
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);

@@ -6,6 +6,7 @@ mod idle;
 mod keeping;
 mod order;
 mod places;
+mod reopening;
 mod replacing;
 
 use tokio_postgres::Row;

@@ -48,7 +48,7 @@ fn close(found: Option<Known>, farewell: &Farewell) -> Result<bool, Error> {
 }
 
 /// The websocket of a name: the caller's own, or for a superuser who has none the only one that there is.
-fn find(name: &str) -> Result<Option<Known>, Error> {
+pub(super) fn find(name: &str) -> Result<Option<Known>, Error> {
     let viewer = viewer();
     let of = if viewer.sees_all { Of::Everybody } else { Of::Role };
     let mut found = owner::acting(|| wanted::lock(name, viewer.role, of))?;

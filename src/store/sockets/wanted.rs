@@ -78,6 +78,11 @@ statements! {
         set wanted = false, close_code = $2, close_reason = $3, revision = revision + 1, updated_at = clock_timestamp()
         where id = $1";
 
+    REOPEN(INT8OID) = "
+        update edge_store.ws_connection
+        set wanted = true, close_code = null, close_reason = null, revision = revision + 1, updated_at = clock_timestamp()
+        where id = $1";
+
     OPENED_BY(TEXTOID) = "
         select count(*), min(name) from edge_store.ws_connection where endpoint = $1 and wanted";
 }
@@ -151,6 +156,14 @@ fn known(row: &spi::SpiHeapTupleData<'_>) -> Result<Known, Error> {
         id: row.get(1)?.ok_or(Error::Malformed)?,
         owner: row.get(2)?.ok_or(Error::Malformed)?,
         wanted: row.get(3)?.ok_or(Error::Malformed)?,
+    })
+}
+
+/// Has a websocket opened as it was last wanted.
+pub fn reopen(id: i64) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        REOPEN.with(|statement| statement.write(client, &[id.into()]))?;
+        Ok(())
     })
 }
 

@@ -48,7 +48,7 @@ pub extern "C-unwind" fn pg_edge_runner_main(argument: pg_sys::Datum) {
     allow_writing();
     let settings = Settings::current();
     let started = Instant::now();
-    show(Activity::Busy, "running callbacks");
+    show(Activity::Busy, "running functions");
     work(role, &settings, started);
     flush_statistics(Activity::Idle);
 }

@@ -152,14 +152,7 @@ impl Sockets {
 
     /// Whether there is a reason for a transaction.
     pub(super) fn has_work(&self) -> bool {
-        self.stage == Stage::Beginning
-            || self.wants.wishes
-            || self.wants.messages
-            || self.may_open()
-            || !self.hungry.is_empty()
-            || !self.giving_up.is_empty()
-            || !self.pending.is_empty()
-            || self.own_ids.len() >= OWN_IDS
+        self.stage == Stage::Beginning || self.has_to_read() || self.may_open() || !self.pending.is_empty()
     }
 
     /// Whether there is a reason to read anything.

@@ -53,7 +53,7 @@ impl Dispatcher {
     }
 
     fn socket_received(&mut self, connection: i64, messages: Vec<Received>, receipt: Receipt) {
-        self.sockets.pending.landings.push_back(Landing { connection, messages, receipt });
+        self.sockets.pending.landings.push_back(Landing { connection, messages, receipt: Some(receipt) });
     }
 
     fn socket_took(&mut self, connection: i64, count: usize) {

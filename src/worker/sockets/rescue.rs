@@ -8,9 +8,15 @@ use crate::store::transaction::{Aborted, under_snapshot};
 use crate::worker::report;
 use crate::worker::turn::Dispatcher;
 
+/// Rows that cannot be stored, and not by the server's fault.
+struct Refused {
+    why: Aborted,
+    rows: Pending,
+}
+
 impl Dispatcher {
-    /// The transaction failed. If the server is not at fault, a row is; each is written by itself, and one that cannot be is
-    /// given up.
+    /// The transaction failed. If the server is not at fault, a row is. What came together is written by itself, and in halves
+    /// where that fails, until it is known which message cannot be stored; that one alone is given up.
     pub(super) fn sockets_failed(&mut self, aborted: &Aborted) {
         self.sockets.complain(&aborted.to_string());
         if !aborted.is_transient() {
@@ -20,9 +26,9 @@ impl Dispatcher {
     }
 
     fn write_one_by_one(&mut self) {
-        let Pending { landings, outcomes, states } = std::mem::take(&mut self.sockets.pending);
+        let Pending { mut landings, outcomes, states } = std::mem::take(&mut self.sockets.pending);
         let mut kept = Pending::default();
-        for landing in landings {
+        while let Some(landing) = landings.pop_front() {
             let connection = landing.connection;
             // None overtakes one before it.
             if kept.landings.iter().any(|earlier| earlier.connection == connection) {
@@ -30,16 +36,27 @@ impl Dispatcher {
                 continue;
             }
             let alone = Pending { landings: [landing].into(), ..Pending::default() };
-            if let Err(failed) = self.write_alone_of_sockets(alone, &mut kept) {
-                report::warn(&format!("messages of websocket {connection} cannot be stored and are lost: {failed}"));
+            let Err(Refused { why, rows }) = self.write_alone_of_sockets(alone, &mut kept) else { continue };
+            for refused in rows.landings {
+                match refused.halves() {
+                    Ok([first, second]) => {
+                        landings.push_front(second);
+                        landings.push_front(first);
+                    }
+                    Err(_one) => {
+                        report::warn(&format!(
+                            "a message of websocket {connection} cannot be stored and is lost: {why}"
+                        ));
+                    }
+                }
             }
         }
         for outcome in outcomes {
             // One that cannot be stored has one already, or its message is gone.
             let message = outcome.message;
             let alone = Pending { outcomes: vec![outcome], ..Pending::default() };
-            if let Err(failed) = self.write_alone_of_sockets(alone, &mut kept) {
-                report::log(&format!("what became of message {message} cannot be stored: {failed}"));
+            if let Err(Refused { why, .. }) = self.write_alone_of_sockets(alone, &mut kept) {
+                report::log(&format!("what became of message {message} cannot be stored: {why}"));
             }
         }
         if !kept.outcomes.is_empty() {
@@ -50,19 +67,20 @@ impl Dispatcher {
         }
         for connection in states {
             let alone = Pending { states: [connection].into(), ..Pending::default() };
-            if let Err(failed) = self.write_alone_of_sockets(alone, &mut kept) {
-                report::log(&format!("the state of websocket {connection} cannot be stored: {failed}"));
+            if let Err(Refused { why, .. }) = self.write_alone_of_sockets(alone, &mut kept) {
+                report::log(&format!("the state of websocket {connection} cannot be stored: {why}"));
             }
         }
         self.sockets.pending = kept;
     }
 
     /// Writes some rows in a transaction of their own. Where that is not possible now, they are kept.
-    fn write_alone_of_sockets(&mut self, alone: Pending, kept: &mut Pending) -> Result<(), Aborted> {
+    fn write_alone_of_sockets(&mut self, alone: Pending, kept: &mut Pending) -> Result<(), Refused> {
         self.sockets.pending = alone;
         let slot = self.ring.current;
         let (now, clock) = (SystemTime::now(), Instant::now());
-        let written = transact(|| {
+        let served = self.extension;
+        let written = transact(served, || {
             under_snapshot(|| {
                 let mut written = self.sockets.write_messages(slot, now)?;
                 self.sockets.write_states(&mut written, now, clock)?;
@@ -84,10 +102,7 @@ impl Dispatcher {
                 self.keep_for_later(kept);
                 Ok(())
             }
-            Err(failed) => {
-                self.sockets.pending = Pending::default();
-                Err(failed)
-            }
+            Err(why) => Err(Refused { why, rows: std::mem::take(&mut self.sockets.pending) }),
         }
     }
 

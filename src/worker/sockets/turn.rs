@@ -3,6 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
 
+use pgrx::pg_sys;
+
 use super::memory::Stage;
 use super::opening::Departure;
 use super::write::{Handlings, Written};
@@ -23,7 +25,7 @@ pub(super) struct Done {
 impl Dispatcher {
     /// Writes what is to be written, and reads what there is a reason to read.
     pub(super) fn sockets_transaction(&mut self, now: SystemTime, clock: Instant) {
-        let done = transact(|| {
+        let done = transact(self.extension, || {
             let done = self.sockets_in_transaction(now, clock)?;
             let durability = done.written.durability();
             Ok((done, durability))
@@ -60,14 +62,17 @@ impl Dispatcher {
     }
 }
 
-/// Runs something in a transaction, if the extension is there and nobody changes it.
-pub(super) fn transact<R>(body: impl FnOnce() -> Result<(R, Durability), Error>) -> Result<Option<R>, Aborted> {
+/// Runs something in a transaction, if the extension is the one that is served, and nobody changes it.
+pub(super) fn transact<R>(
+    served: pg_sys::Oid,
+    body: impl FnOnce() -> Result<(R, Durability), Error>,
+) -> Result<Option<R>, Aborted> {
     attempt(AssertUnwindSafe(|| match lock::hold_extension() {
-        Hold::Held(_) => {
+        Hold::Held(extension) if extension == served => {
             owner::step_down()?;
             let (done, durability) = body()?;
             Ok((Some(done), durability))
         }
-        Hold::BeingChanged | Hold::Gone => Ok((None, Durability::Relaxed)),
+        Hold::Held(_) | Hold::BeingChanged | Hold::Gone => Ok((None, Durability::Relaxed)),
     }))
 }

@@ -16,8 +16,8 @@ use crate::worker::turn::Dispatcher;
 /// How one is closed that nobody says more about.
 const NORMAL: u16 = 1000;
 
-/// What one is told whose owner has been dropped.
-const OWNER_GONE: &str = "the role that wanted it is gone";
+/// What a peer is told where the owner or the wish itself is gone.
+const NOT_WANTED: &str = "nobody wants it any more";
 
 impl Dispatcher {
     /// Finds out how things stand, once. Unsent messages are found from where each websocket says; below the highest of these
@@ -155,7 +155,7 @@ impl Dispatcher {
         let Some(held) = self.sockets.held.get(&connection) else { return };
         if let Some(engine) = &self.engine {
             for socket in held.course.sockets() {
-                engine.close_socket(socket, Farewell { code: NORMAL, reason: OWNER_GONE.to_owned() });
+                engine.close_socket(socket, Farewell { code: NORMAL, reason: NOT_WANTED.to_owned() });
             }
         }
         self.sockets.forget(connection);

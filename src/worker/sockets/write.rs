@@ -34,9 +34,9 @@ pub(super) struct Pending {
 pub(super) struct Landing {
     pub connection: i64,
     pub messages: Vec<Received>,
-    /// Dropped with the messages, once they are stored: then the websocket may be read on.
+    /// Dropped with the last of the messages, once they are stored: then the websocket may be read on.
     #[allow(dead_code, reason = "it does its work when it is dropped")]
-    pub receipt: Receipt,
+    pub receipt: Option<Receipt>,
 }
 
 /// What was written, as far as memory has to follow once it is committed.
@@ -73,6 +73,17 @@ impl Pending {
 }
 
 impl Landing {
+    /// Its two halves, in order; the landing itself where it is but one message.
+    pub fn halves(mut self) -> Result<[Self; 2], Self> {
+        if self.messages.len() < 2 {
+            return Err(self);
+        }
+        let later = self.messages.split_off(self.messages.len() / 2);
+        let connection = self.connection;
+        let receipt = self.receipt.take();
+        Ok([self, Self { connection, messages: later, receipt }])
+    }
+
     fn bytes(&self) -> usize {
         self.messages.iter().map(|message| OF_A_MESSAGE + message.payload.size()).sum()
     }

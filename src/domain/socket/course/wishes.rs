@@ -12,7 +12,8 @@ impl Course {
         self.max_age = max_age;
         self.wish = Wish::Open;
         match self.line {
-            Line::Closed | Line::Failed => self.begin_anew(),
+            // Whoever says so once more has a reason to: what waits is tried now.
+            Line::Closed | Line::Failed | Line::Waiting(_) => self.begin_anew(),
             // It has not been told to close yet, and goes on.
             Line::Parting(stand, _) => self.line = Line::Open(stand),
             _ => {}
@@ -24,7 +25,6 @@ impl Course {
         let mut orders = Vec::new();
         self.wanted(max_age);
         match &mut self.line {
-            Line::Waiting(_) => self.begin_anew(),
             Line::Opening(socket) => {
                 orders.push(Order::Close(*socket, replaced()));
                 self.line = Line::Closing(*socket);
