@@ -107,19 +107,29 @@ fn an_answer_with_more_than_it_needs_is_as_good() {
     Side::opened(&Sender::new(), plan(&peer));
 }
 
+/// A peer that answers whatever comes with these bytes, and closes.
+fn answers_with(answer: &'static str) -> Peer {
+    Peer::scripted(move |mut conn| async move {
+        conn.request().await;
+        conn.send(answer.as_bytes()).await;
+    })
+}
+
 #[test]
-fn an_answer_that_is_not_http_and_one_that_breaks_off_are_failures() {
-    for (answer, told) in [
-        ("SSH-2.0-OpenSSH_9.2\r\n", "no valid response head came: "),
-        ("HTTP/1.1 101 Switching Protocols\r\nupgr", "no valid response head came: "),
-        ("", "no valid response head came: "),
-    ] {
-        let peer = Peer::scripted(move |mut conn| async move {
-            conn.request().await;
-            conn.send(answer.as_bytes()).await;
-        });
+fn an_answer_that_is_not_http_is_a_violation() {
+    let peer = answers_with("SSH-2.0-OpenSSH_9.2\r\n");
+    let end = Side::end_of(&Sender::new(), plan(&peer));
+    let End::Violation { code: 1002, message } = end else { panic!("{end:?}") };
+    assert!(message.starts_with("no valid response head came: "), "{message}");
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_a_failure() {
+    for answer in ["HTTP/1.1 101 Switching Protocols\r\nupgr", ""] {
+        let peer = answers_with(answer);
         let (class, message) = Side::failure_of(&Sender::new(), plan(&peer));
-        assert!(class == FailureClass::Protocol && message.starts_with(told), "{class:?} {message}");
+        let told = message.starts_with("no valid response head came: ");
+        assert!(class == FailureClass::Protocol && told, "{answer}: {class:?} {message}");
     }
 }
 
