@@ -26,8 +26,8 @@ pub const ROWS: [&str; 6] = [MEMORY, IDLE, OUT, IN, WIRE, WIRE_DISK];
 
 /// The limit is what no program could do without: the frames, and the rows that outlive a crash, one after the other. Alone,
 /// either side does nothing else, and needs a fraction of what it takes to hand each message from one to the other.
-const OUT_SHARE: f64 = 0.1;
-const IN_SHARE: f64 = 0.15;
+const OUT_SHARE: f64 = 0.15;
+const IN_SHARE: f64 = 0.25;
 
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
