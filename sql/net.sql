@@ -331,10 +331,33 @@ as $$
     end
 $$;
 
--- Stores the outcomes of at most so many calls that have ended, and gives how many it was. The plans must not depend on
+-- Takes the locks that storing needs, so that waiting for them is told from what triggers do. Nobody's lock is waited for for long.
+create function edge_store.net_lock() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+begin
+    lock table net.http_request_queue, net._http_response in row exclusive mode;
+end
+$$;
+
+-- The next call whose outcome is to be stored, but for these; null where there is none.
+create function edge_store.net_next(but bigint[]) returns bigint
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+    select callback.call_id from edge_store.callback
+    where callback.owner = 1 and callback.call_id <> all (but)
+    order by callback.call_id limit 1
+$$;
+
+-- Stores the outcomes of at most so many calls that have ended, or of one, but for some. Gives how many it was, and which ones
+-- wait for somebody who holds their rows of the queue. The plans must not depend on
 -- statistics, which are always behind. Triggers that users wrote for pg_net rely on the search path of a session; they run in the
 -- last statements alone, in which every name is whole.
-create function edge_store.net_collect(most integer) returns integer
+create function edge_store.net_collect(most integer, the_one bigint, but bigint[], out stored integer, out busy bigint[])
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -347,18 +370,24 @@ declare
     awaited bigint[];
     answers net._http_response[];
 begin
-    with ended as (
-        select callback.call_id from edge_store.callback where callback.owner = 1
-        order by callback.call_id limit most for update skip locked
-    ), taken as (
-        delete from edge_store.callback where callback.call_id in (select ended.call_id from ended)
+    ids := array(
+        select callback.call_id from edge_store.callback
+        where callback.owner = 1 and (the_one is null or callback.call_id = the_one) and callback.call_id <> all (but)
+        order by callback.call_id limit most for update skip locked);
+    awaited := array(
+        select queued.id from net.http_request_queue as queued where queued.id = any (ids) for update skip locked);
+    -- Somebody is taking these out of the queue, and has not committed.
+    busy := array(
+        select queued.id from net.http_request_queue as queued where queued.id = any (ids) and queued.id <> all (awaited));
+    with taken as (
+        delete from edge_store.callback where callback.call_id = any (ids) and callback.call_id <> all (busy)
         returning callback.call_id, callback.slot
     )
     select array_agg(taken.call_id), array_agg(taken.slot) into ids, slots from taken;
-    if ids is null then
-        return 0;
+    stored := coalesce(cardinality(ids), 0);
+    if stored = 0 then
+        return;
     end if;
-    select array_agg(queued.id) into awaited from net.http_request_queue as queued where queued.id = any (ids);
     select array_agg(row(
         ended.id,
         case when answered then response.status_code end,
@@ -389,40 +418,35 @@ begin
     perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
     delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) any (awaited);
     insert into net._http_response select answer.* from pg_catalog.unnest(answers) as answer;
-    return pg_catalog.cardinality(ids);
 end
 $$;
 
--- Passes over the next call whose outcome cannot be stored, and writes down why. Its outcome stays in edge.result(id).
-create function edge_store.net_pass_over(sqlstate text, error text) returns void
+-- Passes over a call whose outcome cannot be stored, and writes down why. Its outcome stays in edge.result(id).
+create function edge_store.net_pass_over(call_id bigint, sqlstate text, error text) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     taken edge_store.callback;
 begin
-    select callback.* into taken from edge_store.callback where callback.owner = 1
-    order by callback.call_id limit 1 for update skip locked;
+    select callback.* into taken from edge_store.callback
+    where callback.owner = 1 and callback.call_id = net_pass_over.call_id for update;
     delete from edge_store.callback where callback.call_id = taken.call_id;
     insert into edge_store.callback_error (call_id, owner, function, at, slot, sqlstate, error)
-    select taken.call_id, request.owner, 'edge_store.net_collect(integer)'::regprocedure, clock_timestamp(), taken.slot,
+    select taken.call_id, request.owner, 'edge_store.net_collect(integer, bigint, bigint[])'::regprocedure, clock_timestamp(), taken.slot,
            net_pass_over.sqlstate, net_pass_over.error
     from edge_store.request where request.id = taken.call_id and request.slot = taken.slot;
     begin
         perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
-        delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) taken.call_id;
-    exception when others then
+        delete from net.http_request_queue as queued
+        where queued.id operator(pg_catalog.=) (
+            select held.id from net.http_request_queue as held
+            where held.id operator(pg_catalog.=) taken.call_id for update skip locked);
+    exception when query_canceled or others then
         -- A trigger of a user's keeps it there.
         null;
     end;
 end
-$$;
-
-create function edge_store.net_has_expired(ttl interval) returns boolean
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-    select exists (select from net._http_response as response where response.created < now() - ttl)
 $$;
 
 -- Forgets at most so many responses that are older, and gives how many it was.
@@ -519,7 +543,8 @@ comment on function edge_store.net_cancel_rows() is 'Cancels what is deleted fro
 comment on function edge_store.net_cancel_all() is 'Cancels all before net.http_request_queue is truncated';
 comment on function edge_store.net_timings(integer, integer, integer, integer, integer) is 'How long the parts of an attempt took, in words';
 comment on function edge_store.net_error(text, text) is 'What went wrong, in words that users of pg_net know';
-comment on function edge_store.net_collect(integer) is 'Stores outcomes; the collector calls it';
-comment on function edge_store.net_pass_over(text, text) is 'Passes over an outcome that cannot be stored; the collector calls it';
-comment on function edge_store.net_has_expired(interval) is 'Whether responses have been kept for long enough';
+comment on function edge_store.net_lock() is 'Takes the locks that storing needs; the collector calls it';
+comment on function edge_store.net_next(bigint[]) is 'The next outcome to be stored; the collector calls it';
+comment on function edge_store.net_collect(integer, bigint, bigint[]) is 'Stores outcomes; the collector calls it';
+comment on function edge_store.net_pass_over(bigint, text, text) is 'Passes over an outcome that cannot be stored; the collector calls it';
 comment on function edge_store.net_expire(interval, integer) is 'Forgets old responses; the collector calls it';

@@ -34,6 +34,11 @@ fn net_queue(
     timeout_milliseconds: Option<i32>,
 ) -> Result<i64, ErrorReport> {
     let method = required(method, "method")?.read("method")?;
+    // PUBLIC may call this, and schema net has no other methods.
+    if !matches!(method.to_ascii_uppercase().as_str(), "GET" | "POST" | "DELETE") {
+        let (argument, wanted) = ("method", "GET, POST or DELETE");
+        return Err(Error::OutOfRange { argument, wanted, given: method }.into());
+    }
     let timeout_ms = required(timeout_milliseconds, "timeout_milliseconds")?;
     let headers = headers.map(|given| given.read("headers")).transpose()?.map(|given| net::headers(&given));
     let owner = owner::current_role();

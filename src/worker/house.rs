@@ -69,7 +69,8 @@ impl Dispatcher {
     fn expire_responses(&mut self, now: SystemTime) -> Result<(), Aborted> {
         let ttl = self.settings.net_ttl;
         self.timers.next_expiry = now + (ttl / 24).clamp(SHORTEST_EXPIRY_PAUSE, Duration::from_secs(3600));
-        if in_place(|| collected::has_expired(ttl))? == Some(true) {
+        // Only whether the extension is there: a user who locks its tables must not have the dispatcher wait.
+        if in_place(collected::is_there)? == Some(true) {
             self.runners.want_collector();
             self.runners.look_after(now);
         }

@@ -1,6 +1,7 @@
 //! The second extension, pg_edge_net: what users of pg_net know, on top of pg_edge.
 
 mod defects;
+mod held;
 mod recipes;
 mod requests;
 mod responses;

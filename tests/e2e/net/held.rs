@@ -1,0 +1,65 @@
+//! Locks and triggers of users: what they hold up is theirs, and nobody else's.
+
+use super::{request, response, start, start_on};
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Cluster, Gate, Reply, eventually};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_deletes_his_request_and_does_not_commit_keeps_nobody_elses_response() {
+    let scene = start().await;
+    let gate = Gate::closed();
+    scene.peer.on("/mine", Reply::gate(&gate)).on("/theirs", Reply::status(204));
+    let mine = request(&scene, "net.http_get($1)", "/mine").await;
+    let holder = scene.cluster.connect().await;
+    holder.exec(&format!("begin; delete from net.http_request_queue where id = {mine}")).await;
+    gate.open();
+    let theirs = request(&scene, "net.http_get($1)", "/theirs").await;
+    assert_eq!(response(&scene.db, theirs).await.get::<_, i32>("status_code"), 204);
+    holder.exec("rollback").await;
+    assert_eq!(response(&scene.db, mine).await.get::<_, i32>("status_code"), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_the_tables_delays_responses_and_costs_none() {
+    let scene = start_on(Cluster::builder().setting("pg_edge.callback_timeout", "100ms")).await;
+    scene.peer.on("/", Reply::status(204));
+    for table in ["net._http_response", "net.http_request_queue"] {
+        let id = request(&scene, "net.http_get($1)", "/").await;
+        let locker = scene.cluster.connect().await;
+        locker.exec(&format!("begin; lock table {table} in access exclusive mode")).await;
+        let waits = "select count(*) > 0 from pg_locks where not granted";
+        eventually("something waits for the lock", SERVER_DEADLINE, || scene.db.one::<bool>(waits)).await;
+        // Calls that have nothing to do with it are made.
+        assert_eq!(scene.db.one::<String>(&plain(&scene.peer.url("/"))).await, "pending");
+        locker.exec("commit").await;
+        assert_eq!(response(&scene.db, id).await.get::<_, i32>("status_code"), 204, "{table}");
+    }
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge.callback_errors").await, 0);
+}
+
+/// Queues a call that is none of pg_edge_net's, and gives its state.
+fn plain(url: &str) -> String {
+    format!("select edge.status(edge.http_get_async('{url}'))")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_fails_for_a_passing_reason_is_given_up_after_some_tries_and_holds_up_nobody() {
+    let scene = start().await;
+    scene
+        .db
+        .exec(
+            "create function fuss() returns trigger language plpgsql as $$
+             begin
+                 if new.status_code = 418 then raise exception 'busy' using errcode = '55P03'; end if;
+                 return new;
+             end $$;
+             create trigger fuss before insert on net._http_response for each row execute function fuss()",
+        )
+        .await;
+    scene.peer.on("/bad", Reply::status(418)).on("/good", Reply::status(204));
+    let bad = request(&scene, "net.http_get($1)", "/bad").await;
+    let good = request(&scene, "net.http_get($1)", "/good").await;
+    assert_eq!(response(&scene.db, good).await.get::<_, i32>("status_code"), 204);
+    let given_up = format!("select exists (select from edge.callback_errors where call_id = {bad})");
+    eventually("the bad one is given up", SERVER_DEADLINE, || scene.db.one::<bool>(&given_up)).await;
+}
