@@ -27,8 +27,6 @@ pub struct Endpoints {
     known: HashMap<LaneName, Arc<Endpoint>>,
     /// What holds for calls to bare URLs.
     retry: Arc<RetryPolicy>,
-    /// The turn in which they were read.
-    read_at: Option<SystemTime>,
     /// Those whose waiting calls are to be ended.
     dropped: Vec<LaneName>,
 }
@@ -76,16 +74,16 @@ impl Dispatcher {
             self.backlog.configure(name, Some(endpoint.lane), now);
         }
         self.endpoints.known = found;
-        self.endpoints.read_at = Some(now);
         Ok(())
     }
 
     /// Reads the endpoints anew if one that these calls name is not known: it may be younger than what was read, and nobody
-    /// tells of rows that a restored dump brings. To be called before anything follows from the calls.
+    /// tells of rows that a restored dump brings. It may also have been made together with the calls since this turn began. To be
+    /// called before anything follows from the calls.
     pub(super) fn know_endpoints(&mut self, calls: &[Queued], now: SystemTime) -> Result<(), Error> {
         let is_known =
             |queued: &Queued| queued.endpoint.as_deref().is_none_or(|name| self.endpoints.find(name).is_some());
-        if calls.iter().all(is_known) || self.endpoints.read_at == Some(now) {
+        if calls.iter().all(is_known) {
             return Ok(());
         }
         self.read_endpoints(now)
@@ -94,7 +92,7 @@ impl Dispatcher {
     /// The same for one that a websocket names.
     pub(super) fn know_endpoint(&mut self, name: Option<&str>, now: SystemTime) -> Result<(), Error> {
         let is_known = name.is_none_or(|name| self.endpoints.find(name).is_some());
-        if is_known || self.endpoints.read_at == Some(now) {
+        if is_known {
             return Ok(());
         }
         self.read_endpoints(now)

@@ -131,9 +131,12 @@ impl Dispatcher {
 
     /// Lets a call wait in memory, or puts it off, or ends it at once.
     fn admit(&mut self, queued: Queued, source: Source, now: SystemTime) {
+        // One whose endpoint was dropped in the moment it was queued ends at once, as those that were found before.
+        let has_target = queued.endpoint.as_ref().is_none_or(|name| self.endpoints.find(name).is_some());
         if let (Source::Queue, Some(run_at)) = (source, queued.run_at)
             && run_at > now
             && !queued.cancelled
+            && has_target
         {
             self.outbox.deferrals.push(queued.deferral(Until::Due(run_at)));
             return;
