@@ -43,7 +43,10 @@ async fn a_restart_says_goodbye_opens_anew_and_sends_what_was_left() {
     let heard = numbers(&peer.texts(), "peer");
     assert_eq!(first_times(&heard), (1..=MESSAGES).collect::<Vec<_>>());
     println!("{} messages were heard again", heard.len() - MESSAGES);
-    assert!(steps_back(&heard) <= 1);
+    // The peer may still read what lay in its buffers of the first connection while the second one speaks.
+    for connection in [1, 2] {
+        assert_eq!(steps_back(&numbers(&peer.texts_of(connection), "peer")), 0, "connection {connection}");
+    }
     assert_eq!(numbers(&peer.texts_of(2), "peer").iter().filter(|number| **number <= 10).count(), 0);
 }
 
