@@ -108,3 +108,15 @@ pub async fn states(db: &Db) -> BTreeMap<String, i64> {
     let rows = db.rows("select state, count(*) from edge.calls group by state").await;
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
+
+/// Whether no transaction is made in the database "postgres" for so long, and no transaction id taken anywhere. Asked in another
+/// database, whose own transactions do not count.
+pub async fn rests_for(other: &Db, how_long: Duration) -> bool {
+    let spent = "select (pg_stat_get_db_xact_commit(oid) + pg_stat_get_db_xact_rollback(oid))::bigint
+                 from pg_database where datname = 'postgres'";
+    // Asking takes one.
+    let xid = "select pg_current_xact_id()::text::bigint";
+    let before = (other.one::<i64>(spent).await, other.one::<i64>(xid).await);
+    tokio::time::sleep(how_long).await;
+    before == (other.one(spent).await, other.one::<i64>(xid).await - 1)
+}
