@@ -39,6 +39,11 @@ create table edge_store.request (
     replay_of       bigint,
     -- How its answer is to be read event by event: sse, ndjson, raw or auto. Null where it is a body.
     stream          text,
+    -- Of a background job: how long a delivery may take until the function has reported, and how long it may be silent.
+    deadline_ms     integer,
+    heartbeat_ms    integer,
+    -- Of a call whose body is a list of items: how often items of it have come back before.
+    round           smallint,
     primary key (id, slot)
 ) partition by list (slot);
 

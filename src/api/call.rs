@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use super::arguments;
 use super::handler::{self, Takes};
 use super::request::{self, Body, Target, Wanted};
+use crate::domain::batch::Round;
+use crate::domain::job::Terms;
 use crate::domain::stream::rules::Format;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -32,8 +34,40 @@ pub struct Asked<'a> {
     pub metadata: Option<Jsonb>,
 }
 
+/// What is to be made of the answer to a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Plan {
+    /// It is the outcome.
+    Plain,
+    /// It may be that the function has accepted a job.
+    Job(Terms),
+    /// It may be that some of the items in the body are to be sent again.
+    Items,
+}
+
+impl Plan {
+    fn terms(self) -> Option<Terms> {
+        match self {
+            Self::Job(terms) => Some(terms),
+            Self::Plain | Self::Items => None,
+        }
+    }
+
+    fn round(self) -> Option<Round> {
+        match self {
+            Self::Items => Some(Round(0)),
+            Self::Plain | Self::Job(_) => None,
+        }
+    }
+}
+
 /// Checks a call and queues it in the running transaction.
 pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
+    queue_as(asked, Plan::Plain)
+}
+
+/// The same for a call of which the answer is not all.
+pub fn queue_as(asked: Asked<'_>, plan: Plan) -> Result<i64, Error> {
     let owner = owner::current_role();
     let wanted = Wanted {
         method: asked.method,
@@ -62,6 +96,8 @@ pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
         metadata: asked.metadata.map(arguments::metadata).transpose()?,
         stream: arguments::stream(asked.stream)?,
+        terms: plan.terms(),
+        round: plan.round(),
     };
     let id = write(call)?;
     wake::at_commit(reason::CALLS);
@@ -100,7 +136,8 @@ fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
     let mut digest = Sha256::new();
     let endpoint = call.endpoint.unwrap_or("");
     let stream = call.stream.map_or("", Format::name);
-    for part in [call.method, endpoint, call.url, call.headers.unwrap_or(""), stream].map(str::as_bytes) {
+    let terms = call.terms.map(|terms| format!("{terms:?}")).unwrap_or_default();
+    for part in [call.method, endpoint, call.url, call.headers.unwrap_or(""), stream, &terms].map(str::as_bytes) {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }

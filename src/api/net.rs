@@ -67,6 +67,8 @@ fn net_queue(
         idempotency_key: None,
         metadata: None,
         stream: None,
+        terms: None,
+        round: None,
     })?;
     make_visible();
     wake::at_commit(reason::CALLS);

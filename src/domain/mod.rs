@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod backlog;
+pub mod batch;
 pub mod breaker;
 pub mod call;
 pub mod callback;
@@ -14,6 +15,7 @@ mod failure_class;
 pub mod guard;
 pub mod header;
 pub mod interruption;
+pub mod job;
 mod lane;
 pub mod lane_policy;
 pub mod moment;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use pgrx::prelude::*;
 
 use super::by_key::{self, Row};
-use super::scan::{Body, INLINE, Queued, columns, format, queued};
+use super::scan::{Body, INLINE, Queued, columns, format, queued, terms};
 use super::slots::REQUESTS;
 use super::statement::statements;
 use super::table::{self, Column};
 use super::time::from_timestamp;
+use crate::domain::batch::Round;
 use crate::domain::call::CallId;
 use crate::domain::cursor::{IdRange, full_id};
 use crate::error::Error;
@@ -117,7 +118,7 @@ pub(super) fn horizon() -> (u64, u64) {
 }
 
 /// What is read of a new call, in the table's order.
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 18] = [
     (c"id", pg_sys::INT8OID),
     (c"queued_at", pg_sys::TIMESTAMPTZOID),
     (c"owner", pg_sys::OIDOID),
@@ -133,6 +134,9 @@ const COLUMNS: [Column; 15] = [
     (c"run_at", pg_sys::TIMESTAMPTZOID),
     (c"on_complete", pg_sys::OIDOID),
     (c"stream", pg_sys::TEXTOID),
+    (c"deadline_ms", pg_sys::INT4OID),
+    (c"heartbeat_ms", pg_sys::INT4OID),
+    (c"round", pg_sys::INT2OID),
 ];
 
 /// The values of [`COLUMNS`].
@@ -158,6 +162,8 @@ fn new_call(row: &Row<'_>) -> Result<Queued, Error> {
         run_at: row.get::<TimestampWithTimeZone>(12)?.map(from_timestamp),
         on_complete: row.get(13)?,
         stream: row.get(14)?.and_then(format),
+        terms: terms(row.get(15)?, row.get(16)?),
+        round: row.get(17)?.map(Round),
         cancelled: false,
         tries: 0,
         interruptions: 0,

@@ -1,6 +1,7 @@
 //! Writing calls into the queue, in the caller's transaction.
 
 use std::ffi::CStr;
+use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
@@ -10,6 +11,8 @@ use super::retention;
 use super::slots::{self, REQUESTS};
 use super::statement::statements;
 use super::table::{self, Column, Rows, value};
+use crate::domain::batch::Round;
+use crate::domain::job::Terms;
 use crate::domain::stream::rules::Format;
 use crate::error::Error;
 
@@ -30,6 +33,10 @@ pub struct NewCall<'a> {
     pub metadata: Option<Jsonb>,
     /// How its answer is to be streamed, where it is to be.
     pub stream: Option<Format>,
+    /// Of a background job.
+    pub terms: Option<Terms>,
+    /// Of a call whose body is a list of items.
+    pub round: Option<Round>,
 }
 
 /// What a key stands for once a call has asked for it.
@@ -44,7 +51,7 @@ pub enum Claim {
 const A_CALL: &CStr = c"a call of pg_edge";
 
 /// What is written of a new call, in the table's order.
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [Column; 19] = [
     (c"id", pg_sys::INT8OID),
     (c"queued_at", pg_sys::TIMESTAMPTZOID),
     (c"owner", pg_sys::OIDOID),
@@ -61,6 +68,9 @@ const COLUMNS: [Column; 16] = [
     (c"run_at", pg_sys::TIMESTAMPTZOID),
     (c"on_complete", pg_sys::OIDOID),
     (c"stream", pg_sys::TEXTOID),
+    (c"deadline_ms", pg_sys::INT4OID),
+    (c"heartbeat_ms", pg_sys::INT4OID),
+    (c"round", pg_sys::INT2OID),
 ];
 
 statements! {
@@ -85,11 +95,11 @@ statements! {
         )
         insert into edge_store.request
             (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
-             idempotency_key, metadata, endpoint, stream, replay_of)
+             idempotency_key, metadata, endpoint, stream, deadline_ms, heartbeat_ms, round, replay_of)
         select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
                url, headers, body, timeout_ms, max_attempts, on_complete,
                case when not pg_catalog.starts_with(idempotency_key, control.database_id || '-s') then idempotency_key end,
-               metadata, endpoint, stream, id
+               metadata, endpoint, stream, deadline_ms, heartbeat_ms, case when round is not null then 0 end, id
         from noted, edge_store.request, edge_store.control where id = $1
         returning id";
 
@@ -167,6 +177,9 @@ pub fn insert_all<'a>(calls: impl IntoIterator<Item = (i64, NewCall<'a>)>) -> Re
             value(call.run_at),
             value(call.on_complete),
             value(call.stream.map(Format::name)),
+            value(call.terms.map(|terms| millis(terms.deadline))),
+            value(call.terms.and_then(|terms| terms.heartbeat).map(millis)),
+            value(call.round.map(|round| round.0)),
         ]);
     }
     rows.close();
@@ -178,6 +191,11 @@ pub fn insert_all<'a>(calls: impl IntoIterator<Item = (i64, NewCall<'a>)>) -> Re
 pub(super) fn now() -> Option<TimestampWithTimeZone> {
     // SAFETY: reads the clock.
     TimestampWithTimeZone::try_from(unsafe { pg_sys::GetCurrentTimestamp() }).ok()
+}
+
+/// A duration that was checked to fit when it was given.
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// Claims an idempotency key for the call `id`, or tells whose it is.

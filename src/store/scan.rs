@@ -8,7 +8,9 @@ use pgrx::spi::SpiHeapTupleData;
 
 use super::statement::statements;
 use super::time::{from_timestamp, to_timestamp};
+use crate::domain::batch::Round;
 use crate::domain::call::CallId;
+use crate::domain::job::Terms;
 use crate::domain::stream::rules::Format;
 use crate::domain::tally::Kind;
 use crate::error::Error;
@@ -32,6 +34,10 @@ pub struct Queued {
     pub run_at: Option<SystemTime>,
     /// How its answer is to be streamed, where it is to be.
     pub stream: Option<Format>,
+    /// Of a background job.
+    pub terms: Option<Terms>,
+    /// Of a call whose body is a list of items.
+    pub round: Option<Round>,
     /// Somebody asked to cancel it.
     pub cancelled: bool,
     /// Tries made, interrupted ones included.
@@ -74,7 +80,7 @@ macro_rules! columns {
          case when octet_length(request.body) <= 16384 then request.body end, octet_length(request.body),
          request.timeout_ms, request.max_attempts, request.on_complete, request.idempotency_key, request.run_at,
          exists (select from edge_store.cancellation where cancellation.call_id = request.id), request.endpoint, request.queued_at,
-         request.stream"
+         request.stream, request.deadline_ms, request.heartbeat_ms, request.round"
     };
 }
 
@@ -195,6 +201,12 @@ pub(super) fn format(name: String) -> Option<Format> {
     Format::parse(&name).ok()
 }
 
+/// What a background job is given, from the columns of its request.
+pub(super) fn terms(deadline_ms: Option<i32>, heartbeat_ms: Option<i32>) -> Option<Terms> {
+    let duration = |millis: i32| Duration::from_millis(u64::from(millis.unsigned_abs()));
+    Some(Terms { deadline: duration(deadline_ms?), heartbeat: heartbeat_ms.map(duration) })
+}
+
 pub(super) fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
     let count = |ordinal: usize| -> Result<u32, Error> {
         Ok(row.get::<i16>(ordinal)?.map_or(0, |value| u32::from(value.unsigned_abs())))
@@ -221,8 +233,10 @@ pub(super) fn queued(row: &SpiHeapTupleData<'_>) -> Result<Queued, Error> {
         endpoint: row.get(15)?,
         queued_at: row.get::<TimestampWithTimeZone>(16)?.map(from_timestamp).ok_or(Error::Malformed)?,
         stream: row.get(17)?.and_then(format),
-        tries: count(18)?,
-        interruptions: count(19)?,
+        terms: terms(row.get(18)?, row.get(19)?),
+        round: row.get(20)?.map(Round),
+        tries: count(21)?,
+        interruptions: count(22)?,
     })
 }
 

@@ -9,7 +9,9 @@ use std::time::SystemTime;
 use pgrx::pg_sys;
 
 use crate::domain::backlog::LaneName;
+use crate::domain::batch::Round;
 use crate::domain::call::CallId;
+use crate::domain::job::Terms;
 use crate::domain::request::Request;
 use crate::domain::tally::Kind;
 use crate::store::events::Beginning;
@@ -62,6 +64,10 @@ pub struct InFlight {
     pub interruptions: u32,
     /// How far its answer is, where that is to be streamed.
     pub stream: Option<Stream>,
+    /// Of a background job.
+    pub terms: Option<Terms>,
+    /// Of a call whose body is a list of items.
+    pub round: Option<Round>,
 }
 
 /// How far an answer is that is to be streamed.

@@ -163,6 +163,8 @@ impl Dispatcher {
                 number: queued.tries + 1,
                 interruptions: queued.interruptions,
                 stream: queued.stream.map(|_| Stream::Awaited),
+                terms: queued.terms,
+                round: queued.round,
             };
             self.ledger.departs(queued.id, entry);
             if let Some(engine) = &self.engine {

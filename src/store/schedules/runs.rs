@@ -176,6 +176,8 @@ fn queue_calls<'a>(
             idempotency_key: Some(key),
             metadata: *metadata,
             stream: None,
+            terms: None,
+            round: None,
         };
         (*id, new)
     }))
