@@ -16,7 +16,7 @@ begin
     execute format('grant execute on function edge.http_post_async, edge.http_put_async, edge.http_patch_async,
         edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.retry_policy, edge.wait,
         edge.result, edge.status, edge.cancel, edge.replay, edge.replay_dead, edge.worker_status, edge.tail, edge.tail_text,
-        edge.poll, edge.stream_text to %s', role);
+        edge.poll, edge.stream_text, edge.webhook, edge.check_webhook to %s', role);
     execute format('grant execute on function edge.schedule, edge.schedule_invoke, edge.schedule_http, edge.unschedule(text, boolean),
         edge.unschedule(bigint, boolean),
         edge.pause_schedule, edge.resume_schedule, edge.run_now, edge.backfill, edge.next_runs, edge.describe_schedule, edge.import_pg_cron to %s', role);

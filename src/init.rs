@@ -37,12 +37,18 @@ pgrx::extension_sql_file!(
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
 pgrx::extension_sql_file!(
+    "../sql/webhook.sql",
+    name = "webhook",
+    requires = ["schema", api::webhook::check::check_webhook]
+);
+pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
         "schedules",
         "websockets",
+        "webhook",
         api::control::pause,
         api::control::resume,
         api::control::register_database,

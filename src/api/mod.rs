@@ -25,3 +25,4 @@ mod stats;
 mod streams;
 pub mod views;
 mod watch;
+mod webhook;

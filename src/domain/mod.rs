@@ -40,3 +40,4 @@ pub mod socket;
 pub mod stream;
 pub mod tally;
 pub mod text;
+pub mod webhook;

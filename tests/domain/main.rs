@@ -51,4 +51,5 @@ mod stream_ending;
 mod stream_quota;
 mod stream_speech;
 mod text;
+mod webhook;
 mod zones;
