@@ -184,7 +184,6 @@ impl Error {
             | Self::NoDefaultZone(_)
             | Self::NoCommand
             | Self::Path(_)
-            | Self::Webhook(_)
             | Self::SecretLength(_)
             | Self::KeyTaken { .. } => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::EndpointExists(_) => Code::ERRCODE_DUPLICATE_OBJECT,
@@ -205,10 +204,15 @@ impl Error {
             Self::NotExecutable(_) | Self::SecretsNotAllowed | Self::NotTheOwner { .. } => {
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE
             }
+            Self::Webhook(WebhookError::NoColumn { .. }) => Code::ERRCODE_UNDEFINED_COLUMN,
+            Self::Webhook(WebhookError::NoFunction(_)) => Code::ERRCODE_UNDEFINED_FUNCTION,
+            Self::Webhook(_) => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::NotATrigger => Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
             Self::Trigger { why, .. } => why.sqlstate(),
             Self::NotACallback(_) | Self::NotAReceiver(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
-            Self::QueueFull { .. } | Self::SocketFull { .. } | Self::TooManySockets { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Self::QueueFull { .. } | Self::SocketFull { .. } | Self::TooManySockets { .. } => {
+                Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+            }
             Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
             Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
         }

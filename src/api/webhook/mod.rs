@@ -13,7 +13,6 @@ use self::desk::Desk;
 use self::plan::Plan;
 use crate::domain::webhook::payload::Change;
 use crate::domain::webhook::record::Record;
-use crate::domain::webhook::shape::Event;
 use crate::error::Error;
 use crate::store::transaction::in_own_memory;
 use crate::store::trigger::fired::{Fired, Seen};
@@ -35,7 +34,7 @@ fn fire(fired: &Fired<'_>) -> Result<(), Error> {
     let mut desk = Desk::open(&plan, fired.event())?;
     match fired.seen() {
         Seen::Row { old, new } => one_row(&plan, &mut desk, old.as_ref(), new.as_ref())?,
-        Seen::Rows { old, new } => all_rows(fired.event(), &plan, &mut desk, old, new)?,
+        Seen::Rows { old, new } => all_rows(&plan, &mut desk, old, new)?,
         Seen::Nothing => desk.tell(Change::default())?,
     }
     desk.close()
@@ -61,7 +60,6 @@ fn record<'a>(text: Option<&'a Text>, omitted: &[String]) -> Option<Record<'a>> 
 
 /// The rows of a statement.
 fn all_rows(
-    event: Event,
     plan: &Plan,
     desk: &mut Desk<'_>,
     mut old: Option<Transition<'_>>,
@@ -73,19 +71,17 @@ fn all_rows(
         _ => true,
     };
     loop {
-        let more = in_own_memory(|| {
-            let next_new = new.as_mut().and_then(Transition::next);
-            let next_old = if paired || next_new.is_none() { old.as_mut().and_then(Transition::next) } else { None };
-            if next_new.is_none() && next_old.is_none() {
-                return Ok(false);
-            }
-            one_row(plan, desk, next_old.as_ref(), next_new.as_ref()).map(|()| true)
-        })?;
-        if !more {
+        let has_new = new.as_mut().is_some_and(Transition::advance);
+        let has_old = (paired || !has_new) && old.as_mut().is_some_and(Transition::advance);
+        if !has_new && !has_old {
             break;
         }
+        in_own_memory(|| {
+            let old = old.as_ref().filter(|_| has_old).and_then(Transition::row);
+            let new = new.as_ref().filter(|_| has_new).and_then(Transition::row);
+            one_row(plan, desk, old.as_ref(), new.as_ref())
+        })?;
     }
-    debug_assert!(event != Event::Truncate, "no trigger for TRUNCATE is given rows");
     old.into_iter().chain(new).for_each(Transition::close);
     Ok(())
 }

@@ -40,18 +40,22 @@ impl Transition<'_> {
         unsafe { pg_sys::tuplestore_tuple_count(self.store) }
     }
 
-    /// The next row, in the memory that is current.
-    pub fn next(&mut self) -> Option<Row<'_>> {
-        let mut is_copy = false;
-        // SAFETY: main thread, in the call of the trigger. The slot holds a tuple without the head that rows of tables have, so
-        // what is fetched from it is a copy.
+    /// Goes on to the next row; `false` where there is none. To be called in memory that lives until the next one is asked for:
+    /// a row that comes from a file is kept there.
+    pub fn advance(&mut self) -> bool {
+        // SAFETY: main thread, in the call of the trigger.
         unsafe {
             pg_sys::tuplestore_select_read_pointer(self.store, self.place);
-            if !pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot) {
-                return None;
-            }
-            Row::of(pg_sys::ExecFetchSlotHeapTuple(self.slot, false, &mut is_copy), self.descriptor)
+            pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot)
         }
+    }
+
+    /// The row that it stands on, made in the memory that is current.
+    pub fn row(&self) -> Option<Row<'_>> {
+        let mut is_copy = false;
+        // SAFETY: main thread, in the call of the trigger, and only after `advance` has found a row. The slot holds a tuple
+        // without the head that rows of tables have, so what is fetched from it is a copy.
+        unsafe { Row::of(pg_sys::ExecFetchSlotHeapTuple(self.slot, false, &mut is_copy), self.descriptor) }
     }
 
     /// Lets go of it.
