@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 30] = [
+const FUNCTIONS: [&str; 31] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -36,6 +36,7 @@ const FUNCTIONS: [&str; 30] = [
     "edge.ws_send('room', ''::bytea)",
     "edge.ws_close('room')",
     "edge.ws_close(1)",
+    "edge.check_webhook(0)",
 ];
 
 /// Those that are the superuser's.

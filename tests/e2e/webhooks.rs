@@ -2,6 +2,7 @@
 
 mod arguments;
 mod owners;
+mod recipes;
 mod rows;
 mod statements;
 mod trouble;
@@ -52,4 +53,10 @@ fn told(payload: &Value) -> (String, Value, Value) {
 /// The bodies that a path of the peer was sent, once there are so many.
 async fn arrived(peer: &Peer, path: &str, n: usize) -> Vec<Value> {
     peer.wait_for_path(path, n).await.iter().map(|request| request.json()).collect()
+}
+
+/// The blocks of SQL of a page.
+fn statements_of(page: &'static str) -> Vec<&'static str> {
+    let blocks = page.split("```sql\n").skip(1);
+    blocks.map(|block| block.split_once("```").expect("a block of SQL has an end").0).collect()
 }
