@@ -31,20 +31,24 @@ fn webhook(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
 fn fire(fired: &Fired<'_>) -> Result<(), Error> {
     let plan = plan::of(fired)?;
     fired.shape().fits(&plan.webhook.options)?;
+    let seen = fired.seen();
+    // Before anything else is asked: most rows of a busy table may be none of the webhook's.
+    if let Seen::Row { old, new } = &seen
+        && !plan.is_to_be_told(old.as_ref(), new.as_ref())
+    {
+        return Ok(());
+    }
     let mut desk = Desk::open(&plan, fired.event())?;
-    match fired.seen() {
-        Seen::Row { old, new } => one_row(&plan, &mut desk, old.as_ref(), new.as_ref())?,
+    match seen {
+        Seen::Row { old, new } => one_row(&mut desk, old.as_ref(), new.as_ref())?,
         Seen::Rows { old, new } => all_rows(&plan, &mut desk, old, new)?,
         Seen::Nothing => desk.tell(Change::default())?,
     }
     desk.close()
 }
 
-/// A row that was written, or one of many.
-fn one_row(plan: &Plan, desk: &mut Desk<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
-    if !plan.is_to_be_told(old, new) {
-        return Ok(());
-    }
+/// A row that is to be told of, or one of many.
+fn one_row(desk: &mut Desk<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
     let limit = desk.limit();
     let (old, new) = (old.map(|row| row.json(limit)), new.map(|row| row.json(limit)));
     let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|text| text.omitted.clone()).collect();
@@ -79,8 +83,12 @@ fn all_rows(
         in_own_memory(|| {
             let old = old.as_ref().filter(|_| has_old).and_then(Transition::row);
             let new = new.as_ref().filter(|_| has_new).and_then(Transition::row);
-            one_row(plan, desk, old.as_ref(), new.as_ref())
+            if plan.is_to_be_told(old.as_ref(), new.as_ref()) {
+                one_row(desk, old.as_ref(), new.as_ref())?;
+            }
+            Ok::<_, Error>(())
         })?;
+        pgrx::check_for_interrupts!();
     }
     old.into_iter().chain(new).for_each(Transition::close);
     Ok(())
