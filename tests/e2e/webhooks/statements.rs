@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{arrived, queued, told, trigger};
+use crate::harness::process::resident_kib;
 use crate::scene::Scene;
 
 /// The calls as the ids that each of them is about.
@@ -116,4 +117,90 @@ async fn other_triggers_of_the_statement_read_the_same_rows() {
     assert_eq!(scene.db.column::<i64>("select n from seen").await, [5000, 5000]);
     let calls = "select count(*) from edge_store.request";
     assert_eq!(scene.db.one::<i64>(calls).await, 50 + 5000);
+}
+
+/// A table whose updates move rows between partitions, with a trigger that is given both tables.
+async fn with_partitions(scene: &Scene) {
+    scene.db.exec("select edge.pause()").await;
+    scene
+        .db
+        .exec(
+            "create table jobs (id int, state text) partition by list (state);
+             create table jobs_new partition of jobs for values in ('new');
+             create table jobs_done (state text, id int);
+             alter table jobs attach partition jobs_done for values in ('done');
+             insert into jobs select n, 'new' from generate_series(1, 6) as n",
+        )
+        .await;
+    let when = "after update on jobs referencing old table as o new table as n for each statement";
+    trigger(&scene.db, "tell", when, "'hook'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_move_between_partitions_are_told_of_with_what_they_were() {
+    let scene = Scene::with_orders().await;
+    with_partitions(&scene).await;
+    scene.db.exec("update jobs set state = case when id % 2 = 0 then 'done' else 'new' end").await;
+    for (event, new, old) in queued(&scene.db).await.iter().map(told) {
+        assert_eq!((event.as_str(), &new["id"], &old["state"]), ("UPDATE", &old["id"], &json!("new")));
+    }
+    assert_eq!(queued(&scene.db).await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_never_told_of_with_what_another_row_was() {
+    let scene = Scene::with_orders().await;
+    with_partitions(&scene).await;
+    // Half of the move is undone: the row is gone from the one partition, and does not come into the other.
+    scene
+        .db
+        .exec(
+            "create function drop_two() returns trigger language plpgsql as
+             $$ begin if new.id = 2 then return null; end if; return new; end $$;
+             create trigger lose before insert on jobs_done for each row execute function drop_two()",
+        )
+        .await;
+    scene.db.exec("update jobs set state = 'done'").await;
+    let told: Vec<_> = queued(&scene.db).await.iter().map(told).collect();
+    let (news, olds): (Vec<_>, Vec<_>) = told.iter().partition(|(_, new, _)| !new.is_null());
+    assert_eq!((news.len(), olds.len()), (5, 6));
+    assert!(told.iter().all(|(_, new, old)| new.is_null() || old.is_null()), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inserts_that_become_updates_are_told_of_as_what_they_became() {
+    let scene = Scene::with_orders().await;
+    scene.db.exec("select edge.pause(); insert into orders values (2, 'old'), (3, 'old')").await;
+    let batch = r#"'hook', '', '{"batch": true}'"#;
+    trigger(&scene.db, "a", "after insert on orders referencing new table as n for each statement", batch).await;
+    let both = "after update on orders referencing old table as o new table as n for each statement";
+    trigger(&scene.db, "b", both, batch).await;
+    scene
+        .db
+        .exec(
+            "insert into orders select n, 'new' from generate_series(1, 4) as n
+             on conflict (id) do update set state = excluded.state",
+        )
+        .await;
+    assert_eq!(ids(&scene).await, [vec![2, 3], vec![1, 4]]);
+    let updates = &queued(&scene.db).await[0];
+    assert_eq!((&updates[0]["record"]["state"], &updates[0]["old_record"]["state"]), (&json!("new"), &json!("old")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_of_many_rows_is_told_of_in_little_memory_and_can_be_cancelled() {
+    let scene = Scene::with_orders().await;
+    scene.db.exec("select edge.pause()").await;
+    let when = "after insert on orders referencing new table as added for each statement";
+    trigger(&scene.db, "tell", when, "'hook'").await;
+    let pid = scene.db.backend_pid().await;
+    let insert = "insert into orders select n, repeat('x', 10000) from generate_series(1, 20000) as n";
+    let before = resident_kib(pid);
+    scene.db.exec(insert).await;
+    let after = resident_kib(pid);
+    // The bodies alone have 200 MB. Shared buffers that were touched count as well.
+    assert!(after - before < 150 * 1024, "{before} kB before, {after} kB after");
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge_store.request").await, 20_000);
+    let error = scene.db.fails(&format!("set statement_timeout = '100ms'; delete from orders; {insert}")).await;
+    assert_eq!(error.sqlstate, "57014");
 }

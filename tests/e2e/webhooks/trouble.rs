@@ -114,3 +114,14 @@ async fn the_extension_goes_with_its_triggers_and_leaves_the_rest_alone() {
     scene.db.exec("insert into orders values (3)").await;
     arrived(&scene.peer, "/again", 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_text_are_told_as_such() {
+    let scene = Scene::start().await;
+    scene.db.exec("create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0").await;
+    let db = scene.cluster.create_extension("bytes").await;
+    db.exec(ORDERS).await;
+    trigger(&db, "tell", ROW, &format!("'{}'", scene.peer.url("/hook"))).await;
+    db.exec(r"insert into orders values (1, E'caf\xe9')").await;
+    assert_eq!(arrived(&scene.peer, "/hook", 1).await[0]["record"]["state"], "caf\u{fffd}");
+}
