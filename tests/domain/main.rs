@@ -17,6 +17,8 @@ mod network;
 mod pg_cron;
 mod placeholder;
 mod planning;
+mod profile_errors;
+mod profile_limits;
 mod redact;
 mod redirect;
 mod request;
