@@ -1,9 +1,14 @@
 //! What platforms allow, and which endpoint fills in what.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+use pg_edge::domain::endpoint::{self, Endpoint, EndpointLimits};
+use pg_edge::domain::lane_policy::LanePolicy;
 use pg_edge::domain::profile::Profile;
 use pg_edge::domain::profile::limits::PlatformLimits;
+use pg_edge::domain::retry_policy::RetryPolicy;
 
 fn seconds(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
@@ -44,4 +49,40 @@ fn what_no_platform_names_is_left_to_the_settings() {
     for profile in [Profile::Generic, Profile::Deno] {
         assert_eq!(profile.limits(), PlatformLimits::default());
     }
+}
+
+/// An endpoint that says nothing of times and sizes itself.
+fn endpoint(profile: Profile) -> Endpoint {
+    Endpoint {
+        name: "default".into(),
+        base: endpoint::base_url("https://functions.example.com/v1").unwrap(),
+        headers: HeaderMap::new(),
+        profile,
+        retry: Arc::new(RetryPolicy::default()),
+        lane: LanePolicy::default(),
+        limits: EndpointLimits::default(),
+        signing_secrets: Vec::new(),
+        max_redirects: 0,
+        identity: None,
+    }
+}
+
+#[test]
+fn a_profile_stands_before_the_settings_and_behind_what_the_endpoint_or_the_user_says() {
+    let (setting, megabyte) = (Duration::from_secs(30), 1_000_000);
+    let mut paid = endpoint(Profile::SupabasePro);
+    assert_eq!(paid.timeout(setting), Duration::from_secs(405));
+    assert_eq!(paid.first_byte(Some(setting)), seconds(155));
+    assert_eq!(paid.idle(Some(setting)), seconds(155));
+    assert_eq!(paid.socket_age(None), seconds(340));
+    assert_eq!(paid.socket_age(seconds(7)), seconds(7));
+    paid.limits = EndpointLimits { timeout: seconds(9), ..EndpointLimits::default() };
+    assert_eq!(paid.timeout(setting), Duration::from_secs(9));
+    let generic = endpoint(Profile::Generic);
+    assert_eq!((generic.timeout(setting), generic.idle(Some(setting))), (setting, Some(setting)));
+    assert_eq!((generic.idle(None), generic.socket_age(None)), (None, None));
+    // A platform's limit of a body lowers the setting, and never raises it.
+    let worker = endpoint(Profile::Cloudflare);
+    assert_eq!(worker.max_request_bytes(megabyte), megabyte);
+    assert_eq!(worker.max_request_bytes(500 * megabyte), 100 * megabyte);
 }

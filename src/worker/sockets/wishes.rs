@@ -91,9 +91,8 @@ impl Dispatcher {
 
     /// How long a connection may last: as it is wanted, else as long as its endpoint's platform lets it.
     pub(super) fn lasting(&self, wish: &Wanted) -> Option<Duration> {
-        let of_platform =
-            || self.endpoints.find(wish.endpoint.as_deref()?).and_then(|endpoint| endpoint.profile.limits().socket_age);
-        wish.max_age.or_else(of_platform)
+        let endpoint = wish.endpoint.as_deref().and_then(|name| self.endpoints.find(name));
+        endpoint.map_or(wish.max_age, |endpoint| endpoint.socket_age(wish.max_age))
     }
 
     fn take_wish(&mut self, wish: Wanted, clock: Instant) {
