@@ -30,11 +30,12 @@ where stats.breaker = 'open';
 
 create function edge.health() returns jsonb
 language sql volatile parallel unsafe
-begin atomic
+set search_path = pg_catalog, pg_temp
+as $$
     select jsonb_build_object(
         'ok', count(*) = 0,
         'problems', coalesce(jsonb_agg(jsonb_build_object(
             'subject', problem.subject, 'problem', problem.problem, 'advice', problem.advice)
             order by problem.subject, problem.problem), '[]'::jsonb))
-    from edge.problems as problem;
-end;
+    from edge.problems as problem
+$$;
