@@ -19,7 +19,10 @@ select
     'it refuses its key since ' || stats.key_refused_since || ', and calls fail: ' || coalesce(stats.last_error, ''),
     'every call with this key will fail: mend the endpoint''s headers or their secret, then edge.replay_dead(...) sends what has failed'
 from edge.stat_endpoints as stats
+-- The numbers of an endpoint outlive it, and those of an origin everything.
 where stats.key_refused_since is not null
+  and (exists (select from edge.endpoints as known where known.name = stats.endpoint)
+       or stats.endpoint like '%://%' and stats.last_seen > now() - interval '1 day')
 union all
 select
     'endpoint ' || stats.endpoint,

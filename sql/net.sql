@@ -356,11 +356,13 @@ end
 $$;
 
 -- The next calls whose outcomes are to be stored, but for these: at most so many, with answers of so many bytes together, but at
--- least one.
+-- least one. Hundreds of thousands may wait, so they are read in the order of the index.
 create function edge_store.net_next(most integer, bytes bigint, but bigint[]) returns bigint[]
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
 as $$
     select coalesce(array_agg(weighed.call_id order by weighed.call_id), '{}')
     from (
@@ -391,6 +393,7 @@ $$;
 create function edge_store.net_least_suspect(but bigint[]) returns smallint
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
     select min(callback.runs) from edge_store.callback
     where callback.owner = 1 and callback.runs is not null and callback.call_id <> all (but)
@@ -400,6 +403,9 @@ $$;
 create function edge_store.net_begun(begun smallint, most integer, but bigint[]) returns bigint[]
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
 as $$
     select coalesce(array_agg(waiting.call_id order by waiting.call_id), '{}')
     from (

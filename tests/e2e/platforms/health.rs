@@ -51,6 +51,17 @@ async fn a_key_that_is_refused_is_a_problem_until_it_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_was_dropped_is_no_problem() {
+    let (scene, _gateway) = start("supabase-pro").await;
+    scene.db.exec("select edge.alter_endpoint('default', headers => '{}')").await;
+    ended(&scene.db, invoke(&scene.db, "hello").await).await;
+    let problem = problem(&scene.db, "endpoint default").await;
+    assert!(problem["problem"].as_str().unwrap().contains("UNAUTHORIZED_NO_AUTH_HEADER"), "{problem}");
+    scene.db.exec("select edge.drop_endpoint('default')").await;
+    is_well(&scene.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_breaker_that_is_open_and_a_pause_are_problems() {
     let scene = Scene::start().await;
     scene.peer.on("/down", Reply::status(500));
