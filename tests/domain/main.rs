@@ -17,6 +17,7 @@ mod network;
 mod pg_cron;
 mod placeholder;
 mod planning;
+mod profile_courses;
 mod profile_errors;
 mod profile_limits;
 mod redact;

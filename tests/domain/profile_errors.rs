@@ -15,13 +15,14 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
-fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Outcome {
+/// An answer of a peer's.
+pub fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Outcome {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), Bytes::from((*value).to_owned()))).collect();
     Outcome::Response(Response { head: Head { status, headers }, body: Bytes::from(body.to_owned()) })
 }
 
 /// A profile whose calls meet a platform's errors.
-fn profile_of(platform: Platform) -> Profile {
+pub fn profile_of(platform: Platform) -> Profile {
     match platform {
         Platform::Supabase => Profile::SupabasePro,
         Platform::Cloudflare => Profile::Cloudflare,
@@ -57,7 +58,7 @@ fn tried(charged: u32) -> History {
 }
 
 /// How many attempts a call makes that meets this every time, and how long the first wait is.
-fn course(policy: &RetryPolicy, outcome: &Outcome) -> (u32, Duration) {
+pub fn course(policy: &RetryPolicy, outcome: &Outcome) -> (u32, Duration) {
     let said = Said::of(policy.profile, outcome);
     let mut first_wait = Duration::ZERO;
     for charged in 1.. {
@@ -71,7 +72,8 @@ fn course(policy: &RetryPolicy, outcome: &Outcome) -> (u32, Duration) {
     unreachable!("attempts are limited")
 }
 
-fn policy(json: &str, profile: Profile) -> RetryPolicy {
+/// An endpoint's policy on a platform.
+pub fn policy(json: &str, profile: Profile) -> RetryPolicy {
     Written::parse(json).unwrap().policy_under(profile).unwrap()
 }
 
