@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::plan::{Plan, Secrets};
-use crate::api::request;
+use crate::api::{arguments, request};
 use crate::domain::batch::Round;
 use crate::domain::webhook::batch::Batch;
 use crate::domain::webhook::options::Grouping;
@@ -154,8 +154,12 @@ impl<'a> Desk<'a> {
             run_at: self.run_at,
             on_complete: self.on_complete,
             idempotency_key: None,
-            // What a table holds may be what jsonb cannot; the call is more than what is said about it.
-            metadata: letter.metadata.as_deref().and_then(Jsonb::parse),
+            // What the row says may be more than fits, or what jsonb cannot hold: the call is more than what is said about it.
+            metadata: letter
+                .metadata
+                .as_deref()
+                .and_then(kept)
+                .or_else(|| webhook.options.metadata.as_deref().and_then(kept)),
             stream: None,
             terms: None,
             round: self.batch.is_some().then_some(Round(0)),
@@ -169,6 +173,11 @@ fn limit(endpoint: Option<&str>) -> Result<usize, Error> {
     let setting = Settings::current().max_request_bytes;
     let Some(name) = endpoint else { return Ok(setting) };
     Ok(owner::confined(|| endpoints::max_request_bytes(name, setting))?.unwrap_or(setting))
+}
+
+/// Metadata as it is kept, where it can be.
+fn kept(json: &str) -> Option<Jsonb> {
+    Jsonb::parse(json).and_then(|metadata| arguments::metadata(metadata).ok())
 }
 
 /// So many microseconds from now on.

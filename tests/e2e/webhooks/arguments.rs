@@ -2,7 +2,7 @@
 
 use super::{made, queued, trigger};
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::eventually;
+use crate::harness::{Stop, eventually};
 use crate::scene::{Scene, ended};
 
 const ROW: &str = "after insert on orders for each row";
@@ -114,4 +114,21 @@ async fn triggers_that_call_something_else_are_nobody_s_business() {
         .await;
     let ada = scene.cluster.connect_as("ada", "postgres").await;
     ada.exec("create table t (id int); create trigger own before insert on t for each row execute function public.webhook('a b')").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_can_be_made_on_a_server_that_was_started_without_pg_edge() {
+    let mut scene = Scene::with_orders().await;
+    trigger(&scene.db, "tell", ROW, "'hook'").await;
+    scene.db.exec("alter system set shared_preload_libraries = 'plpgsql'").await;
+    scene.cluster.restart(Stop::Fast);
+    let db = scene.cluster.connect().await;
+    db.exec("create function f() returns trigger language plpgsql as 'begin return null; end'").await;
+    db.exec("create trigger own before insert on orders for each row execute function f()").await;
+    // One that nobody can take for granted says what is missing, as do the others when they fire.
+    let error = db.fails(&made("another", ROW, "'hook'")).await;
+    assert!(error.message.contains("must be loaded when the server starts"), "{error}");
+    db.exec("drop trigger own on orders").await;
+    let error = db.fails("insert into orders values (1)").await;
+    assert!(error.message.contains("must be loaded when the server starts"), "{error}");
 }

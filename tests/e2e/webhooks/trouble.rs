@@ -70,13 +70,18 @@ async fn a_callback_that_is_gone_is_an_error_of_the_callback() {
 async fn values_that_jsonb_cannot_hold_are_sent_all_the_same() {
     let scene = Scene::with_orders().await;
     scene.db.exec("select edge.pause(); create table odd (id int, j json, f float8)").await;
-    trigger(&scene.db, "tell", "after insert on odd for each row", r#"'hook', '', '{"metadata_columns": ["j"]}'"#)
-        .await;
+    let arguments = r#"'hook', '', '{"metadata_columns": ["j"], "metadata": {"kind": "odd"}}'"#;
+    trigger(&scene.db, "tell", "after insert on odd for each row", arguments).await;
     scene.db.exec(r#"insert into odd values (1, '{"a": "\u0000", "a": 2}', 'NaN')"#).await;
     let body: Vec<u8> = scene.db.one("select body from edge_store.request").await;
     let body = String::from_utf8_lossy(&body);
     assert!(body.contains(r#""j":{"a": "\u0000", "a": 2},"f":"NaN""#), "{body}");
-    assert!(scene.db.one::<bool>("select metadata is null from edge.calls").await);
+    scene
+        .db
+        .exec("insert into odd select 2, to_json(string_agg(md5(n::text), '')) from generate_series(1, 4000) as n")
+        .await;
+    let metadata: Vec<String> = scene.db.column("select metadata::text from edge.calls").await;
+    assert_eq!(metadata, [r#"{"kind": "odd"}"#; 2], "it was kept, or what is fixed was lost with it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
