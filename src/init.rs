@@ -36,6 +36,7 @@ pgrx::extension_sql_file!(
     name = "websockets",
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
+pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
@@ -43,6 +44,8 @@ pgrx::extension_sql_file!(
         "views",
         "schedules",
         "websockets",
+        "usage",
+        api::batch::invoke_batch,
         api::control::pause,
         api::control::resume,
         api::control::register_database,

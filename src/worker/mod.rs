@@ -5,6 +5,7 @@
 //! commands of schedules.
 
 mod activity;
+mod batches;
 mod cancel;
 pub mod client;
 mod commands;
@@ -44,6 +45,7 @@ mod step_aside;
 mod streams;
 mod takeover;
 mod turn;
+mod usage;
 pub mod waiters;
 pub mod wake;
 

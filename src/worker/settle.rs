@@ -113,7 +113,8 @@ fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) 
     outbox.deferrals.push(Deferral { call, slot, tries, interruptions, until: Until::Due(retry.at) });
 }
 
-fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
+/// Adds the end of a call to the outbox.
+pub(super) fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
     let mut trace = trace(&report);
     let mut headers = report.outcome.head().map(block);
     if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
