@@ -5,7 +5,7 @@ use crate::faults::{SOON, all_ended, dispatcher, holds, successor};
 use crate::harness::{Cluster, Reply, Stop, eventually};
 use crate::scene::{Scene, call, ended};
 
-/// What became of all that was made of some calls.
+/// What became of all that was made of some calls: how many succeeded, how many were split, and how many there are.
 const FAMILY: &str = "
     with recursive family as (
         select id, state, error_class from edge.calls where id = any ($1)
@@ -14,6 +14,25 @@ const FAMILY: &str = "
         from edge.calls join family on calls.replay_of = family.id
     )
     select count(*) filter (where state = 'succeeded'), count(*) filter (where error_class = 'split'), count(*) from family";
+
+/// The page about batches.
+const PAGE: &str = include_str!("../../../docs/batches.md");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_of_the_page_tells_what_became_of_a_batch() {
+    let scene = Scene::start().await;
+    takes_at_most(&scene.peer, 3, 546);
+    create(&scene, "").await;
+    let ids = send(&scene, 8, ", 4").await;
+    all_ended(&scene.cluster, "postgres").await;
+    let begin = PAGE.find("with recursive family").expect("the page has a query");
+    let end = begin + PAGE[begin..].find("```").expect("it ends");
+    let query = PAGE[begin..end].replace("{17,18}", &format!("{{{},{}}}", ids[0], ids[1]));
+    let rows = scene.db.rows(query.trim_end().trim_end_matches(';')).await;
+    let told: Vec<(String, Option<String>, i64)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    assert_eq!(told, [("failed".to_owned(), Some("split".to_owned()), 2), ("succeeded".to_owned(), None, 4)]);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_too_much_is_halved_until_it_is_not() {
