@@ -1,8 +1,10 @@
 //! Lists that are too much at once.
 
+use serde_json::json;
+
 use super::{create, done, list, send, takes_at_most};
 use crate::faults::{SOON, all_ended, dispatcher, holds, successor};
-use crate::harness::{Cluster, Reply, Stop, eventually};
+use crate::harness::{Cluster, Gate, Reply, Stop, eventually};
 use crate::scene::{Scene, call, ended};
 
 /// What became of all that was made of some calls: how many succeeded, how many were split, and how many there are.
@@ -197,4 +199,43 @@ async fn a_crash_of_the_server_while_lists_are_halved_loses_no_item() {
     // Made by 4 calls for 64 items: each call with n of them was made of one, n = 1 to 32, and once.
     let made = "select count(*) = 4 * 127 and count(*) filter (where state = 'succeeded') = 256 from edge.calls";
     assert!(holds(&scene.cluster, "postgres", made).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_cannot_be_read_back_cost_their_own_call_alone() {
+    for (status, class) in [(413, "http"), (207, "items")] {
+        let scene = Scene::start().await;
+        let gate = Gate::closed();
+        scene.peer.on("/work", Reply::json(status, &json!({"failed": [0]})).behind(&gate));
+        create(&scene, "").await;
+        let items = "array_agg(to_jsonb((select string_agg(md5(n::text || m), '') from generate_series(1, 200) as m)))";
+        let bad: i64 = scene
+            .db
+            .one(&format!("select edge.invoke_batch('work', (select {items} from generate_series(1, 5) as n))"))
+            .await;
+        eventually("it is on the wire", SOON, || async { scene.peer.in_flight() == 1 }).await;
+        scene
+            .db
+            .exec(
+                "set allow_system_table_mods = on;
+                 do $$
+                 declare
+                     apart regclass := (select reltoastrelid from pg_class where oid = 'edge_store.request_0'::regclass);
+                 begin
+                     -- What is stored out of line cannot be deleted as long as it is known for what it is.
+                     update pg_class set relkind = 'r' where oid = apart;
+                     execute format('delete from %s', apart);
+                     update pg_class set relkind = 't' where oid = apart;
+                 end $$",
+            )
+            .await;
+        // Until then it can still be read by whoever has a pointer to it.
+        scene.db.exec("vacuum edge_store.request_0").await;
+        gate.open();
+        let end = ended(&scene.db, bad).await;
+        let found = (end.get::<_, &str>("state"), end.get::<_, Option<&str>>("error_class"));
+        assert_eq!(found, ("failed", Some(class)), "{:?}", end.get::<_, Option<&str>>("error"));
+        let good = scene.get("/good").await;
+        assert_eq!(ended(&scene.db, good).await.get::<_, &str>("state"), "succeeded");
+    }
 }
