@@ -102,7 +102,8 @@ proptest! {
             serde_json::from_str::<Vec<Value>>(&body).unwrap().iter().map(|item| item["jobId"].as_u64().unwrap()).collect()
         });
         let mut wanted: Vec<u64> = failed.iter().map(|item| item["jobId"].as_u64().unwrap()).collect();
-        (sent_again.sort_unstable(), wanted.sort_unstable());
+        sent_again.sort_unstable();
+        wanted.sort_unstable();
         prop_assert_eq!(sent_again, wanted);
     }
 }
