@@ -5,30 +5,26 @@
 //! attempts of endpoints whose quota holds calls back are written with the lease that takes the calls on, so that a crash forgets
 //! none of them.
 
+mod writing;
+
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
+use self::writing::Passed;
 use super::ledger::InFlight;
-use super::report;
 use super::send::Departure;
 use super::turn::Dispatcher;
 use crate::domain::backlog::LaneName;
 use crate::domain::month::Month;
 use crate::domain::outcome::{Outcome, Retryability};
-use crate::domain::quota::{Action, Mark, Quota};
-use crate::domain::usage::{self, Counts, Deltas, First, OTHER};
+use crate::domain::quota::{Action, Quota};
+use crate::domain::usage::{Counts, Deltas, First};
 use crate::error::Error;
 use crate::store;
 use crate::store::transaction::under_snapshot;
 
 /// Counts wait in memory for so long at most; so much may be missing after a crash.
 const DELAY: Duration = Duration::from_secs(1);
-
-/// Origins of bare URLs that are told apart in a month.
-const MOST_ORIGINS: usize = 10_000;
-
-/// A year can be compared with the one before.
-const MONTHS_KEPT: i32 = 13;
 
 /// What is counted and not written.
 #[derive(Debug)]
@@ -52,15 +48,6 @@ pub struct Usage {
 pub struct Counted {
     month: Month,
     counts: Counts,
-}
-
-/// A quota of which a mark was passed.
-#[derive(Debug)]
-struct Passed {
-    endpoint: String,
-    quota: Quota,
-    attempts: i64,
-    mark: Mark,
 }
 
 impl Usage {
@@ -176,42 +163,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Writes the counts whose time has come, in the running transaction.
-    pub(super) fn write_usage(&mut self, now: SystemTime) -> Result<(), Error> {
-        self.usage.writing = None;
-        let rests = self.ledger.in_flight() == 0 && self.taking.is_empty() && now >= self.usage.written_at + DELAY;
-        if self.usage.leased.is_empty() && !rests && !self.usage_is_due(now) {
-            return Ok(());
-        }
-        let mut sums = self.usage.held.clone();
-        sums.add_all(&self.usage.leased);
-        if sums.is_empty() {
-            return Ok(());
-        }
-        self.know_origins(Month::of(now))?;
-        let sums = sums.renamed(|lane, month| self.usage.name_of(lane, month));
-        let rows = sums.rows();
-        let mut passed = Vec::new();
-        for sum in store::usage::add(&rows)? {
-            let added = rows.iter().find(|(lane, month, _)| *lane == sum.endpoint && month.to_string() == sum.month);
-            let Some((quota, (_, _, counts))) = self.endpoints.quota(&sum.endpoint).zip(added) else { continue };
-            let count = |count: i64| u64::try_from(count).unwrap_or(0);
-            if let Some(mark) = quota.passed(count(sum.attempts - counts.attempts), count(sum.attempts)) {
-                passed.push(Passed { endpoint: sum.endpoint, quota, attempts: sum.attempts, mark });
-            }
-        }
-        self.usage.writing = Some(passed);
-        Ok(())
-    }
-
-    /// The transaction has committed, and with it what it wrote.
-    pub(super) fn usage_committed(&mut self, now: SystemTime) {
-        let Some(passed) = self.usage.writing.take() else { return };
-        (self.usage.held, self.usage.leased) = (Deltas::default(), Deltas::default());
-        (self.usage.since, self.usage.written_at) = (None, now);
-        passed.iter().for_each(tell);
-    }
-
     fn is_held_to_quota(&self, lane: &LaneName) -> bool {
         self.endpoints.quota(lane).is_some_and(|quota| quota.action == Action::Hold)
     }
@@ -222,33 +173,6 @@ impl Dispatcher {
         let taking = self.taking.iter().filter(|departure| departure.lane == *lane).count();
         i64::try_from(chosen + taking).unwrap_or(i64::MAX)
     }
-
-    /// Reads, once a month, which origins are counted, and forgets what is too old.
-    fn know_origins(&mut self, month: Month) -> Result<(), Error> {
-        if self.usage.origins.as_ref().is_some_and(|(known, _)| *known == month) {
-            return Ok(());
-        }
-        store::usage::forget_before(month.back(MONTHS_KEPT))?;
-        let known = store::usage::origins(month, MOST_ORIGINS)?;
-        self.usage.origins = Some((month, known.into_iter().map(LaneName::from).collect()));
-        Ok(())
-    }
-}
-
-impl Usage {
-    /// The name under which a lane is counted.
-    fn name_of(&mut self, lane: &LaneName, month: Month) -> LaneName {
-        let Some((known_month, known)) = &mut self.origins else { return LaneName::clone(lane) };
-        // The last month's rest is small, and most of it is of origins that have their row.
-        if !usage::is_origin(lane) || month != *known_month || known.contains(lane) {
-            return LaneName::clone(lane);
-        }
-        if known.len() >= MOST_ORIGINS {
-            return LaneName::from(OTHER);
-        }
-        known.insert(LaneName::clone(lane));
-        LaneName::clone(lane)
-    }
 }
 
 /// What a call that goes out counts as. A try that was broken off by a crash was one as well.
@@ -256,18 +180,4 @@ fn counted(departure: &Departure, now: SystemTime) -> Counted {
     let first = if departure.queued.tries == 0 { First::Yes } else { First::No };
     let bytes = departure.attempt.request.body.as_ref().map_or(0, bytes::Bytes::len);
     Counted { month: Month::of(now), counts: Counts::attempt(first, bytes) }
-}
-
-/// Tells whoever reads the server log.
-fn tell(passed: &Passed) {
-    let Passed { endpoint, quota, attempts, mark } = passed;
-    let used =
-        format!("endpoint {endpoint} has used {attempts} of the {} attempts of its monthly quota", quota.attempts);
-    match (mark, quota.action) {
-        (Mark::Most, _) => report::log(&used),
-        (Mark::All, Action::Warn) => report::warn(&used),
-        (Mark::All, Action::Hold) => report::warn(&format!(
-            "{used}; its calls wait until the month ends in UTC, or edge.alter_endpoint raises the quota"
-        )),
-    }
 }
