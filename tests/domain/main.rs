@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backlog;
+mod batch;
 mod breaker;
 mod call;
 mod callback;
@@ -20,6 +21,7 @@ mod planning;
 mod profile_courses;
 mod profile_errors;
 mod profile_limits;
+mod quota;
 mod redact;
 mod redirect;
 mod request;
