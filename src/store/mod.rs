@@ -18,6 +18,7 @@ pub mod events;
 pub mod fresh;
 pub mod key_file;
 pub mod leases;
+mod lists;
 pub mod notify;
 pub mod owner;
 pub mod queue;
