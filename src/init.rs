@@ -36,7 +36,12 @@ pgrx::extension_sql_file!(
     name = "websockets",
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
-pgrx::extension_sql_file!("../sql/health.sql", name = "health", requires = ["views", api::control::worker_status]);
+pgrx::extension_sql_file!(
+    "../sql/health.sql",
+    name = "health",
+    requires = ["views", "usage", api::control::worker_status]
+);
+pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/webhook.sql",
     name = "webhook",
@@ -51,6 +56,8 @@ pgrx::extension_sql_file!(
         "schedules",
         "websockets",
         "webhook",
+        "usage",
+        api::batch::invoke_batch,
         api::control::pause,
         api::control::resume,
         api::control::register_database,

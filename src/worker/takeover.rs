@@ -24,6 +24,7 @@ use super::sockets::Sockets;
 use super::standings::Standings;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
+use super::usage::Usage;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::request::Targets;
@@ -72,6 +73,7 @@ impl Dispatcher {
             secrets: Secrets::default(),
             schedules: Schedules::new(),
             sockets: Sockets::new(),
+            usage: Usage::new(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,
@@ -99,6 +101,7 @@ impl Dispatcher {
             ledger: Ledger::default(),
             targets: Targets::default(),
             reports: VecDeque::new(),
+            returned: VecDeque::new(),
             streams: Streams::default(),
             standings: Standings::of_database(latch::my_database()),
             outbox: Outbox::default(),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backlog;
+mod batch;
 mod breaker;
 mod call;
 mod callback;
@@ -20,6 +21,7 @@ mod planning;
 mod profile_courses;
 mod profile_errors;
 mod profile_limits;
+mod quota;
 mod redact;
 mod redirect;
 mod request;
@@ -52,6 +54,7 @@ mod stream_cutting;
 mod stream_dialects;
 mod stream_ending;
 mod stream_quota;
+mod stream_runs;
 mod stream_speech;
 mod text;
 mod webhook;
