@@ -28,7 +28,7 @@ pub const NAMES: [&str; 13] = [
 const MAX_ITEMS: usize = 100;
 
 /// More would be a body that no function takes.
-const MOST_ITEMS: usize = 100_000;
+const MOST_ITEMS: usize = 10_000;
 
 /// So much is shown of a value that is refused.
 const SHOWN: usize = 60;
@@ -142,11 +142,11 @@ impl Given<'_> {
     }
 
     fn grouping(&self) -> Result<Grouping, WebhookError> {
-        let most: Option<usize> = self.read("max_items", "a whole number from 1 to 100000")?;
+        let most: Option<usize> = self.read("max_items", "a whole number from 1 to 10000")?;
         if let (Some(most), Some(json)) = (most, self.get("max_items"))
             && !(1..=MOST_ITEMS).contains(&most)
         {
-            return Err(refused("max_items", "a whole number from 1 to 100000", json));
+            return Err(refused("max_items", "a whole number from 1 to 10000", json));
         }
         let batch: Option<bool> = self.read("batch", "true or false")?;
         match (batch.unwrap_or(false), most) {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{arrived, queued, told, trigger};
+use crate::harness::Reply;
 use crate::harness::process::resident_kib;
 use crate::scene::Scene;
 
@@ -77,6 +78,23 @@ async fn a_batch_is_one_call_with_a_list_and_cut_at_its_limits() {
     let sizes: Vec<i32> = scene.db.column(sizes).await;
     assert!(sizes.len() == 4 && sizes.iter().all(|size| *size <= 1000), "{sizes:?}");
     assert_eq!(ids(&scene).await[3..].concat(), (301..=310).collect::<Vec<i64>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_function_says_have_failed_come_again_alone_and_too_many_are_halved() {
+    let scene = Scene::with_orders().await;
+    let failed = Reply::json(207, &json!({"failed": [1]}));
+    scene.peer.sequence("/hook", [failed, Reply::status(200), Reply::status(413), Reply::status(200)]);
+    let when = "after insert on orders referencing new table as added for each statement";
+    trigger(&scene.db, "tell", when, r#"'hook', '', '{"batch": true}'"#).await;
+    scene.db.exec("insert into orders values (1), (2), (3)").await;
+    let sent = arrived(&scene.peer, "/hook", 2).await;
+    assert_eq!(sent[0].as_array().map(Vec::len), Some(3));
+    assert_eq!(sent[1], json!([sent[0][1]]));
+    scene.db.exec("insert into orders values (4), (5)").await;
+    let sent = arrived(&scene.peer, "/hook", 5).await;
+    assert_eq!(sent[2].as_array().map(Vec::len), Some(2));
+    assert!(sent[3..].iter().all(|half| half.as_array().map(Vec::len) == Some(1)), "{sent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
