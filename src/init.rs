@@ -38,10 +38,16 @@ pgrx::extension_sql_file!(
 );
 pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
+    "../sql/health.sql",
+    name = "health",
+    requires = ["views", "usage", api::control::worker_status]
+);
+pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
+        "health",
         "schedules",
         "websockets",
         "usage",

@@ -21,6 +21,7 @@ use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::shared::Database;
 use super::sockets::Sockets;
+use super::standings::Standings;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use super::usage::Usage;
@@ -102,6 +103,7 @@ impl Dispatcher {
             reports: VecDeque::new(),
             returned: VecDeque::new(),
             streams: Streams::default(),
+            standings: Standings::of_database(latch::my_database()),
             outbox: Outbox::default(),
             chosen: VecDeque::new(),
             taking: Vec::new(),

@@ -24,6 +24,7 @@ use super::send::Departure;
 use super::settle::{self, Settled};
 use super::shared::Database;
 use super::sockets::Sockets;
+use super::standings::Standings;
 use super::streams::Streams;
 use super::usage::Usage;
 use super::wake::reason;
@@ -31,6 +32,7 @@ use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::lane_policy::Capacity;
+use crate::domain::profile::said::Said;
 use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -84,6 +86,7 @@ pub struct Dispatcher {
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
+    pub(super) standings: Standings,
     /// Taken out of the backlog, and not ready yet.
     pub(super) chosen: VecDeque<(LaneName, Waiting)>,
     /// Chosen to be sent, as soon as their lease has committed.
@@ -287,7 +290,9 @@ impl Dispatcher {
                 Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
                 None => {
                     let policy = self.endpoints.retry(&entry.lane);
-                    settle::settle(report, &entry, policy, now, fastrand::f64(), &mut self.outbox)
+                    let said = Said::of(policy.profile, &report.outcome);
+                    self.standings.heard(&entry.lane, &report.outcome, &said, now);
+                    settle::settle(report, &entry, policy, &said, now, fastrand::f64(), &mut self.outbox)
                 }
             };
             self.note_settled(&entry.lane, &settled, now);

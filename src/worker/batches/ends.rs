@@ -9,6 +9,7 @@ use crate::domain::batch::{self, Course, Round};
 use crate::domain::breaker::Health;
 use crate::domain::call::Final;
 use crate::domain::outcome::{FailureClass, Outcome, Response};
+use crate::domain::profile::said::Said;
 use crate::domain::retry::{health, is_too_old, retry_after};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::tally::{CallEnd, Ended, Reach};
@@ -18,26 +19,35 @@ use crate::worker::ledger::InFlight;
 use crate::worker::outbox::Outbox;
 use crate::worker::settle::{self, Settled};
 
+/// What a decision rests on besides the answer.
+pub struct Ground<'a> {
+    pub policy: &'a RetryPolicy,
+    /// What the endpoint's platform said.
+    pub said: &'a Said,
+    pub now: SystemTime,
+    /// In 0..=1.
+    pub random: f64,
+}
+
 /// Adds to the outbox what follows from the answer to a list of items. `sent` is the list, where it can still be read.
 pub fn settle(
     report: Report,
     entry: &InFlight,
     sent: Option<&[u8]>,
-    policy: &RetryPolicy,
-    now: SystemTime,
-    random: f64,
+    ground: &Ground<'_>,
     outbox: &mut Outbox,
 ) -> Settled {
+    let Ground { policy, said, now, random } = *ground;
     let (Outcome::Response(answer), Some(round)) = (&report.outcome, entry.round) else {
-        return settle::settle(report, entry, policy, now, random, outbox);
+        return settle::settle(report, entry, policy, said, now, random, outbox);
     };
     match batch::course(sent, answer) {
-        Course::Plain => settle::settle(report, entry, policy, now, random, outbox),
-        Course::Halved(bodies) => split(report, entry, round, bodies.into(), now, outbox),
-        Course::Unclear(why) => fail(report, entry, why, now, outbox),
+        Course::Plain => settle::settle(report, entry, policy, said, now, random, outbox),
+        Course::Halved(bodies) => split(report, entry, round, bodies.into(), ground, outbox),
+        Course::Unclear(why) => fail(report, entry, why, ground, outbox),
         Course::Again { items, body } => {
             let most = entry.max_attempts.unwrap_or(policy.max_attempts);
-            let at = again_at(answer, round, policy, now, random);
+            let at = again_at(answer, round, ground);
             match round.next(most).filter(|_| !is_too_old(policy, entry.born_at, at)) {
                 Some(next) => {
                     outbox.offspring.push(offspring(
@@ -49,13 +59,13 @@ pub fn settle(
                         Standing::BesideParent,
                     ));
                     let health = health(&report.outcome);
-                    settle::end(report, entry, Final::Succeeded, now, outbox);
+                    settle::end(report, entry, said, Final::Succeeded, now, outbox);
                     settled(entry, health, CallEnd::Succeeded)
                 }
                 None => {
                     let rounds = round.count();
                     let why = format!("{items} of the items have failed in round {rounds}, and are not sent again");
-                    fail(report, entry, why, now, outbox)
+                    fail(report, entry, why, ground, outbox)
                 }
             }
         }
@@ -63,9 +73,9 @@ pub fn settle(
 }
 
 /// When items that have failed are sent again.
-fn again_at(answer: &Response, round: Round, policy: &RetryPolicy, now: SystemTime, random: f64) -> SystemTime {
-    let planned = now + policy.wait(round.count(), random);
-    retry_after(&answer.head, now).map_or(planned, |asked| asked.max(planned))
+fn again_at(answer: &Response, round: Round, ground: &Ground<'_>) -> SystemTime {
+    let planned = ground.now + ground.policy.wait(round.count(), ground.random);
+    retry_after(&answer.head, ground.now).map_or(planned, |asked| asked.max(planned))
 }
 
 /// Ends a call whose items are sent in two others. Those have its callback: it would be called back three times otherwise.
@@ -74,21 +84,21 @@ fn split(
     entry: &InFlight,
     round: Round,
     bodies: Vec<Bytes>,
-    now: SystemTime,
+    ground: &Ground<'_>,
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.offspring.push(offspring(&report, entry, bodies, round, None, Standing::InPlaceOfParent));
     let silent = InFlight { on_complete: None, ..entry.clone() };
-    settle::end(report, &silent, Final::Failed, now, outbox);
+    settle::end(report, &silent, ground.said, Final::Failed, ground.now, outbox);
     explain(outbox, FailureClass::Split, |answered| format!("{answered}, so the items are sent as calls"));
     // How much is too much at once says nothing of how the endpoint is doing.
     settled(entry, Health::Unknown, CallEnd::Retried)
 }
 
 /// Ends a call of whose items some have failed for good.
-fn fail(report: Report, entry: &InFlight, why: String, now: SystemTime, outbox: &mut Outbox) -> Settled {
+fn fail(report: Report, entry: &InFlight, why: String, ground: &Ground<'_>, outbox: &mut Outbox) -> Settled {
     let health = health(&report.outcome);
-    settle::end(report, entry, Final::Failed, now, outbox);
+    settle::end(report, entry, ground.said, Final::Failed, ground.now, outbox);
     explain(outbox, FailureClass::Items, |_| why);
     settled(entry, health, CallEnd::Failed)
 }

@@ -12,10 +12,12 @@ use bytes::Bytes;
 
 use crate::domain::attempt::Report;
 use crate::domain::batch;
+use crate::domain::profile::said::Said;
 use crate::error::Error;
 use crate::store::owner;
 use crate::store::scan;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+use crate::worker::batches::ends::Ground;
 use crate::worker::turn::Dispatcher;
 
 impl Dispatcher {
@@ -66,8 +68,10 @@ impl Dispatcher {
         let Some(entry) = self.ledger.returns(report.call) else { return };
         self.count_answer(&entry, &report.outcome, now);
         let policy = self.endpoints.retry(&entry.lane);
-        let sent = items.as_deref();
-        let settled = ends::settle(report, &entry, sent, policy, now, fastrand::f64(), &mut self.outbox);
+        let said = Said::of(policy.profile, &report.outcome);
+        self.standings.heard(&entry.lane, &report.outcome, &said, now);
+        let ground = Ground { policy, said: &said, now, random: fastrand::f64() };
+        let settled = ends::settle(report, &entry, items.as_deref(), &ground, &mut self.outbox);
         self.note_settled(&entry.lane, &settled, now);
     }
 }
