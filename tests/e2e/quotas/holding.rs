@@ -151,3 +151,32 @@ async fn a_turn_that_fails_counts_nothing_twice() {
         comes_to(&scene, "crm", [40, 40, 40 * BODY, 40 * ANSWER]).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_how_far_a_quota_is_used() {
+    let scene = Scene::start().await;
+    create(&scene, ", monthly_quota => 10").await;
+    let problem = "select problem from edge.problems where subject = 'endpoint crm'";
+    queue(&scene.db, 7).await;
+    all_ended(&scene.cluster, "postgres").await;
+    comes_to(&scene, "crm", [7, 7, 7 * BODY, 7 * ANSWER]).await;
+    assert_eq!(scene.db.maybe::<String>(problem).await, None);
+    queue(&scene.db, 1).await;
+    let says = |sentence: &'static str| {
+        let db = &scene.db;
+        eventually(
+            sentence,
+            SOON,
+            move || async move { db.maybe::<String>(problem).await.as_deref() == Some(sentence) },
+        )
+    };
+    says("8 of the 10 attempts of its monthly quota are used").await;
+    queue(&scene.db, 3).await;
+    says("it has used 11 attempts, and its monthly quota is 10").await;
+    scene.db.exec("select edge.alter_endpoint('crm', quota_action => 'hold')").await;
+    says("its monthly quota of 10 attempts is used up, and its calls wait until the month ends in UTC").await;
+    assert!(!scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
+    scene.db.exec("select edge.alter_endpoint('crm', monthly_quota => 100)").await;
+    assert!(scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
+    all_ended(&scene.cluster, "postgres").await;
+}
