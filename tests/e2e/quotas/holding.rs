@@ -85,6 +85,7 @@ async fn held_calls_go_on_at_the_turn_of_the_month_in_utc() {
     create(&scene, ", monthly_quota => 2, quota_action => 'hold'").await;
     queue(&scene.db, 5).await;
     held(&scene).await;
+    eventually("two have been answered", SOON, || async { states(&scene.db).await == ["pending 3", "succeeded 2"] }).await;
     let left = "select extract(epoch from held_until - clock_timestamp())::float8 from edge.stat_endpoints where endpoint = 'crm'";
     let left: f64 = scene.db.one(left).await;
     scene.cluster.clock().step_forward(Duration::from_secs_f64(left - 4.0));
