@@ -228,7 +228,8 @@ comment on sequence edge_store.call_id is 'Numbers of calls. CACHE must stay 1: 
 comment on table edge_store.request is 'Calls as queued. Append-only, cut into slots.';
 comment on table edge_store.response is 'The end of each call. Append-only, cut into slots.';
 comment on function edge_store.event_json is 'The data of an event as jsonb, or null.';
-comment on table edge_store.event is 'The events of streamed answers. Append-only, cut into slots.';
+comment on table edge_store.event is 'The events of streamed answers, small ones many to a row. Append-only, cut into slots.';
+comment on view edge_store.single_event is 'The events of streamed answers, one row each.';
 comment on table edge_store.stream is 'Answers that are being streamed. Only the dispatcher writes it.';
 comment on table edge_store.attempt is 'Tries that were not the last. Append-only, cut into slots.';
 comment on table edge_store.replay is 'Which call was replayed as which. Append-only, cut into slots.';

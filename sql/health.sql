@@ -34,21 +34,15 @@ union all
 select
     'endpoint ' || usage.endpoint,
     case
-        when usage.attempts < usage.quota then
-            usage.attempts || ' of the ' || usage.quota || ' attempts of its monthly quota are used'
-        when known.quota_action = 'hold' then
-            'its monthly quota of ' || usage.quota || ' attempts is used up, and its calls wait until the month ends in UTC'
-        else 'it has used ' || usage.attempts || ' attempts, and its monthly quota is ' || usage.quota
+        when usage.used_fraction < 1 then trunc(usage.used_fraction * 100) || ' % of its monthly quota of ' || usage.quota || ' attempts are used'
+        when endpoint.quota_action = 'hold' then 'its monthly quota of ' || usage.quota || ' attempts is used up, and its calls wait for the next month (UTC)'
+        else 'its monthly quota of ' || usage.quota || ' attempts is used up, and calls go on'
     end,
-    case known.quota_action
-        when 'hold' then 'edge.alter_endpoint(..., monthly_quota => ...) lets calls go on as soon as it is raised'
-        else 'calls go on; quota_action => ''hold'' would have them wait'
-    end
-from edge.usage as usage
-join edge.endpoints as known on known.name = usage.endpoint
-where usage.month = date_trunc('month', timezone('UTC', now()))::date
-  -- Four fifths of it.
-  and usage.attempts::numeric * 5 >= usage.quota::numeric * 4;
+    'edge.usage has the numbers; edge.alter_endpoint(name, monthly_quota => ...) raises the quota'
+from edge.usage
+join edge.endpoints as endpoint on endpoint.name = usage.endpoint
+where usage.used_fraction >= 0.8
+  and usage.month = pg_catalog.date_trunc('month', pg_catalog.now() at time zone 'UTC')::date;
 
 create function edge.health() returns jsonb
 language sql volatile parallel unsafe

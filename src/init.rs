@@ -36,12 +36,12 @@ pgrx::extension_sql_file!(
     name = "websockets",
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
-pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/health.sql",
     name = "health",
     requires = ["views", "usage", api::control::worker_status]
 );
+pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",

@@ -19,6 +19,7 @@ pub mod fresh;
 pub mod jsonb_array;
 pub mod key_file;
 pub mod leases;
+mod lists;
 pub mod notify;
 pub mod offspring;
 pub mod owner;

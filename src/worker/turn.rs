@@ -21,7 +21,7 @@ use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::send::Departure;
-use super::settle::{self, Settled};
+use super::settle::{self, Grounds, Settled};
 use super::shared::Database;
 use super::sockets::Sockets;
 use super::standings::Standings;
@@ -292,7 +292,8 @@ impl Dispatcher {
                     let policy = self.endpoints.retry(&entry.lane);
                     let said = Said::of(policy.profile, &report.outcome);
                     self.standings.heard(&entry.lane, &report.outcome, &said, now);
-                    settle::settle(report, &entry, policy, &said, now, fastrand::f64(), &mut self.outbox)
+                    let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+                    settle::settle(report, &entry, grounds, &mut self.outbox)
                 }
             };
             self.note_settled(&entry.lane, &settled, now);

@@ -54,6 +54,7 @@ mod stream_cutting;
 mod stream_dialects;
 mod stream_ending;
 mod stream_quota;
+mod stream_runs;
 mod stream_speech;
 mod text;
 mod zones;

@@ -17,37 +17,27 @@ use crate::store::offspring::{Parent, Standing};
 use crate::worker::batches::offspring::Offspring;
 use crate::worker::ledger::InFlight;
 use crate::worker::outbox::Outbox;
-use crate::worker::settle::{self, Settled};
-
-/// What a decision rests on besides the answer.
-pub struct Ground<'a> {
-    pub policy: &'a RetryPolicy,
-    /// What the endpoint's platform said.
-    pub said: &'a Said,
-    pub now: SystemTime,
-    /// In 0..=1.
-    pub random: f64,
-}
+use crate::worker::settle::{self, Grounds, Settled};
 
 /// Adds to the outbox what follows from the answer to a list of items. `sent` is the list, where it can still be read.
 pub fn settle(
     report: Report,
     entry: &InFlight,
     sent: Option<&[u8]>,
-    ground: &Ground<'_>,
+    grounds: Grounds<'_>,
     outbox: &mut Outbox,
 ) -> Settled {
-    let Ground { policy, said, now, random } = *ground;
+    let Grounds { policy, said, now, random } = grounds;
     let (Outcome::Response(answer), Some(round)) = (&report.outcome, entry.round) else {
-        return settle::settle(report, entry, policy, said, now, random, outbox);
+        return settle::settle(report, entry, grounds, outbox);
     };
     match batch::course(sent, answer) {
-        Course::Plain => settle::settle(report, entry, policy, said, now, random, outbox),
-        Course::Halved(bodies) => split(report, entry, round, bodies.into(), ground, outbox),
-        Course::Unclear(why) => fail(report, entry, why, ground, outbox),
+        Course::Plain => settle::settle(report, entry, grounds, outbox),
+        Course::Halved(bodies) => split(report, entry, said, (round, bodies.into()), now, outbox),
+        Course::Unclear(why) => fail(report, entry, said, why, now, outbox),
         Course::Again { items, body } => {
             let most = entry.max_attempts.unwrap_or(policy.max_attempts);
-            let at = again_at(answer, round, ground);
+            let at = again_at(answer, round, policy, now, random);
             match round.next(most).filter(|_| !is_too_old(policy, entry.born_at, at)) {
                 Some(next) => {
                     outbox.offspring.push(offspring(
@@ -65,7 +55,7 @@ pub fn settle(
                 None => {
                     let rounds = round.count();
                     let why = format!("{items} of the items have failed in round {rounds}, and are not sent again");
-                    fail(report, entry, why, ground, outbox)
+                    fail(report, entry, said, why, now, outbox)
                 }
             }
         }
@@ -73,32 +63,32 @@ pub fn settle(
 }
 
 /// When items that have failed are sent again.
-fn again_at(answer: &Response, round: Round, ground: &Ground<'_>) -> SystemTime {
-    let planned = ground.now + ground.policy.wait(round.count(), ground.random);
-    retry_after(&answer.head, ground.now).map_or(planned, |asked| asked.max(planned))
+fn again_at(answer: &Response, round: Round, policy: &RetryPolicy, now: SystemTime, random: f64) -> SystemTime {
+    let planned = now + policy.wait(round.count(), random);
+    retry_after(&answer.head, now).map_or(planned, |asked| asked.max(planned))
 }
 
 /// Ends a call whose items are sent in two others. Those have its callback: it would be called back three times otherwise.
 fn split(
     report: Report,
     entry: &InFlight,
-    round: Round,
-    bodies: Vec<Bytes>,
-    ground: &Ground<'_>,
+    said: &Said,
+    (round, bodies): (Round, Vec<Bytes>),
+    now: SystemTime,
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.offspring.push(offspring(&report, entry, bodies, round, None, Standing::InPlaceOfParent));
     let silent = InFlight { on_complete: None, ..entry.clone() };
-    settle::end(report, &silent, ground.said, Final::Failed, ground.now, outbox);
+    settle::end(report, &silent, said, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Split, |answered| format!("{answered}, so the items are sent as calls"));
     // How much is too much at once says nothing of how the endpoint is doing.
     settled(entry, Health::Unknown, CallEnd::Retried)
 }
 
 /// Ends a call of whose items some have failed for good.
-fn fail(report: Report, entry: &InFlight, why: String, ground: &Ground<'_>, outbox: &mut Outbox) -> Settled {
+fn fail(report: Report, entry: &InFlight, said: &Said, why: String, now: SystemTime, outbox: &mut Outbox) -> Settled {
     let health = health(&report.outcome);
-    settle::end(report, entry, ground.said, Final::Failed, ground.now, outbox);
+    settle::end(report, entry, said, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Items, |_| why);
     settled(entry, health, CallEnd::Failed)
 }

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::store::owner;
 use crate::store::scan;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
-use crate::worker::batches::ends::Ground;
+use crate::worker::settle::Grounds;
 use crate::worker::turn::Dispatcher;
 
 impl Dispatcher {
@@ -70,8 +70,9 @@ impl Dispatcher {
         let policy = self.endpoints.retry(&entry.lane);
         let said = Said::of(policy.profile, &report.outcome);
         self.standings.heard(&entry.lane, &report.outcome, &said, now);
-        let ground = Ground { policy, said: &said, now, random: fastrand::f64() };
-        let settled = ends::settle(report, &entry, items.as_deref(), &ground, &mut self.outbox);
+        let sent = items.as_deref();
+        let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+        let settled = ends::settle(report, &entry, sent, grounds, &mut self.outbox);
         self.note_settled(&entry.lane, &settled, now);
     }
 }

@@ -27,6 +27,13 @@ async fn a_quota_that_warns_says_so_once_and_keeps_nobody_back() {
         warned[0].contains("endpoint crm has used") && warned[0].contains("of the 10 attempts of its monthly quota")
     );
     assert_eq!(scene.db.one::<f64>("select used_fraction from edge.usage where endpoint = 'crm'").await, 2.7);
+    let problem = "select problem from edge.problems where subject = 'endpoint crm'";
+    let used_up: String = scene.db.one(problem).await;
+    assert_eq!(used_up, "its monthly quota of 10 attempts is used up, and calls go on");
+    scene.db.exec("select edge.alter_endpoint('crm', monthly_quota => 30)").await;
+    assert_eq!(scene.db.one::<String>(problem).await, "90 % of its monthly quota of 30 attempts are used");
+    scene.db.exec("select edge.alter_endpoint('crm', monthly_quota => 100)").await;
+    assert!(scene.db.one::<bool>("select (edge.health() ->> 'ok')::boolean").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,6 +50,12 @@ async fn a_used_up_quota_holds_calls_until_it_is_raised_or_taken_away() {
                  from edge.stat_endpoints where endpoint = 'crm'";
     assert!(scene.db.one::<bool>(until).await, "it says until when");
     assert!(scene.cluster.log().contains("has used 3 of the 3 attempts of its monthly quota; its calls wait until"));
+    let problem = "select string_agg(problem, '; ') from edge.problems where subject = 'endpoint crm'";
+    let said = "its monthly quota of 3 attempts is used up, and its calls wait for the next month (UTC)";
+    eventually("edge.problems says so", SOON, || async {
+        scene.db.maybe::<String>(problem).await.as_deref() == Some(said)
+    })
+    .await;
     scene.db.exec("select edge.alter_endpoint('crm', monthly_quota => 5)").await;
     eventually("two more have gone out", SOON, || async { scene.peer.count("/x") == 5 }).await;
     held(&scene).await;
@@ -85,7 +98,8 @@ async fn held_calls_go_on_at_the_turn_of_the_month_in_utc() {
     create(&scene, ", monthly_quota => 2, quota_action => 'hold'").await;
     queue(&scene.db, 5).await;
     held(&scene).await;
-    eventually("two have been answered", SOON, || async { states(&scene.db).await == ["pending 3", "succeeded 2"] }).await;
+    eventually("two have been answered", SOON, || async { states(&scene.db).await == ["pending 3", "succeeded 2"] })
+        .await;
     let left = "select extract(epoch from held_until - clock_timestamp())::float8 from edge.stat_endpoints where endpoint = 'crm'";
     let left: f64 = scene.db.one(left).await;
     scene.cluster.clock().step_forward(Duration::from_secs_f64(left - 4.0));
@@ -171,11 +185,11 @@ async fn health_says_how_far_a_quota_is_used() {
             move || async move { db.maybe::<String>(problem).await.as_deref() == Some(sentence) },
         )
     };
-    says("8 of the 10 attempts of its monthly quota are used").await;
+    says("80 % of its monthly quota of 10 attempts are used").await;
     queue(&scene.db, 3).await;
-    says("it has used 11 attempts, and its monthly quota is 10").await;
+    says("its monthly quota of 10 attempts is used up, and calls go on").await;
     scene.db.exec("select edge.alter_endpoint('crm', quota_action => 'hold')").await;
-    says("its monthly quota of 10 attempts is used up, and its calls wait until the month ends in UTC").await;
+    says("its monthly quota of 10 attempts is used up, and its calls wait for the next month (UTC)").await;
     assert!(!scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
     scene.db.exec("select edge.alter_endpoint('crm', monthly_quota => 100)").await;
     assert!(scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
