@@ -37,12 +37,21 @@ pgrx::extension_sql_file!(
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
 pgrx::extension_sql_file!(
+    "../sql/health.sql",
+    name = "health",
+    requires = ["views", "usage", api::control::worker_status]
+);
+pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
+pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
+        "health",
         "schedules",
         "websockets",
+        "usage",
+        api::batch::invoke_batch,
         api::control::pause,
         api::control::resume,
         api::control::register_database,

@@ -22,6 +22,7 @@ fn endpoint_stats() -> TableIterator<
         name!(breaker, String),
         name!(open_until, Option<TimestampWithTimeZone>),
         name!(parked_until, Option<TimestampWithTimeZone>),
+        name!(held_until, Option<TimestampWithTimeZone>),
         name!(in_flight, i32),
         name!(waiting, i32),
         name!(attempts, i64),
@@ -32,10 +33,13 @@ fn endpoint_stats() -> TableIterator<
         name!(breaker_openings, i64),
         name!(last_seen, Option<TimestampWithTimeZone>),
         name!(stats_reset, Option<TimestampWithTimeZone>),
+        name!(last_error, Option<String>),
+        name!(last_error_at, Option<TimestampWithTimeZone>),
+        name!(key_refused_since, Option<TimestampWithTimeZone>),
     ),
 > {
     let now = SystemTime::now();
-    let rows = stats::of_database(my_database()).into_iter().map(move |(name, row)| {
+    let rows = stats::of_database(my_database()).into_iter().map(move |stats::Shown { name, row, last_error }| {
         let shown = |time: Option<SystemTime>| time.map(to_timestamp);
         let open_until = stats::time(&row.opens_at).filter(|at| *at > now);
         (
@@ -44,6 +48,7 @@ fn endpoint_stats() -> TableIterator<
             breaker_state(row, open_until).to_owned(),
             shown(open_until),
             shown(stats::time(&row.parked_until).filter(|until| *until > now)),
+            shown(stats::time(&row.held_until).filter(|until| *until > now)),
             small(&row.in_flight),
             small(&row.waiting),
             large(&row.attempts),
@@ -54,6 +59,9 @@ fn endpoint_stats() -> TableIterator<
             large(&row.openings),
             shown(stats::time(&row.seen_at)),
             shown(stats::time(&row.counted_since)),
+            last_error,
+            shown(stats::time(&row.error_at)),
+            shown(stats::time(&row.refused_since)),
         )
     });
     TableIterator::new(rows)

@@ -10,6 +10,7 @@ use url::{Position, Url};
 use super::lane_policy::LanePolicy;
 use super::pairs::PairsError;
 use super::profile::Profile;
+use super::quota::Quota;
 use super::request::{self, RequestError};
 use super::retry_policy::RetryPolicy;
 
@@ -28,6 +29,8 @@ pub struct Endpoint {
     pub retry: Arc<RetryPolicy>,
     /// How much at once and how fast.
     pub lane: LanePolicy,
+    /// How much in a month.
+    pub quota: Option<Quota>,
     /// Limits of its own; where one is `None`, the profile's holds, and then the setting.
     pub limits: EndpointLimits,
     /// Secrets that sign requests; each may be a placeholder.
@@ -171,6 +174,16 @@ impl Endpoint {
     /// From the start of an attempt to its response head. A timeout that somebody chose is not cut short by a platform's.
     pub fn first_byte(&self, setting: Option<Duration>) -> Option<Duration> {
         self.profile.limits().first_byte.or(setting)
+    }
+
+    /// Between two pieces of an answer that is streamed.
+    pub fn idle(&self, setting: Option<Duration>) -> Option<Duration> {
+        self.profile.limits().idle.or(setting)
+    }
+
+    /// After what time a websocket's connection is replaced: as is wished, or before the platform ends it.
+    pub fn socket_age(&self, wished: Option<Duration>) -> Option<Duration> {
+        wished.or(self.profile.limits().socket_age)
     }
 
     /// The largest request body. What the endpoint itself says wins; the platform's limit only lowers the setting.

@@ -50,6 +50,10 @@ pub enum FailureClass {
     HttpStatus,
     /// The call grew too old before it could be sent.
     Expired,
+    /// The list of items that the call sent was too much at once, and is sent as two calls.
+    Split,
+    /// Some of the items that the call sent have failed, and are not sent again.
+    Items,
 }
 
 /// What a failure means for the call it belongs to.
@@ -65,7 +69,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -88,6 +92,8 @@ impl FailureClass {
         Self::Internal,
         Self::HttpStatus,
         Self::Expired,
+        Self::Split,
+        Self::Items,
     ];
 
     /// The class's name in SQL.
@@ -115,6 +121,8 @@ impl FailureClass {
             Self::Internal => "internal",
             Self::HttpStatus => "http",
             Self::Expired => "expired",
+            Self::Split => "split",
+            Self::Items => "items",
         }
     }
 
@@ -142,7 +150,9 @@ impl FailureClass {
             | Self::Secret
             | Self::Cancelled
             | Self::HttpStatus
-            | Self::Expired => Retryability::Final,
+            | Self::Expired
+            | Self::Split
+            | Self::Items => Retryability::Final,
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,
         }
     }

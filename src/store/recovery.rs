@@ -73,6 +73,7 @@ statements! {
              noted as (delete from edge_store.callback),
              taken as (delete from edge_store.lease),
              streamed as (delete from edge_store.stream),
+             counted as (delete from edge_store.usage),
              wanted as (
                  delete from edge_store.cancellation using birth where pg_catalog.age(cancellation.xmin) > birth.age)
         insert into edge_store.response (call_id, slot, state, attempts, finished_at, error_class, error)

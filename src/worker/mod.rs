@@ -5,6 +5,7 @@
 //! commands of schedules.
 
 mod activity;
+mod batches;
 mod cancel;
 pub mod client;
 mod commands;
@@ -17,6 +18,7 @@ mod house;
 mod identity;
 mod interrupted;
 mod interrupts;
+pub mod last_errors;
 pub mod latch;
 mod launcher;
 mod ledger;
@@ -39,11 +41,14 @@ mod settle;
 pub mod shared;
 mod signals;
 mod sockets;
+mod standings;
 pub mod stats;
 mod step_aside;
 mod streams;
 mod takeover;
+mod trace;
 mod turn;
+mod usage;
 pub mod waiters;
 pub mod wake;
 
@@ -52,6 +57,7 @@ pub fn register() {
     shared::register();
     server_zone::register();
     stats::register();
+    last_errors::register();
     queued::quota::register();
     step_aside::register();
     launcher::register();

@@ -77,6 +77,7 @@ impl Dispatcher {
             number: departure.queued.tries + 1,
             interruptions: departure.queued.interruptions,
         };
+        self.count_leased(now);
         let calls: Vec<Leased> = self.taking.iter().map(leased).collect();
         let deferred = self.taking.iter().filter(|departure| departure.source.is_deferred());
         self.outbox.leased_deferred = deferred.map(|departure| departure.queued.id.0).collect();
@@ -145,9 +146,10 @@ impl Dispatcher {
     }
 
     /// Hands the calls of a lease that has committed to the engine.
-    pub(super) fn send(&mut self, lease: Option<&Lease>) {
+    pub(super) fn send(&mut self, lease: Option<&Lease>, now: SystemTime) {
         let Some(lease) = lease else { return };
         for departure in std::mem::take(&mut self.taking) {
+            let counted = self.count_departure(&departure, now);
             let Departure { lane, queued, attempt, .. } = departure;
             self.ledger.stops_waiting(queued.id);
             let entry = InFlight {
@@ -165,6 +167,7 @@ impl Dispatcher {
                 stream: queued.stream.map(|_| Stream::Awaited),
                 terms: queued.terms,
                 round: queued.round,
+                counted,
             };
             self.ledger.departs(queued.id, entry);
             if let Some(engine) = &self.engine {
@@ -207,7 +210,7 @@ impl Dispatcher {
                 redirects: endpoint.map_or_else(|| redirects(queued), |endpoint| endpoint.max_redirects),
                 identity: self.identity(endpoint)?,
             },
-            stream: queued.stream.map(|format| self.stream_rules(format)),
+            stream: queued.stream.map(|format| self.stream_rules(format, endpoint)),
         })
     }
 
@@ -229,9 +232,10 @@ impl Dispatcher {
         }
     }
 
-    fn stream_rules(&self, format: Format) -> StreamRules {
+    fn stream_rules(&self, format: Format, endpoint: Option<&Endpoint>) -> StreamRules {
         let Settings { max_event_bytes, max_stream_bytes, stream_idle_timeout, .. } = self.settings;
-        StreamRules { format, max_event_bytes, max_total_bytes: max_stream_bytes, idle: stream_idle_timeout }
+        let idle = endpoint.map_or(stream_idle_timeout, |endpoint| endpoint.idle(stream_idle_timeout));
+        StreamRules { format, max_event_bytes, max_total_bytes: max_stream_bytes, idle }
     }
 
     fn limits(&self, queued: &Queued, endpoint: Option<&Endpoint>) -> Limits {

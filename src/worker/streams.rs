@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use super::ledger::Stream;
 use super::outbox::Landing;
 use super::rescue::Refusal;
-use super::settle;
+use super::trace;
 use super::turn::Dispatcher;
+use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
 use crate::engine::Piece;
 use crate::store::events::Beginning;
@@ -71,11 +72,13 @@ impl Dispatcher {
         }
         let entry = self.ledger.of(call).filter(|entry| entry.number == number)?;
         let slot = entry.slot;
-        let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: settle::block(&head) });
+        let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: trace::block(&head) });
         if let Some(beginning) = &beginning {
             entry.stream = Some(Stream::Begun(beginning.clone()));
         }
-        self.backlog.answers(&entry.lane, now);
+        let lane = LaneName::clone(&entry.lane);
+        self.backlog.answers(&lane, now);
+        self.count_events(&lane, events.iter().map(|event| event.data.len()).sum(), now);
         Some(Landing { call, slot, beginning, first, events, receipt })
     }
 }

@@ -21,8 +21,10 @@ use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::shared::Database;
 use super::sockets::Sockets;
+use super::standings::Standings;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
+use super::usage::Usage;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::request::Targets;
@@ -71,6 +73,7 @@ impl Dispatcher {
             secrets: Secrets::default(),
             schedules: Schedules::new(),
             sockets: Sockets::new(),
+            usage: Usage::new(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,
@@ -98,7 +101,9 @@ impl Dispatcher {
             ledger: Ledger::default(),
             targets: Targets::default(),
             reports: VecDeque::new(),
+            returned: VecDeque::new(),
             streams: Streams::default(),
+            standings: Standings::of_database(latch::my_database()),
             outbox: Outbox::default(),
             chosen: VecDeque::new(),
             taking: Vec::new(),

@@ -21,15 +21,18 @@ use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::send::Departure;
-use super::settle;
+use super::settle::{self, Grounds, Settled};
 use super::shared::Database;
 use super::sockets::Sockets;
+use super::standings::Standings;
 use super::streams::Streams;
+use super::usage::Usage;
 use super::wake::reason;
 use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::lane_policy::Capacity;
+use crate::domain::profile::said::Said;
 use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -78,9 +81,12 @@ pub struct Dispatcher {
     pub(super) ledger: Ledger,
     pub(super) targets: Targets,
     pub(super) reports: VecDeque<Report>,
+    /// Answers that say something of a call's items, which are still to be read.
+    pub(super) returned: VecDeque<Report>,
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
+    pub(super) standings: Standings,
     /// Taken out of the backlog, and not ready yet.
     pub(super) chosen: VecDeque<(LaneName, Waiting)>,
     /// Chosen to be sent, as soon as their lease has committed.
@@ -90,6 +96,7 @@ pub struct Dispatcher {
     pub(super) secrets: Secrets,
     pub(super) schedules: Schedules,
     pub(super) sockets: Sockets,
+    pub(super) usage: Usage,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
@@ -147,9 +154,10 @@ impl Dispatcher {
             Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
             Hold::Held(extension) if extension == self.extension => {
                 owner::step_down()?;
+                self.settle_returned(now)?;
                 self.look(now)?;
                 self.choose(now)?;
-                self.write()?;
+                self.write(now)?;
                 Ok((Turn::Done, self.durability()))
             }
             Hold::Gone | Hold::Held(_) => Ok((Turn::ExtensionGone, Durability::Relaxed)),
@@ -158,7 +166,7 @@ impl Dispatcher {
             Ok(Turn::Done) => self.committed(now),
             Ok(other) => return Ok(other),
             Err(aborted) => {
-                self.rescue(&aborted);
+                self.rescue(&aborted, now);
                 return Err(aborted);
             }
         }
@@ -189,6 +197,7 @@ impl Dispatcher {
             Some(self.timers.next_key_sweep),
             Some(self.timers.next_history),
             Some(self.timers.next_expiry),
+            self.usage.next_write(),
             self.runners.next_try(now),
             self.commands.next_try(now),
         ];
@@ -229,6 +238,8 @@ impl Dispatcher {
             self.schedules.want();
             self.sockets.want();
         }
+        // Another month has other quotas left.
+        self.wants.endpoints |= !self.usage.knows(now);
         if now >= self.timers.next_spill {
             self.timers.next_spill = now + SPILL_TICK;
             if !self.paused {
@@ -269,21 +280,34 @@ impl Dispatcher {
                 later.push_back(report);
                 continue;
             }
+            if self.waits_for_items(&report) {
+                self.returned.push_back(report);
+                continue;
+            }
             let Some(entry) = self.ledger.returns(report.call) else { continue };
+            self.count_answer(&entry, &report.outcome, now);
             let settled = match self.streams.take_refusal(report.call) {
                 Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
                 None => {
                     let policy = self.endpoints.retry(&entry.lane);
-                    settle::settle(report, &entry, policy, now, fastrand::f64(), &mut self.outbox)
+                    let said = Said::of(policy.profile, &report.outcome);
+                    self.standings.heard(&entry.lane, &report.outcome, &said, now);
+                    let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+                    settle::settle(report, &entry, grounds, &mut self.outbox)
                 }
             };
-            self.backlog.ended(&entry.lane, settled.ended, now);
-            if let Some(until) = settled.parks_endpoint {
-                self.backlog.park(&entry.lane, until);
-            }
+            self.note_settled(&entry.lane, &settled, now);
         }
         later.append(&mut self.reports);
         self.reports = later;
+    }
+
+    /// Tells a lane what became of one of its attempts.
+    pub(super) fn note_settled(&mut self, lane: &LaneName, settled: &Settled, now: SystemTime) {
+        self.backlog.ended(lane, settled.ended, now);
+        if let Some(until) = settled.parks_endpoint {
+            self.backlog.park(lane, until);
+        }
     }
 
     fn has_work(&self, now: SystemTime) -> bool {
@@ -301,6 +325,8 @@ impl Dispatcher {
             || self.wants_recount()
             || self.wants.callbacks
             || !self.outbox.is_empty()
+            || self.usage_is_due(now)
+            || !self.returned.is_empty()
             || !self.taking.is_empty()
             || !self.chosen.is_empty()
     }
@@ -316,7 +342,7 @@ impl Dispatcher {
         self.backlog.room() > 0
     }
 
-    fn write(&mut self) -> Result<(), Error> {
+    fn write(&mut self, now: SystemTime) -> Result<(), Error> {
         let done = self.ledger.take_finished_batches(self.newest_batch);
         self.outbox.finished_batches.extend(done);
         if !self.outbox.endings.is_empty() {
@@ -325,14 +351,18 @@ impl Dispatcher {
         if !self.outbox.landings.is_empty() {
             failpoint::hit("before_event_commit");
         }
-        under_snapshot(|| self.outbox.write(self.ring.current))
+        under_snapshot(|| {
+            self.outbox.write(self.ring.current)?;
+            self.write_usage(now)
+        })
     }
 
     /// How much of this turn must be on disk when it commits. The lease of a call that a predecessor may have had on
     /// the wire must: if the call is what ended it, each further end has to be counted.
     fn durability(&self) -> Durability {
         let recovering = |lease: &Lease| lease.calls.iter().any(|leased| leased.call.0 <= self.recovering_to);
-        if self.outbox.lease.as_ref().is_some_and(recovering) { Durability::Full } else { self.outbox.durability() }
+        let must_last = self.outbox.lease.as_ref().is_some_and(recovering) || self.leases_to_quota();
+        if must_last { Durability::Full } else { self.outbox.durability() }
     }
 
     /// The transaction is on its way to disk: tell the world, and send what it leased.
@@ -344,7 +374,9 @@ impl Dispatcher {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
         }
-        self.send(outbox.lease.as_ref());
+        self.usage_committed(now);
+        self.wants.scan |= !outbox.offspring.is_empty();
+        self.send(outbox.lease.as_ref(), now);
         for deferral in &outbox.deferrals {
             match &deferral.until {
                 Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backlog;
+mod batch;
 mod breaker;
 mod call;
 mod callback;
@@ -17,6 +18,10 @@ mod network;
 mod pg_cron;
 mod placeholder;
 mod planning;
+mod profile_courses;
+mod profile_errors;
+mod profile_limits;
+mod quota;
 mod redact;
 mod redirect;
 mod request;

@@ -5,13 +5,14 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 30] = [
+const FUNCTIONS: [&str; 31] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
     "edge.http_get_async('http://x/')",
     "edge.http_delete_async('http://x/')",
     "edge.http_async('GET', 'http://x/')",
+    "edge.invoke_batch('f', '{}')",
     "edge.wait(1, '0')",
     "edge.result(1)",
     "edge.status(1)",
@@ -49,13 +50,14 @@ const SUPERUSER_S: [&str; 7] = [
     "edge.rotate_secret_key()",
 ];
 
-const VIEWS: [&str; 11] = [
+const VIEWS: [&str; 12] = [
     "edge.calls",
     "edge.attempts",
     "edge.dead_letters",
     "edge.callbacks",
     "edge.callback_errors",
     "edge.queued_per_role",
+    "edge.usage",
     "edge.schedules",
     "edge.schedule_runs",
     "edge.all_schedules",

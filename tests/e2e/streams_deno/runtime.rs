@@ -13,6 +13,15 @@ pub struct Runtime {
 impl Runtime {
     /// Serves the functions; the language model that one of them asks is at this URL.
     pub fn start(model: &str) -> Self {
+        Self::run("serve.ts", model)
+    }
+
+    /// A stand-in for a platform, which answers as one does when things go wrong.
+    pub fn gateway() -> Self {
+        Self::run("gateway.ts", "")
+    }
+
+    fn run(script: &str, model: &str) -> Self {
         // Where `setup/deno.sh` put it: beside what cargo built.
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("deno");
         let program = home.join("deno");
@@ -21,7 +30,7 @@ impl Runtime {
         // Nothing from the network but this machine, and nothing from a cache of the caller's.
         deno.args(["run", "--no-remote", "--no-npm", "--no-config", "--no-check", "--no-prompt"]);
         deno.args(["--allow-net=127.0.0.1", "--allow-env=ANTHROPIC_BASE_URL"]);
-        deno.arg(format!("--allow-read={functions}")).arg(format!("{functions}/serve.ts"));
+        deno.arg(format!("--allow-read={functions}")).arg(format!("{functions}/{script}"));
         deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1").env("ANTHROPIC_BASE_URL", model);
         let deno = deno.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut deno = deno.unwrap_or_else(|error| {
