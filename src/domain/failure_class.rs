@@ -50,6 +50,10 @@ pub enum FailureClass {
     HttpStatus,
     /// The call grew too old before it could be sent.
     Expired,
+    /// A job's function had accepted it, and was not heard of in time.
+    LeaseExpired,
+    /// A job's function said that it failed.
+    Job,
 }
 
 /// What a failure means for the call it belongs to.
@@ -65,7 +69,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -88,6 +92,8 @@ impl FailureClass {
         Self::Internal,
         Self::HttpStatus,
         Self::Expired,
+        Self::LeaseExpired,
+        Self::Job,
     ];
 
     /// The class's name in SQL.
@@ -115,12 +121,15 @@ impl FailureClass {
             Self::Internal => "internal",
             Self::HttpStatus => "http",
             Self::Expired => "expired",
+            Self::LeaseExpired => "lease_expired",
+            Self::Job => "job",
         }
     }
 
     /// Whether a failure of this class may be retried, and at whose cost.
     ///
-    /// A status is decided by the policy, so [`FailureClass::HttpStatus`] is final here.
+    /// A status is decided by the policy, so [`FailureClass::HttpStatus`] is final here; and of jobs that were accepted
+    /// `domain::job` decides.
     pub fn retryability(self) -> Retryability {
         match self {
             Self::Dns
@@ -142,7 +151,9 @@ impl FailureClass {
             | Self::Secret
             | Self::Cancelled
             | Self::HttpStatus
-            | Self::Expired => Retryability::Final,
+            | Self::Expired
+            | Self::LeaseExpired
+            | Self::Job => Retryability::Final,
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,
         }
     }

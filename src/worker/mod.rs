@@ -17,6 +17,7 @@ mod house;
 mod identity;
 mod interrupted;
 mod interrupts;
+mod jobs;
 pub mod latch;
 mod launcher;
 mod ledger;

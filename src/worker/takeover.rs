@@ -10,7 +10,8 @@ use pgrx::pg_sys;
 
 use super::commands::Commands;
 use super::endpoints::Endpoints;
-use super::interrupted;
+use super::interrupted::{self, Reported};
+use super::jobs::Jobs;
 use super::latch;
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
@@ -24,14 +25,17 @@ use super::sockets::Sockets;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
+use crate::domain::call::CallId;
 use crate::domain::cursor::Cursor;
 use crate::domain::request::Targets;
 use crate::domain::tally::Kind;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::jobs::deliveries;
+use crate::store::jobs::hold::{self, Held};
 use crate::store::leases::Lease;
-use crate::store::recovery::Standing;
+use crate::store::recovery::{Interrupted, Standing};
 use crate::store::retention::Ring;
 use crate::store::sockets::handling;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -71,6 +75,7 @@ impl Dispatcher {
             secrets: Secrets::default(),
             schedules: Schedules::new(),
             sockets: Sockets::new(),
+            jobs: Jobs::default(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,
@@ -109,6 +114,7 @@ impl Dispatcher {
                 cancellations: true,
                 extension: false,
                 callbacks: true,
+                jobs: true,
                 commands: true,
             },
             endpoints: Endpoints::default(),
@@ -146,8 +152,23 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
-        for call in recovery::interrupted()? {
-            interrupted::interrupted(&call, settings.max_interruptions, now, &mut outbox);
+        let found = recovery::interrupted()?;
+        let held = hold_jobs(&found)?;
+        let (mut over, mut ended) = (Vec::new(), Vec::new());
+        for call in &found {
+            if !call.is_job {
+                interrupted::interrupted(call, settings.max_interruptions, now, &mut outbox);
+                continue;
+            }
+            let is_said = held.row(call.call).is_some_and(|row| row.delivery.said.is_some());
+            let reported = if is_said || held.is_locked(call.call) { Reported::Perhaps } else { Reported::No };
+            let before = outbox.endings.len();
+            interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox);
+            if outbox.endings.len() > before {
+                ended.push(call.call);
+            } else if reported == Reported::No {
+                over.push(call.call);
+            }
         }
         let control = control::read()?;
         let last_handed_out = fresh::last_handed_out()?;
@@ -157,6 +178,18 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         recovery::clear_standing()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write(ring.current)?;
+        if !over.is_empty() {
+            deliveries::end_deliveries(&over)?;
+        }
+        if !ended.is_empty() {
+            deliveries::forget(&ended)?;
+        }
         Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
+}
+
+/// Takes the rows of the jobs that were on the wire, as far as they can be had.
+fn hold_jobs(found: &[Interrupted]) -> Result<Held, Error> {
+    let jobs: Vec<CallId> = found.iter().filter(|call| call.is_job).map(|call| call.call).collect();
+    if jobs.is_empty() { Ok(Held::default()) } else { hold::hold(&jobs) }
 }

@@ -112,7 +112,9 @@ fn after_failure(failure: &Failure) -> Judged {
         | FailureClass::Secret
         | FailureClass::Cancelled
         | FailureClass::HttpStatus
-        | FailureClass::Expired => Verdict::Failed,
+        | FailureClass::Expired
+        | FailureClass::LeaseExpired
+        | FailureClass::Job => Verdict::Failed,
     };
     Judged::new(verdict, failure.message.clone())
 }

@@ -1,0 +1,69 @@
+//! What a job's function reports, as sessions write it: whoever has the token of the present delivery.
+//!
+//! What is compared are hashes, so that the time it takes tells nothing of the token. A row that a dispatcher deals with
+//! just now is waited for, and looked at as it is then: the condition holds when the row is written, or nothing is.
+
+use pgrx::prelude::*;
+
+use crate::error::Error;
+use crate::store::datum::Jsonb;
+use crate::store::statement::{Statement, statements};
+
+/// Whether a report was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// The token is not that of the present delivery, or its lease has run out, or it was reported on before.
+    No,
+}
+
+/// A report on the delivery of a call that has this token, of which this is the hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    pub call: i64,
+    pub token: &'a [u8],
+}
+
+statements! {
+    COMPLETE(INT8OID, BYTEAOID, JSONBOID) = "
+        update edge_store.job set said = 'c', result = $3
+        where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
+        returning call_id";
+
+    FAIL(INT8OID, BYTEAOID, TEXTOID, BOOLOID) = "
+        update edge_store.job set said = case when $4 then 'r' else 'f' end::\"char\", error = $3
+        where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
+        returning call_id";
+
+    HEARTBEAT(INT8OID, BYTEAOID, JSONBOID) = "
+        update edge_store.job
+        set heard_at = clock_timestamp(), progress = coalesce($3, progress),
+            lease_until = greatest(lease_until, clock_timestamp() + grace_ms * interval '1 millisecond')
+        where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
+        returning call_id";
+}
+
+/// The job is done.
+pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Error> {
+    let args = [report.call.into(), report.token.into(), result.into()];
+    COMPLETE.with(|statement| write(statement, &args))
+}
+
+/// The delivery has failed.
+pub fn fail(report: Report<'_>, error: &str, retry: bool) -> Result<Taken, Error> {
+    let args = [report.call.into(), report.token.into(), error.into(), retry.into()];
+    FAIL.with(|statement| write(statement, &args))
+}
+
+/// The job is being worked on.
+pub fn heartbeat(report: Report<'_>, progress: Option<Jsonb>) -> Result<Taken, Error> {
+    let args = [report.call.into(), report.token.into(), progress.into()];
+    HEARTBEAT.with(|statement| write(statement, &args))
+}
+
+fn write(statement: &Statement, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Taken, Error> {
+    Spi::connect_mut(|client| {
+        let rows = statement.write(client, args)?;
+        Ok(if rows.is_empty() { Taken::No } else { Taken::Yes })
+    })
+}
