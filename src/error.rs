@@ -107,6 +107,8 @@ pub enum Error {
     ReportTooLarge { what: &'static str, size: usize, limit: usize },
     #[error("too many messages wait to be sent over websocket \"{name}\"")]
     SocketFull { name: String, limit: u64 },
+    #[error("role {role} has as many websockets as it may")]
+    TooManySockets { role: String, limit: u64 },
     #[error("endpoint \"{name}\" has {count} websocket(s), such as \"{socket}\"")]
     EndpointConnected { name: String, count: i64, socket: String },
     #[error(transparent)]
@@ -194,7 +196,7 @@ impl Error {
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,
             Self::NotExecutable(_) | Self::SecretsNotAllowed => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NotACallback(_) | Self::NotAReceiver(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
-            Self::QueueFull { .. } | Self::SocketFull { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Self::QueueFull { .. } | Self::SocketFull { .. } | Self::TooManySockets { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
             Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
         }
@@ -211,6 +213,11 @@ impl Error {
             Self::SocketFull { limit, .. } => {
                 return Some(Cow::Owned(format!(
                     "pg_edge.ws_max_queued allows {limit}. Its state in edge.ws_connections says why they wait."
+                )));
+            }
+            Self::TooManySockets { limit, .. } => {
+                return Some(Cow::Owned(format!(
+                    "pg_edge.ws_max_per_role allows {limit}. Close one with edge.ws_close, or raise the setting."
                 )));
             }
             Self::NotPreloaded => Some(

@@ -17,9 +17,18 @@ pub enum Plan {
     /// So many events, each written by itself when its time comes.
     Ticking { events: usize, every: Duration },
     /// So many events of so many bytes, as fast as they are read.
-    AtOnce { events: usize, bytes: usize },
+    AtOnce { events: usize, bytes: usize, text: Filling },
     /// The head, after a while one event, after a while the end.
     One,
+}
+
+/// What the text of an event is.
+#[derive(Clone, Copy)]
+pub enum Filling {
+    /// One letter, over and over: a table stores it in next to nothing.
+    Alike,
+    /// Letters at random, of which no table can store less.
+    Random,
 }
 
 /// A running peer. Dropping it ends the thread.
@@ -33,12 +42,32 @@ pub struct StreamPeer {
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
+/// The text of an event that is all of its chunk.
+const TOKEN: &str = " token";
+
 /// How long the parts of [`Plan::One`] are apart: long enough for what went before to be dealt with.
 const APART: Duration = Duration::from_millis(30);
 
-/// One event, as a language model sends them, with this much text.
-pub fn event(text: usize) -> String {
-    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(text))
+/// One event, as a language model sends them, with this text.
+pub fn event(text: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
+impl Filling {
+    /// For the reader of a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alike => "that compress well",
+            Self::Random => "that do not compress",
+        }
+    }
+
+    fn of(self, length: usize) -> String {
+        match self {
+            Self::Alike => "x".repeat(length),
+            Self::Random => (0..length).map(|_| fastrand::alphanumeric()).collect(),
+        }
+    }
 }
 
 impl StreamPeer {
@@ -103,7 +132,7 @@ async fn answer(mut stream: TcpStream, plan: Plan, written: Arc<Mutex<Vec<Instan
     stream.write_all(HEAD).await?;
     match plan {
         Plan::Ticking { events, every } => {
-            let one = event(6);
+            let one = event(TOKEN);
             let mut ticks = interval(every);
             // One that is late sends what it owes, so that all send as much.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -112,10 +141,10 @@ async fn answer(mut stream: TcpStream, plan: Plan, written: Arc<Mutex<Vec<Instan
                 stream.write_all(one.as_bytes()).await?;
             }
         }
-        Plan::AtOnce { events, bytes } => {
-            let one = event(bytes - event(0).len());
+        Plan::AtOnce { events, bytes, text } => {
             let at_once = (256 * 1024 / bytes).max(1);
-            let many = one.repeat(at_once);
+            let length = bytes - event("").len();
+            let many: String = (0..at_once).map(|_| event(&text.of(length))).collect();
             let mut left = events - 1;
             while left > 0 {
                 let now = left.min(at_once);
@@ -126,7 +155,7 @@ async fn answer(mut stream: TcpStream, plan: Plan, written: Arc<Mutex<Vec<Instan
         Plan::One => {
             sleep(APART).await;
             written.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-            stream.write_all(event(6).as_bytes()).await?;
+            stream.write_all(event(TOKEN).as_bytes()).await?;
             sleep(APART).await;
         }
     }

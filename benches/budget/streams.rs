@@ -11,19 +11,20 @@ use super::memory::own_megabytes;
 use super::numbers::{median, micros};
 use super::report::{Budget, Report};
 use super::scale;
-use super::stream_peer::{Plan, StreamPeer};
+use super::stream_peer::{Filling, Plan, StreamPeer};
 use super::world::settings;
 
 const MANY: &str = "streams";
 const MEMORY: &str = "streams-memory";
 const LARGE: &str = "stream-large";
+const RANDOM: &str = "stream-large-random";
 const TOKENS: &str = "stream-large-tokens";
 const COPIED: &str = "stream-large-tokens-copy";
 const FIRST: &str = "stream-first-event";
 const FIRST_DISK: &str = "stream-first-event-fsync";
 
 /// The rows of this file.
-pub const ROWS: [&str; 7] = [MANY, MEMORY, LARGE, TOKENS, COPIED, FIRST, FIRST_DISK];
+pub const ROWS: [&str; 8] = [MANY, MEMORY, LARGE, RANDOM, TOKENS, COPIED, FIRST, FIRST_DISK];
 
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -37,10 +38,13 @@ pub async fn measure(report: &mut Report, wants: &impl Fn(&[&str]) -> bool) {
         many(report).await;
     }
     if wants(&[LARGE]) {
-        large(report, LARGE, 16_384, Budget::AtLeast(0.5)).await;
+        large(report, LARGE, 16_384, Filling::Alike, Budget::AtLeast(0.5)).await;
+    }
+    if wants(&[RANDOM]) {
+        large(report, RANDOM, 16_384, Filling::Random, Budget::AtLeast(0.5)).await;
     }
     if wants(&[TOKENS, COPIED]) {
-        let (db, _cluster, ours) = large(report, TOKENS, 128, Budget::None).await;
+        let (db, _cluster, ours) = large(report, TOKENS, 128, Filling::Alike, Budget::None).await;
         copied(report, &db, ours).await;
     }
     for (name, builder, budget) in
@@ -99,10 +103,10 @@ async fn many(report: &mut Report) {
 }
 
 /// Gives the speed as well, in MB/s, and where the events are.
-async fn large(report: &mut Report, name: &'static str, bytes: usize, budget: Budget) -> (Db, Cluster, f64) {
+async fn large(report: &mut Report, name: &'static str, bytes: usize, text: Filling, budget: Budget) -> (Db, Cluster, f64) {
     let (cluster, db, _) = start(settings()).await;
     let events = scale::size(HUNDRED) / bytes;
-    let peer = StreamPeer::start(Plan::AtOnce { events, bytes });
+    let peer = StreamPeer::start(Plan::AtOnce { events, bytes, text });
     let megabytes = (events * bytes) as f64 / 1e6;
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
     for _ in 0..scale::rounds(5) {
@@ -116,8 +120,10 @@ async fn large(report: &mut Report, name: &'static str, bytes: usize, budget: Bu
         let stored: i64 = db.one_with("select count(*) from edge_store.event where call_id = $1", &[&id]).await;
         assert_eq!(stored, events as i64);
     }
-    let what =
-        format!("one stream of {megabytes:.0} MB in events of {bytes} bytes; a bare client that parses and drops");
+    let text = text.name();
+    let what = format!(
+        "one stream of {megabytes:.0} MB in events of {bytes} bytes {text}; a bare client that parses and drops"
+    );
     report.row(name, what, "MB/s", median(&ours), median(&limit), budget);
     (db, cluster, median(&ours))
 }

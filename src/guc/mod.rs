@@ -105,6 +105,11 @@ impl Settings {
         count(&set::WS_MAX_MESSAGE_BYTES)
     }
 
+    /// One setting alone, since sessions ask for no other when a websocket is opened.
+    pub fn ws_max_per_role() -> u64 {
+        count(&set::WS_MAX_PER_ROLE) as u64
+    }
+
     /// One setting alone, since it is asked for with every message that is queued.
     pub fn ws_max_queued() -> u64 {
         count(&set::WS_MAX_QUEUED) as u64

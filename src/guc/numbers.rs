@@ -99,6 +99,9 @@ settings! {
     WS_MAX_CONNECTIONS = 10_000 in 0..=1_000_000, COUNT, c"pg_edge.ws_max_connections",
         c"Websockets that are kept open at once, per database.",
         c"Never more than the process's file-descriptor limit allows. Those beyond it wait.";
+    WS_MAX_PER_ROLE = 0 in 0..=1_000_000, COUNT, c"pg_edge.ws_max_per_role",
+        c"Websockets that one role may want at once, per database.",
+        c"One more is refused when it is opened. Zero means no limit.";
     WS_MAX_MESSAGE_BYTES = 1_048_576 in 1..=64 * MEGABYTE, GucFlags::UNIT_BYTE, c"pg_edge.ws_max_message_bytes",
         c"The largest message over a websocket, in both directions.",
         c"A larger one is refused when it is queued; a peer that sends one is told so with close code 1009.";

@@ -60,6 +60,10 @@ fn wake_for_sockets() {
 }
 
 fn open(owner: pg_sys::Oid, wish: Wish<'_>) -> Result<i64, Error> {
+    let known = owner::acting(|| wanted::find(wish.name, owner))?;
+    if !known.is_some_and(|known| known.wanted) {
+        one_more(owner)?;
+    }
     match owner::acting(|| wanted::open(owner, wish))? {
         Opened::AsItWas(id) => Ok(id),
         Opened::Anew(id) => {
@@ -67,6 +71,15 @@ fn open(owner: pg_sys::Oid, wish: Wish<'_>) -> Result<i64, Error> {
             Ok(id)
         }
     }
+}
+
+/// Refuses another websocket of a role that has as many as it may. What other sessions have not committed does not count.
+pub fn one_more(owner: pg_sys::Oid) -> Result<(), Error> {
+    let limit = Settings::ws_max_per_role();
+    if limit > 0 && owner::acting(|| wanted::count_of(owner))? >= limit {
+        return Err(Error::TooManySockets { role: owner::name(owner), limit });
+    }
+    Ok(())
 }
 
 /// The headers as they are kept. Placeholders in them take the right to set secrets, as those of calls do.

@@ -4,6 +4,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::close::find;
+use super::open::one_more;
 use crate::api::arguments;
 use crate::error::Error;
 use crate::store::datum::Text;
@@ -16,6 +17,9 @@ use crate::worker::wake::{self, reason};
 fn ws_reopen(name: Option<Text>) -> Result<i64, ErrorReport> {
     let name = arguments::name(name)?;
     let known = find(&name)?.ok_or(Error::NoSuchSocket(name))?;
+    if !known.wanted {
+        one_more(known.owner)?;
+    }
     owner::acting(|| wanted::reopen(known.id))?;
     wake::at_commit(reason::SOCKETS);
     Ok(known.id)

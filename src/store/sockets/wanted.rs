@@ -83,6 +83,8 @@ statements! {
         set wanted = true, close_code = null, close_reason = null, revision = revision + 1, updated_at = clock_timestamp()
         where id = $1";
 
+    COUNT_OF(OIDOID) = "select count(*) from edge_store.ws_connection where owner = $1 and wanted";
+
     OPENED_BY(TEXTOID) = "
         select count(*), min(name) from edge_store.ws_connection where endpoint = $1 and wanted";
 }
@@ -122,6 +124,15 @@ pub fn find(name: &str, owner: pg_sys::Oid) -> Result<Option<Known>, Error> {
     Spi::connect_mut(|client| {
         let mut rows = FIND.with(|statement| statement.write(client, &[name.into(), owner.into()]))?;
         rows.next().map(|row| known(&row)).transpose()
+    })
+}
+
+/// How many websockets a role wants.
+pub fn count_of(owner: pg_sys::Oid) -> Result<u64, Error> {
+    // A reading statement would not see what the running one has written.
+    Spi::connect_mut(|client| {
+        let row = COUNT_OF.with(|statement| statement.write(client, &[owner.into()]))?.first();
+        Ok(row.get::<i64>(1)?.map_or(0, i64::unsigned_abs))
     })
 }
 

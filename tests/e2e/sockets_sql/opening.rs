@@ -1,6 +1,7 @@
 //! Asking for a websocket, asking again, and asking for its end.
 
 use super::{NOWHERE, open, quiet, revision};
+use crate::harness::Cluster;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_is_shown_as_it_was_asked_for() {
@@ -176,4 +177,24 @@ async fn an_endpoint_that_has_websockets_is_dropped_only_by_force() {
     assert!(db.fails("select edge.drop_endpoint('fn')").await.message.contains("1 websocket(s), such as \"b\""));
     db.exec("select edge.drop_endpoint('fn', force => true)").await;
     assert_eq!(db.one::<String>("select url from edge.ws_connections where name = 'b'").await, "room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_websocket_more_than_a_role_may_have_is_refused_and_there_is_room_again_once_one_is_closed() {
+    let cluster =
+        Cluster::builder().setting("pg_edge.ws_max_per_role", "2").setting("pg_edge.ws_max_connections", "0").start();
+    let db = cluster.create_extension("postgres").await;
+    open(&db, "first").await;
+    let second = open(&db, "second").await;
+    let more = format!("select edge.ws_open('third', '{NOWHERE}')");
+    let refused = db.fails(&more).await;
+    assert_eq!(refused.sqlstate, "53400");
+    assert_eq!(refused.message, "role postgres has as many websockets as it may");
+    assert!(refused.hint.contains("pg_edge.ws_max_per_role allows 2"), "{refused}");
+    assert_eq!(open(&db, "second").await, second, "one that there is may be asked for again");
+    db.exec("select edge.ws_close('first')").await;
+    db.exec(&more).await;
+    assert_eq!(db.fails("select edge.ws_reopen('first')").await.sqlstate, "53400", "opening again takes a place as well");
+    db.exec("create role other; select edge.grant_access('other'); set role other").await;
+    open(&db, "of another role").await;
 }
