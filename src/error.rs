@@ -196,7 +196,9 @@ impl Error {
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,
             Self::NotExecutable(_) | Self::SecretsNotAllowed => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NotACallback(_) | Self::NotAReceiver(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
-            Self::QueueFull { .. } | Self::SocketFull { .. } | Self::TooManySockets { .. } => Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Self::QueueFull { .. } | Self::SocketFull { .. } | Self::TooManySockets { .. } => {
+                Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+            }
             Self::Malformed => Code::ERRCODE_DATA_CORRUPTED,
             Self::Spi(_) => Code::ERRCODE_INTERNAL_ERROR,
         }

@@ -103,7 +103,13 @@ async fn many(report: &mut Report) {
 }
 
 /// Gives the speed as well, in MB/s, and where the events are.
-async fn large(report: &mut Report, name: &'static str, bytes: usize, text: Filling, budget: Budget) -> (Db, Cluster, f64) {
+async fn large(
+    report: &mut Report,
+    name: &'static str,
+    bytes: usize,
+    text: Filling,
+    budget: Budget,
+) -> (Db, Cluster, f64) {
     let (cluster, db, _) = start(settings()).await;
     let events = scale::size(HUNDRED) / bytes;
     let peer = StreamPeer::start(Plan::AtOnce { events, bytes, text });

@@ -3,11 +3,18 @@
 //! What is compared are hashes, so that the time it takes tells nothing of the token. A row that a dispatcher deals with
 //! just now is waited for, and looked at as it is then: the condition holds when the row is written, or nothing is.
 
+use std::ffi::CStr;
+
+use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
 use crate::error::Error;
 use crate::store::datum::Jsonb;
+use crate::store::queue::take_transaction_id;
 use crate::store::statement::{Statement, statements};
+
+/// What is written here, for errors.
+const A_REPORT: &CStr = c"a report on a job of pg_edge";
 
 /// Whether a report was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +68,8 @@ pub fn heartbeat(report: Report<'_>, progress: Option<Jsonb>) -> Result<Taken, E
     HEARTBEAT.with(|statement| write(statement, &args))
 }
 
-fn write(statement: &Statement, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Taken, Error> {
+fn write(statement: &Statement, args: &[DatumWithOid<'_>]) -> Result<Taken, Error> {
+    take_transaction_id(A_REPORT);
     Spi::connect_mut(|client| {
         let rows = statement.write(client, args)?;
         Ok(if rows.is_empty() { Taken::No } else { Taken::Yes })

@@ -78,6 +78,11 @@ impl Jobs {
         }
     }
 
+    /// Nothing is to be decided of a call any more.
+    pub(super) fn close(&mut self, call: CallId) {
+        self.open.remove(&call);
+    }
+
     /// Something else has become of a case.
     pub(super) fn becomes(&mut self, call: CallId, change: impl FnOnce(Case) -> Case) {
         if let Some(Open { case, next_look }) = self.open.remove(&call) {

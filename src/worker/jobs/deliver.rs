@@ -155,7 +155,11 @@ impl Dispatcher {
 
     /// Writes the rows of the jobs that are leased, which are held.
     pub(in crate::worker) fn write_deliveries(&self) -> Result<(), Error> {
-        for handover in self.taking.iter().filter_map(|departure| departure.handover.as_ref()) {
+        let mut handovers = self.taking.iter().filter_map(|departure| departure.handover.as_ref()).peekable();
+        if handovers.peek().is_some() {
+            crate::worker::failpoint::hit("before_job_commit");
+        }
+        for handover in handovers {
             deliveries::deliver(&handover.delivery)?;
         }
         Ok(())

@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
+use pgrx::PgSqlErrorCode;
+
 use super::Case;
 use crate::domain::call::CallId;
 use crate::store::owner;
@@ -32,6 +34,11 @@ impl Dispatcher {
                     told.extend(rows.told_of());
                 }
                 Err(failed) if failed.is_transient() => return,
+                // It has an end, and that is never written again.
+                Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                    self.jobs.close(call);
+                    told.insert(call.0);
+                }
                 Err(failed) => self.give_way(call, &failed, now),
             }
         }

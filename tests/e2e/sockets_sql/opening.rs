@@ -194,7 +194,11 @@ async fn one_websocket_more_than_a_role_may_have_is_refused_and_there_is_room_ag
     assert_eq!(open(&db, "second").await, second, "one that there is may be asked for again");
     db.exec("select edge.ws_close('first')").await;
     db.exec(&more).await;
-    assert_eq!(db.fails("select edge.ws_reopen('first')").await.sqlstate, "53400", "opening again takes a place as well");
+    assert_eq!(
+        db.fails("select edge.ws_reopen('first')").await.sqlstate,
+        "53400",
+        "opening again takes a place as well"
+    );
     db.exec("create role other; select edge.grant_access('other'); set role other").await;
     open(&db, "of another role").await;
 }

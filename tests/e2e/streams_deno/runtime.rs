@@ -13,6 +13,11 @@ pub struct Runtime {
 impl Runtime {
     /// Serves the functions; the language model that one of them asks is at this URL.
     pub fn start(model: &str) -> Self {
+        Self::start_with(&[("ANTHROPIC_BASE_URL", model)])
+    }
+
+    /// Serves the functions, which find these variables in their environment.
+    pub fn start_with(variables: &[(&str, &str)]) -> Self {
         // Where `setup/deno.sh` put it: beside what cargo built.
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("deno");
         let program = home.join("deno");
@@ -20,9 +25,9 @@ impl Runtime {
         let mut deno = Command::new(&program);
         // Nothing from the network but this machine, and nothing from a cache of the caller's.
         deno.args(["run", "--no-remote", "--no-npm", "--no-config", "--no-check", "--no-prompt"]);
-        deno.args(["--allow-net=127.0.0.1", "--allow-env=ANTHROPIC_BASE_URL"]);
+        deno.args(["--allow-net=127.0.0.1", "--allow-env=ANTHROPIC_BASE_URL,SUPABASE_URL,SUPABASE_ANON_KEY"]);
         deno.arg(format!("--allow-read={functions}")).arg(format!("{functions}/serve.ts"));
-        deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1").env("ANTHROPIC_BASE_URL", model);
+        deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1").envs(variables.iter().copied());
         let deno = deno.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut deno = deno.unwrap_or_else(|error| {
             panic!("{}: {error}; setup/deno.sh {} installs it", program.display(), home.display())
