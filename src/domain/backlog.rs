@@ -189,7 +189,8 @@ impl<T> Backlog<T> {
 
     /// It is known now what became of a call of this lane that has left the wire before.
     pub fn closed(&mut self, lane: &LaneName, call: CallEnd) {
-        self.lane(lane).tally.count_call(call);
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        entry.tally.count_call(call);
         self.touch(lane);
     }
 

@@ -55,6 +55,9 @@ impl Dispatcher {
                 if let Some(engine) = &self.engine {
                     engine.cancel(CallId(id));
                 }
+                if self.ledger.of(CallId(id)).is_some_and(|entry| entry.terms.is_some()) {
+                    self.jobs.cancels_in_flight();
+                }
             } else if calls::is_final(id)? {
                 self.schedules.overtaken.remove(&id);
                 self.outbox.settled_cancellations.push(id);

@@ -19,8 +19,10 @@ use crate::store::responses::{Ending, StreamEnd, Trace};
 pub enum Reported {
     /// Nothing was said of it, and nothing can be from now on.
     No,
-    /// Somebody has said how it ended, or is about to: whoever takes it up next will see.
+    /// A session is just about to, or to say that it lives: whoever takes the job up next will see.
     Perhaps,
+    /// It was said how it ended: whoever takes it up next will see.
+    Yes,
 }
 
 /// Writes what becomes of a job that was on the wire when its dispatcher ended.
@@ -31,11 +33,15 @@ pub fn interrupted_job(
     now: SystemTime,
     outbox: &mut Outbox,
 ) {
-    if reported == Reported::No {
-        return interrupted(found, max_interruptions, now, outbox);
+    match reported {
+        Reported::No => interrupted(found, max_interruptions, now, outbox),
+        // It is not given up before that is known.
+        Reported::Perhaps => interrupted(found, max_interruptions.max(found.interruptions + 2), now, outbox),
+        Reported::Yes => {
+            let Interrupted { call, slot, number, interruptions, .. } = *found;
+            outbox.deferrals.push(Deferral { call, slot, tries: number, interruptions, until: Until::Due(now) });
+        }
     }
-    let Interrupted { call, slot, number, interruptions, .. } = *found;
-    outbox.deferrals.push(Deferral { call, slot, tries: number, interruptions, until: Until::Due(now) });
 }
 
 /// Writes what becomes of a call that was on the wire when its dispatcher ended.

@@ -160,8 +160,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
                 interrupted::interrupted(call, settings.max_interruptions, now, &mut outbox);
                 continue;
             }
-            let is_said = held.row(call.call).is_some_and(|row| row.delivery.said.is_some());
-            let reported = if is_said || held.is_locked(call.call) { Reported::Perhaps } else { Reported::No };
+            let reported = reported(&held, call.call);
             let before = outbox.endings.len();
             interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox);
             if outbox.endings.len() > before {
@@ -186,6 +185,15 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         }
         Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
+}
+
+/// What the row of a job says, where it can be had.
+fn reported(held: &Held, call: CallId) -> Reported {
+    match held.row(call) {
+        Some(row) if row.delivery.said.is_some() => Reported::Yes,
+        None if held.is_locked(call) => Reported::Perhaps,
+        Some(_) | None => Reported::No,
+    }
 }
 
 /// Takes the rows of the jobs that were on the wire, as far as they can be had.

@@ -196,7 +196,7 @@ impl Dispatcher {
             Some(self.timers.next_expiry),
             self.runners.next_try(now),
             self.commands.next_try(now),
-            self.jobs.next_look(),
+            self.jobs.next_look(now),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
@@ -302,7 +302,7 @@ impl Dispatcher {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
         let scan = self.wants.scan && self.can_scan();
         let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
-        let jobs = self.wants.jobs || self.jobs.next_look().is_some_and(|at| at <= now);
+        let jobs = self.wants.jobs || self.jobs.next_look(now).is_some_and(|at| at <= now);
         let wants = scan || config || jobs || self.wants.cancellations || self.wants.extension;
         let timers = &self.timers;
         let house = [timers.next_advance, timers.next_key_sweep, timers.next_history, timers.next_expiry]

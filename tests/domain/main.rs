@@ -11,6 +11,7 @@ mod endpoint;
 mod guard;
 mod header;
 mod interruption;
+mod job;
 mod lane;
 mod net;
 mod network;

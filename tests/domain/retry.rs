@@ -117,7 +117,9 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Secret
             | Class::Cancelled
             | Class::HttpStatus
-            | Class::Expired => None,
+            | Class::Expired
+            | Class::LeaseExpired
+            | Class::Job => None,
         };
         assert_eq!(charge, expected, "{class:?}");
     }

@@ -10,6 +10,7 @@ mod limits;
 mod races;
 mod reporting;
 mod rights;
+mod storm;
 
 use serde_json::{Value, json};
 

@@ -60,6 +60,12 @@ statements! {
 
     FORGET(INT8ARRAYOID) = "delete from edge_store.job where call_id = any ($1)";
 
+    FORGET_ENDED(INT8ARRAYOID) = "
+        delete from edge_store.job where call_id = any (array(
+            select call_id from edge_store.job
+            where call_id = any ($1) and exists (select from edge_store.response where response.call_id = job.call_id)
+            for update skip locked))";
+
     SAID() = "select call_id from edge_store.job where said is not null";
 
     ACCEPTED(INT8ARRAYOID) = "
@@ -126,6 +132,14 @@ pub fn end_deliveries(calls: &[CallId]) -> Result<(), Error> {
 pub fn forget(calls: &[CallId]) -> Result<(), Error> {
     Spi::connect_mut(|client| {
         FORGET.with(|statement| statement.write(client, &[column(calls, |call| call.0).into()]))?;
+        Ok(())
+    })
+}
+
+/// Forgets those of these jobs whose calls have ended otherwise.
+pub fn forget_ended(calls: Vec<i64>) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        FORGET_ENDED.with(|statement| statement.write(client, &[calls.into()]))?;
         Ok(())
     })
 }

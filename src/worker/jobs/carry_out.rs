@@ -133,7 +133,7 @@ fn completed(result: Option<String>, mut subject: Subject, given: &Circumstances
 }
 
 fn lapsed(subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {
-    let error = given.row.map_or_else(|| "the job's delivery is not known any more".to_owned(), |row| silence(row));
+    let error = given.row.map_or_else(|| "the job's delivery is not known any more".to_owned(), silence);
     failed(subject, (FailureClass::LeaseExpired, error), Pause::None, given, decided);
 }
 

@@ -64,7 +64,7 @@ impl Jobs {
 
     /// The cases that are to be looked at.
     pub(super) fn to_look_at(&self, now: SystemTime) -> Vec<CallId> {
-        self.open.iter().filter(|(_, open)| open.next_look <= now).map(|(call, _)| *call).collect()
+        self.open.iter().filter(|(_, open)| open.next_look(now) <= now).map(|(call, _)| *call).collect()
     }
 
     pub(super) fn case(&self, call: CallId) -> Option<&Case> {

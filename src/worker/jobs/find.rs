@@ -50,6 +50,9 @@ impl Dispatcher {
     pub(in crate::worker) fn look_at_reports(&mut self, now: SystemTime) -> Result<(), Error> {
         let said: HashSet<i64> = under_snapshot(deliveries::said)?.into_iter().collect();
         self.wants.jobs = false;
+        if said.is_empty() {
+            return Ok(());
+        }
         let is_said = |waiting: &Waiting| said.contains(&waiting.queued.id.0);
         for Waiting { queued, source, .. } in self.backlog.remove(is_said) {
             self.ledger.stops_waiting(queued.id);
@@ -67,12 +70,15 @@ impl Dispatcher {
                 resting.push(call.0);
             }
         }
-        if !resting.is_empty() {
-            for queued in under_snapshot(|| deliveries::put_off(resting))? {
-                self.open_resting(queued, Source::Deferred, Why::Said, now);
-            }
+        if resting.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        for queued in under_snapshot(|| deliveries::put_off(resting.clone()))? {
+            self.open_resting(queued, Source::Deferred, Why::Said, now);
+        }
+        // A copy of a database ends the jobs of its original, also those that a session of the copy is reporting on.
+        resting.retain(|call| !self.jobs.is_open(CallId(*call)));
+        if resting.is_empty() { Ok(()) } else { under_snapshot(|| deliveries::forget_ended(resting)) }
     }
 
     /// Of calls whose time has come, takes out the jobs that are with a function: their leases may have run out.

@@ -27,6 +27,9 @@ use crate::store::scan::Queued;
 /// How soon a row is looked at again that somebody else has locked.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// No case is left alone for longer, whatever the clock did meanwhile.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
 /// The jobs of a database that something is to be decided of.
 #[derive(Debug, Default)]
 pub struct Jobs {
@@ -76,6 +79,13 @@ enum Cancels {
     Wait,
 }
 
+impl Open {
+    /// When it is to be looked at. A clock that was set back puts nothing off.
+    fn next_look(&self, now: SystemTime) -> SystemTime {
+        if self.next_look > now + LONGEST_REST { now } else { self.next_look }
+    }
+}
+
 impl Jobs {
     /// Something has happened to a job; it is decided in the next transaction.
     pub fn open(&mut self, call: CallId, case: Case, now: SystemTime) {
@@ -98,8 +108,8 @@ impl Jobs {
     }
 
     /// When something is to be looked at next.
-    pub fn next_look(&self) -> Option<SystemTime> {
-        self.open.values().map(|open| open.next_look).min()
+    pub fn next_look(&self, now: SystemTime) -> Option<SystemTime> {
+        self.open.values().map(|open| open.next_look(now)).min()
     }
 
     /// The batches whose leases must stay: what became of their calls is not written.
@@ -118,6 +128,11 @@ impl Jobs {
             // It may be put off by what is decided, and can be cancelled then.
             Case::Answered { .. } | Case::Unstorable { .. } => {}
         }
+        self.cancels = Cancels::Wait;
+    }
+
+    /// Somebody wants to cancel a job on the wire. Its answer may have come already, and mean that it goes on.
+    pub fn cancels_in_flight(&mut self) {
         self.cancels = Cancels::Wait;
     }
 
