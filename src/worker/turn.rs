@@ -57,7 +57,7 @@ const SPILL_TICK: Duration = Duration::from_millis(200);
 const WINDOW: usize = 4096;
 
 /// Bytes of answers settled in one turn, so that no statement grows without bound.
-const ANSWER_BUDGET: usize = 32 * 1024 * 1024;
+pub(super) const ANSWER_BUDGET: usize = 32 * 1024 * 1024;
 
 /// A dispatcher at work.
 pub struct Dispatcher {

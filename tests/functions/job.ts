@@ -24,10 +24,11 @@ export class Job {
   fail = (error: unknown, retry = true) => this.#ends("fail", { error: String(error), retry });
   heartbeat = (progress?: unknown) => this.#say("heartbeat", { progress: this.#progress = progress ?? this.#progress });
 
-  // Answers at once and works on: `return new Job(request).run(async (job) => …)`. What it returns is the result.
+  // Answers at once and works on: `return new Job(request).run(async (job) => …)`. What it returns is the result. What cannot
+  // be reported is left to the lease.
   run(work: (job: Job) => Promise<unknown>): Response {
     Job.#running.add(this);
-    const working = work(this).then(this.complete, (error) => this.fail(error));
+    const working = work(this).then(this.complete, (error) => this.fail(error)).catch(console.error);
     (globalThis as any).EdgeRuntime?.waitUntil(working);
     return new Response(null, { status: 202 });
   }
@@ -54,7 +55,7 @@ export class Job {
     // The platform is about to end the function, working or not: say how far it is, and have it called again at once.
     addEventListener("beforeunload", () => {
       for (const job of Job.#running) {
-        job.heartbeat().then(() => job.fail("the function was shut down", true));
+        job.heartbeat().then(() => job.fail("the function was shut down", true)).catch(console.error);
       }
     });
   }

@@ -12,6 +12,7 @@ use crate::guc::Settings;
 use crate::store::datum::{Jsonb, Text};
 use crate::store::jobs::reports::{self, Report, Taken};
 use crate::store::owner;
+use crate::worker::latch::my_database;
 use crate::worker::wake::{self, reason};
 
 /// As much of an error is kept.
@@ -25,7 +26,9 @@ fn complete(
     result: default!(Option<Jsonb>, "NULL"),
 ) -> Result<bool, ErrorReport> {
     let most = Settings::current().max_response_bytes;
-    if let Some(size) = result.map(Jsonb::stored_bytes).filter(|size| *size > most) {
+    // Read here, so that what could not be read later is refused now.
+    let size = result.map(|result| result.read("result")).transpose()?.map_or(0, |text| text.len());
+    if size > most {
         return Err(Error::ReportTooLarge { what: "the result", size, limit: most }.into());
     }
     let taken = report(id, token, |report| reports::complete(report, result))?;
@@ -71,7 +74,7 @@ fn report(
 ) -> Result<Taken, Error> {
     let call = required(id, "id")?;
     let token = Sha256::digest(required(token, "token")?.read("token")?.as_bytes());
-    owner::acting(|| write(Report { call, token: token.as_slice() }))
+    owner::acting(|| write(Report { call, token: token.as_slice(), database: my_database() }))
 }
 
 /// A report that ends a delivery is something for the dispatcher.

@@ -44,10 +44,12 @@ pub struct Answer {
 
 statements! {
     HOLD(INT8ARRAYOID) = "
-        select call_id, number, sent_at, accepted_at, heard_at, lease_until, said::text, result::text, error, progress::text,
+        select call_id, number, sent_at, accepted_at, heard_at, lease_until, said::text, error, progress::text,
                started_at, dns_us, connect_us, tls_us, first_byte_us, total_us, status_code, remote, headers, url
         from edge_store.job where call_id = any ($1)
         for update skip locked";
+
+    RESULT(INT8OID) = "select result::text from edge_store.job where call_id = $1";
 
     PRESENT(INT8ARRAYOID) = "select call_id from edge_store.job where call_id = any ($1)";
 }
@@ -76,6 +78,18 @@ impl Held {
         self.rows.get(&call)
     }
 
+    /// Reads the result of a job that was completed; results are large, and nobody wants all of them at once.
+    pub fn read_result(&mut self, call: CallId) -> Result<(), Error> {
+        let said = self.rows.get_mut(&call).and_then(|row| row.delivery.said.as_mut());
+        let Some(Said::Completed(result)) = said else { return Ok(()) };
+        // As a writing statement, which sees the row as it is now, and not as it was under an older snapshot.
+        *result = Spi::connect_mut(|client| {
+            let rows = RESULT.with(|statement| statement.write(client, &[call.0.into()]))?;
+            Ok::<_, Error>(rows.first().get_one::<String>()?)
+        })?;
+        Ok(())
+    }
+
     /// Whether somebody else is writing the row of a call.
     pub fn is_locked(&self, call: CallId) -> bool {
         self.locked.contains(&call)
@@ -90,16 +104,17 @@ fn row(found: &SpiHeapTupleData<'_>) -> Result<(CallId, Row), Error> {
         accepted_at: at(4)?,
         heard_at: at(5)?,
         lease_until: at(6)?.ok_or(Error::Malformed)?,
-        said: said(found.get(7)?, found.get(8)?, found.get(9)?),
+        said: said(found.get(7)?, found.get(8)?),
     };
-    let answer = Answer { trace: trace(found, at(11)?)?, headers: found.get(19)?, url: found.get(20)? };
-    Ok((CallId(found.get(1)?.ok_or(Error::Malformed)?), Row { delivery, progress: found.get(10)?, answer }))
+    let answer = Answer { trace: trace(found, at(10)?)?, headers: found.get(18)?, url: found.get(19)? };
+    Ok((CallId(found.get(1)?.ok_or(Error::Malformed)?), Row { delivery, progress: found.get(9)?, answer }))
 }
 
-fn said(letter: Option<String>, result: Option<String>, error: Option<String>) -> Option<Said> {
+/// A result is read by itself.
+fn said(letter: Option<String>, error: Option<String>) -> Option<Said> {
     let error = error.unwrap_or_default();
     match letter?.as_str() {
-        "c" => Some(Said::Completed(result)),
+        "c" => Some(Said::Completed(None)),
         "r" => Some(Said::Failed { error, again: Again::Welcome }),
         _ => Some(Said::Failed { error, again: Again::InVain }),
     }
@@ -111,12 +126,12 @@ fn trace(found: &SpiHeapTupleData<'_>, started_at: Option<SystemTime>) -> Result
         Ok::<_, Error>(micros.map(|micros| Duration::from_micros(u64::from(micros.unsigned_abs()))))
     };
     let timings = Timings {
-        dns: took(12)?,
-        connect: took(13)?,
-        tls: took(14)?,
-        first_byte: took(15)?,
-        total: took(16)?.unwrap_or_default(),
+        dns: took(11)?,
+        connect: took(12)?,
+        tls: took(13)?,
+        first_byte: took(14)?,
+        total: took(15)?.unwrap_or_default(),
     };
-    let status = found.get::<i16>(17)?.map(i16::unsigned_abs);
-    Ok(Trace { started_at, timings, remote: found.get(18)?, status, error_class: None, error: None })
+    let status = found.get::<i16>(16)?.map(i16::unsigned_abs);
+    Ok(Trace { started_at, timings, remote: found.get(17)?, status, error_class: None, error: None })
 }

@@ -29,42 +29,47 @@ pub enum Taken {
 pub struct Report<'a> {
     pub call: i64,
     pub token: &'a [u8],
+    /// In which it is made. The jobs of a copied database are those of the original.
+    pub database: pg_sys::Oid,
 }
 
 statements! {
-    COMPLETE(INT8OID, BYTEAOID, JSONBOID) = "
-        update edge_store.job set said = 'c', result = $3
+    COMPLETE(INT8OID, BYTEAOID, OIDOID, JSONBOID) = "
+        update edge_store.job set said = 'c', result = $4
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
+          and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
 
-    FAIL(INT8OID, BYTEAOID, TEXTOID, BOOLOID) = "
-        update edge_store.job set said = case when $4 then 'r' else 'f' end::\"char\", error = $3
+    FAIL(INT8OID, BYTEAOID, OIDOID, TEXTOID, BOOLOID) = "
+        update edge_store.job set said = case when $5 then 'r' else 'f' end::\"char\", error = $4
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
+          and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
 
-    HEARTBEAT(INT8OID, BYTEAOID, JSONBOID) = "
+    HEARTBEAT(INT8OID, BYTEAOID, OIDOID, JSONBOID) = "
         update edge_store.job
-        set heard_at = clock_timestamp(), progress = coalesce($3, progress),
+        set heard_at = clock_timestamp(), progress = coalesce($4, progress),
             lease_until = greatest(lease_until, clock_timestamp() + grace_ms * interval '1 millisecond')
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
+          and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
 }
 
 /// The job is done.
 pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Error> {
-    let args = [report.call.into(), report.token.into(), result.into()];
+    let args = [report.call.into(), report.token.into(), report.database.into(), result.into()];
     COMPLETE.with(|statement| write(statement, &args))
 }
 
 /// The delivery has failed.
 pub fn fail(report: Report<'_>, error: &str, retry: bool) -> Result<Taken, Error> {
-    let args = [report.call.into(), report.token.into(), error.into(), retry.into()];
+    let args = [report.call.into(), report.token.into(), report.database.into(), error.into(), retry.into()];
     FAIL.with(|statement| write(statement, &args))
 }
 
 /// The job is being worked on.
 pub fn heartbeat(report: Report<'_>, progress: Option<Jsonb>) -> Result<Taken, Error> {
-    let args = [report.call.into(), report.token.into(), progress.into()];
+    let args = [report.call.into(), report.token.into(), report.database.into(), progress.into()];
     HEARTBEAT.with(|statement| write(statement, &args))
 }
 

@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use super::super::outbox::Outbox;
-use super::super::turn::Dispatcher;
+use super::super::turn::{ANSWER_BUDGET, Dispatcher};
 use super::carry_out;
 use super::{Cancels, Case, Jobs, LOOK_AGAIN, Open};
 use crate::domain::backlog::LaneName;
@@ -105,13 +105,14 @@ impl Dispatcher {
 
     /// The same for some of them.
     pub(super) fn decide_some(&mut self, calls: &[CallId], now: SystemTime) -> Result<Decided, Error> {
-        let held = under_snapshot(|| hold::hold(calls))?;
+        let mut held = under_snapshot(|| hold::hold(calls))?;
         super::super::failpoint::hit("job_held");
         let mut decided = Decided::default();
         for call in calls {
             if held.is_locked(*call) {
                 self.jobs.look_at(*call, now + LOOK_AGAIN);
-            } else {
+            } else if decided.rows.bytes() < ANSWER_BUDGET {
+                under_snapshot(|| held.read_result(*call))?;
                 self.decide_one(*call, &held, now, &mut decided);
             }
         }

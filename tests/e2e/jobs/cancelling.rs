@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{WORK, delivery, is_accepted, job, nothing_is_left, start};
-use crate::harness::{Gate, Reply};
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Gate, Reply, eventually};
 use crate::scene::{ended, reaches};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +36,7 @@ async fn a_job_that_was_completed_first_is_not_cancelled() {
         (response.get::<_, String>("state"), response.get::<_, Value>("json")),
         ("succeeded".to_owned(), json!("done"))
     );
-    crate::harness::eventually("the wish is forgotten", crate::harness::cluster::SERVER_DEADLINE, || async {
+    eventually("the wish is forgotten", SERVER_DEADLINE, || async {
         scene.db.one::<i64>("select count(*) from edge_store.cancellation").await == 0
     })
     .await;
@@ -55,6 +56,31 @@ async fn a_job_on_the_wire_can_be_cancelled_unless_it_has_been_completed() {
     assert_eq!(ended(&scene.db, one).await.get::<_, String>("state"), "cancelled");
     assert_eq!(ended(&scene.db, two).await.get::<_, String>("state"), "succeeded");
     assert!(of(one).is_worthless(&scene.db).await);
+    nothing_is_left(&scene.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_cancelled_before_its_acceptance_can_be_written_is_cancelled_after_it() {
+    let scene = start().await;
+    let gate = Gate::closed();
+    scene.peer.on(WORK, Reply::status(202).behind(&gate));
+    let id = job(&scene.db, "deadline => '1 hour'").await;
+    let told = delivery(&scene, 1).await;
+    let session = scene.cluster.connect().await;
+    session.exec("begin").await;
+    assert!(told.heartbeat(&session, None).await);
+    gate.open();
+    eventually("the answer has come", SERVER_DEADLINE, || async {
+        scene.db.one::<i32>("select in_flight from edge.worker_status()").await == 0
+    })
+    .await;
+    assert!(scene.db.one_with::<bool>("select edge.cancel($1)", &[&id]).await);
+    // The wish is looked at while the row is still locked.
+    let other = scene.get("/").await;
+    ended(&scene.db, other).await;
+    session.exec("commit").await;
+    assert_eq!(ended(&scene.db, id).await.get::<_, String>("state"), "cancelled");
+    assert!(told.is_worthless(&scene.db).await);
     nothing_is_left(&scene.db).await;
 }
 

@@ -19,6 +19,8 @@ async fn the_jobs_of_a_copied_database_are_those_of_the_original() {
     drop(app);
     scene.db.exec("create database copy template app").await;
     let copy = scene.cluster.connect_as("postgres", "copy").await;
+    let told = delivery(&scene, 1).await;
+    assert!(told.is_worthless(&copy).await, "the copy takes a report for the original");
     // Something to do wakes a dispatcher in it.
     copy.rows_with("select edge.http_get_async($1)", &[&scene.peer.url("/")]).await;
     let sql = "select edge.status($1) = 'cancelled' and not exists (select from edge_store.job)";
@@ -26,7 +28,6 @@ async fn the_jobs_of_a_copied_database_are_those_of_the_original() {
         copy.one_with::<bool>(sql, &[&id]).await
     })
     .await;
-    let told = delivery(&scene, 1).await;
     assert!(told.is_worthless(&copy).await, "the copy takes a report for the original");
     let app = scene.cluster.connect_as("postgres", "app").await;
     assert_eq!(app.one_with::<String>("select edge.status($1)", &[&id]).await, "accepted");

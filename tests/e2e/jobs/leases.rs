@@ -1,8 +1,11 @@
 //! Functions that are not heard of in time, and those that say that they live.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{WORK, delivery, is_accepted, job, nothing_is_left, start, tries};
+use crate::faults::{SOON, rests_for};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Gate, Reply, eventually};
 use crate::scene::{ended, reaches};
@@ -38,7 +41,7 @@ async fn signs_of_life_keep_a_job_beyond_its_deadline() {
     let began = std::time::Instant::now();
     while began.elapsed().as_secs() < 5 {
         assert!(told.heartbeat(&scene.db, None).await, "the lease ran out after {:?}", began.elapsed());
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(scene.db.one_with::<String>("select edge.status($1)", &[&id]).await, "accepted");
     assert!(told.complete(&scene.db, json!(1)).await);
@@ -150,4 +153,15 @@ async fn a_job_too_old_for_its_policy_is_not_delivered_again() {
     let response = ended(&scene.db, id).await;
     assert_eq!(response.get::<_, String>("error_class"), "lease_expired");
     assert_eq!(response.get::<_, i32>("attempts"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_costs_nothing_while_it_is_with_its_function() {
+    let scene = start().await;
+    scene.cluster.create_database("elsewhere").await;
+    let id = job(&scene.db, "deadline => '1 hour', heartbeat => '30 minutes'").await;
+    is_accepted(&scene.db, id).await;
+    let other = scene.cluster.connect_as("postgres", "elsewhere").await;
+    let rests = || async { rests_for(&other, Duration::from_secs(3)).await };
+    eventually("nothing happens for three seconds", SOON, rests).await;
 }

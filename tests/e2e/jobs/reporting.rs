@@ -39,6 +39,49 @@ async fn a_completed_job_has_its_result_as_its_body_and_calls_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_large_results_at_once_are_all_kept() {
+    let scene = start().await;
+    let sql = "select edge.job('work') from generate_series(1, 12)";
+    let ids: Vec<i64> = scene.db.column(sql).await;
+    scene.db.exec("begin").await;
+    for n in 1..=ids.len() {
+        let told = delivery(&scene, n).await;
+        let letter = format!("to_jsonb(repeat(chr(65 + {}), 5000000))", told.id);
+        let sql = format!("select edge.complete({}, '{}', {letter})", told.id, told.token);
+        assert!(scene.db.one::<bool>(&sql).await);
+    }
+    scene.db.exec("commit").await;
+    for id in ids {
+        ended(&scene.db, id).await;
+        let kept = "select json #>> '{}' = repeat(chr(65 + id::int), 5000000) from edge.result($1)";
+        assert!(scene.db.one_with::<bool>(kept, &[&id]).await, "the result of job {id} is another one");
+    }
+    nothing_is_left(&scene.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_counts_as_one_call_of_its_endpoint_and_of_its_role() {
+    let scene = super::start_on(crate::harness::Cluster::builder().setting("pg_edge.max_queued_per_role", "2")).await;
+    let ada = scene.role("ada").await;
+    let (one, two) = (job(&ada, "").await, job(&ada, "").await);
+    is_accepted(&ada, one).await;
+    is_accepted(&ada, two).await;
+    assert_eq!(ada.fails("select edge.job('work')").await.sqlstate, "53400", "accepted jobs have not ended");
+    assert!(delivery(&scene, 1).await.complete(&scene.db, json!(1)).await);
+    assert!(delivery(&scene, 2).await.fail(&scene.db, "no", false).await);
+    ended(&ada, one).await;
+    ended(&ada, two).await;
+    eventually("both have been counted", SERVER_DEADLINE, || async {
+        let sql = "select attempts, succeeded, failed, in_flight from edge.stat_endpoints where endpoint = 'default'";
+        let row = &scene.db.rows(sql).await[0];
+        (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2), row.get::<_, i32>(3)) == (2, 1, 1, 0)
+    })
+    .await;
+    let third = job(&ada, "").await;
+    is_accepted(&ada, third).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_may_be_done_without_a_result() {
     let scene = start().await;
     let id = job(&scene.db, "").await;
