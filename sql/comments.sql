@@ -201,6 +201,10 @@ comment on table edge_store.ws_handling is 'Messages that are to be given to a f
 
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
 comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
+comment on column edge.stat_endpoints.last_error is 'What was wrong with the latest attempt that failed.';
+comment on column edge.stat_endpoints.key_refused_since is 'Since when the platform behind it refuses the key: every call with this key fails.';
+comment on view edge.problems is 'What is wrong in this database as far as the caller may see it, and what to do about it; no row where all is well.';
+comment on function edge.health is '{"ok": true, "problems": []}, or what edge.problems lists.';
 
 comment on function edge_store.endpoint_stats is 'The endpoints of this database, as its dispatcher last saw them.';
 comment on function edge_store.redacted_headers is 'An endpoint''s headers with credentials hidden.';

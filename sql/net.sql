@@ -40,6 +40,14 @@ create table net._http_response (
 create index on net._http_response (created);
 create index on net._http_response (id);
 
+-- Whose responses those are that are kept for longer than pg_edge keeps their calls.
+create table edge_store.net_owner (
+    id          bigint          primary key,
+    owner       oid             not null,
+    stored_at   timestamptz     not null
+);
+create index on edge_store.net_owner (stored_at);
+
 -- Rows of tables without a key can be deleted under a publication of all tables only so.
 alter table net.http_request_queue replica identity full;
 alter table net._http_response replica identity full;
@@ -60,6 +68,12 @@ language c volatile parallel unsafe as 'MODULE_PATHNAME', 'net_wake_wrapper';
 
 create function edge_store.net_is_visible(id bigint) returns boolean
 language c volatile parallel unsafe as 'MODULE_PATHNAME', 'net_is_visible_wrapper';
+
+create function net._is_queued_here(id bigint) returns boolean
+language c volatile parallel unsafe as 'MODULE_PATHNAME', 'net_is_queued_here_wrapper';
+
+create function edge_store.net_cancel(id bigint) returns void
+language c volatile parallel unsafe as 'MODULE_PATHNAME', 'net_cancel_wrapper';
 
 create function edge_store.net_worker_pid() returns integer
 language c volatile parallel unsafe as 'MODULE_PATHNAME', 'net_worker_pid_wrapper';
@@ -181,8 +195,7 @@ begin
         elsif not exists (select from net.http_request_queue as queued where queued.id = request_id) then
             -- It may have ended between the two looks.
             return exists (select from net._http_response as response where response.id = request_id);
-        elsif exists (select from net.http_request_queue as queued
-                      where queued.id = request_id and queued.xmin = pg_current_xact_id_if_assigned()::xid) then
+        elsif net._is_queued_here(request_id) then
             raise exception 'request % was queued by this transaction and is sent only after its commit', request_id
                 using errcode = '55000';
         end if;
@@ -286,7 +299,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform edge.cancel(gone.id) from gone
+    perform edge_store.net_cancel(gone.id) from gone
     where not exists (select from edge_store.response where response.call_id = gone.id);
     return null;
 end
@@ -299,7 +312,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform edge.cancel(queued.id) from net.http_request_queue as queued
+    perform edge_store.net_cancel(queued.id) from net.http_request_queue as queued
     where not exists (select from edge_store.response where response.call_id = queued.id);
     return null;
 end
@@ -308,7 +321,7 @@ create trigger pg_edge_cancel_all before truncate on net.http_request_queue
     for each statement execute function edge_store.net_cancel_all();
 
 -- What the attempt took, for the message of a timeout.
-create function edge_store.net_timings(total integer, dns integer, connect integer, tls integer, waited integer) returns text
+create function edge_store.net_timings(total bigint, dns integer, connect integer, tls integer, waited bigint) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -342,22 +355,79 @@ begin
 end
 $$;
 
--- The next call whose outcome is to be stored, but for these; null where there is none.
-create function edge_store.net_next(but bigint[]) returns bigint
+-- The next calls whose outcomes are to be stored, but for these: at most so many, with answers of so many bytes together, but at
+-- least one. Hundreds of thousands may wait, so they are read in the order of the index.
+create function edge_store.net_next(most integer, bytes bigint, but bigint[]) returns bigint[]
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $$
+    select coalesce(array_agg(weighed.call_id order by weighed.call_id), '{}')
+    from (
+        select ended.call_id, sum(weight.bytes) over (order by ended.call_id) - weight.bytes as before
+        from (
+            select callback.call_id, callback.slot from edge_store.callback
+            where callback.owner = 1 and callback.runs is null and callback.call_id <> all (but)
+            order by callback.call_id limit most
+        ) as ended
+        cross join lateral (
+            select coalesce(sum(coalesce(octet_length(response.body), 0) + coalesce(octet_length(response.headers), 0)), 0)
+            from edge_store.response where response.call_id = ended.call_id and response.slot = ended.slot
+        ) as weight (bytes)
+    ) as weighed
+    where weighed.before < net_next.bytes
+$$;
+
+-- What a collector has left that did not come to its end is counted from now on: of one that was taken up, the lock is still there.
+create function edge_store.net_suspect() returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    update edge_store.callback set runs = 0
+    where callback.owner = 1 and callback.runs is null and callback.xmax::text <> '0'
+$$;
+
+-- How often those were begun in vain that were begun least often of all that are counted, but for these; null where there is none.
+create function edge_store.net_least_suspect(but bigint[]) returns smallint
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
-    select callback.call_id from edge_store.callback
-    where callback.owner = 1 and callback.call_id <> all (but)
-    order by callback.call_id limit 1
+    select min(callback.runs) from edge_store.callback
+    where callback.owner = 1 and callback.runs is not null and callback.call_id <> all (but)
 $$;
 
--- Stores the outcomes of at most so many calls that have ended, or of one, but for some. Gives how many it was, and which ones
--- wait for somebody who holds their rows of the queue. The plans must not depend on
+-- At most so many that were begun this often, but for these.
+create function edge_store.net_begun(begun smallint, most integer, but bigint[]) returns bigint[]
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $$
+    select coalesce(array_agg(waiting.call_id order by waiting.call_id), '{}')
+    from (
+        select callback.call_id from edge_store.callback
+        where callback.owner = 1 and callback.runs = begun and callback.call_id <> all (but)
+        order by callback.call_id limit most
+    ) as waiting
+$$;
+
+-- Notes how often these were begun.
+create function edge_store.net_note_begun(calls bigint[], begun smallint) returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    update edge_store.callback set runs = begun where callback.owner = 1 and callback.call_id = any (calls)
+$$;
+
+-- Stores the outcomes of calls that have ended, and notes whose they are if they are kept for longer than their calls. Gives which
+-- ones wait for somebody who holds their rows of the queue. The plans must not depend on
 -- statistics, which are always behind. Triggers that users wrote for pg_net rely on the search path of a session; they run in the
 -- last statements alone, in which every name is whole.
-create function edge_store.net_collect(most integer, the_one bigint, but bigint[], out stored integer, out busy bigint[])
+create function edge_store.net_collect(wanted bigint[], outlives_call boolean) returns bigint[]
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -368,25 +438,26 @@ declare
     ids bigint[];
     slots smallint[];
     awaited bigint[];
+    busy bigint[];
     answers net._http_response[];
 begin
     ids := array(
         select callback.call_id from edge_store.callback
-        where callback.owner = 1 and (the_one is null or callback.call_id = the_one) and callback.call_id <> all (but)
-        order by callback.call_id limit most for update skip locked);
+        where callback.owner = 1 and callback.call_id = any (wanted)
+        order by callback.call_id for update skip locked);
     awaited := array(
         select queued.id from net.http_request_queue as queued where queued.id = any (ids) for update skip locked);
     -- Somebody is taking these out of the queue, and has not committed.
     busy := array(
         select queued.id from net.http_request_queue as queued where queued.id = any (ids) and queued.id <> all (awaited));
     with taken as (
-        delete from edge_store.callback where callback.call_id = any (ids) and callback.call_id <> all (busy)
+        delete from edge_store.callback
+        where callback.owner = 1 and callback.call_id = any (ids) and callback.call_id <> all (busy)
         returning callback.call_id, callback.slot
     )
     select array_agg(taken.call_id), array_agg(taken.slot) into ids, slots from taken;
-    stored := coalesce(cardinality(ids), 0);
-    if stored = 0 then
-        return;
+    if ids is null then
+        return busy;
     end if;
     select array_agg(row(
         ended.id,
@@ -410,14 +481,24 @@ begin
         select
             response.error_class is null or response.error_class = 'http' as answered,
             coalesce(response.error_class in ('timeout', 'connect_timeout', 'first_byte_timeout'), false) as timed_out,
-            coalesce(response.total_us,
-                extract(epoch from response.finished_at - response.started_at) * 1000000)::integer as took
+            -- What took more than half an hour does not fit into total_us.
+            coalesce(nullif(response.total_us, 2147483647),
+                (extract(epoch from response.finished_at - response.started_at) * 1000000)::bigint) as took
     ) as outcome
     -- Whoever took the request out of the queue awaits nothing.
     where response.state <> 'c' or ended.id = any (awaited);
+    if outlives_call then
+        insert into edge_store.net_owner (id, owner, stored_at)
+        select answer.id, request.owner, answer.created
+        from unnest(answers) as answer
+        join unnest(ids, slots) as ended (id, slot) on ended.id = answer.id
+        join edge_store.request on request.id = ended.id and request.slot = ended.slot
+        on conflict do nothing;
+    end if;
     perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
     delete from net.http_request_queue as queued where queued.id operator(pg_catalog.=) any (awaited);
     insert into net._http_response select answer.* from pg_catalog.unnest(answers) as answer;
+    return busy;
 end
 $$;
 
@@ -431,21 +512,25 @@ declare
 begin
     select callback.* into taken from edge_store.callback
     where callback.owner = 1 and callback.call_id = net_pass_over.call_id for update;
-    delete from edge_store.callback where callback.call_id = taken.call_id;
+    delete from edge_store.callback where callback.owner = 1 and callback.call_id = taken.call_id;
     insert into edge_store.callback_error (call_id, owner, function, at, slot, sqlstate, error)
-    select taken.call_id, request.owner, 'edge_store.net_collect(integer, bigint, bigint[])'::regprocedure, clock_timestamp(), taken.slot,
+    select taken.call_id, request.owner, 'edge_store.net_collect(bigint[], boolean)'::regprocedure, clock_timestamp(), taken.slot,
            net_pass_over.sqlstate, net_pass_over.error
     from edge_store.request where request.id = taken.call_id and request.slot = taken.slot;
-    begin
-        perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
-        delete from net.http_request_queue as queued
-        where queued.id operator(pg_catalog.=) (
-            select held.id from net.http_request_queue as held
-            where held.id operator(pg_catalog.=) taken.call_id for update skip locked);
-    exception when query_canceled or others then
-        -- A trigger of a user's keeps it there.
-        null;
-    end;
+end
+$$;
+
+-- Takes the request of a call out of the queue that was passed over, unless a trigger of a user's keeps it there.
+create function edge_store.net_forget_request(call_id bigint) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
+    delete from net.http_request_queue as queued
+    where queued.id operator(pg_catalog.=) (
+        select held.id from net.http_request_queue as held
+        where held.id operator(pg_catalog.=) net_forget_request.call_id for update skip locked);
 end
 $$;
 
@@ -458,6 +543,7 @@ declare
     gone integer;
     expired tid[];
 begin
+    delete from edge_store.net_owner where net_owner.stored_at < now() - ttl;
     expired := array(select old.ctid from net._http_response as old where old.created < now() - ttl
                      order by old.created limit most for update skip locked);
     perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
@@ -482,7 +568,8 @@ begin
                or pronamespace = 'edge_store'::regnamespace and starts_with(proname, 'net_')
             union all
             select 'table', oid::regclass::text, relowner, coalesce(relacl, acldefault('r', relowner))
-            from pg_class where relnamespace = 'net'::regnamespace and relkind = 'r'
+            from pg_class
+            where relkind = 'r' and (relnamespace = 'net'::regnamespace or oid = 'edge_store.net_owner'::regclass)
             union all
             select 'schema', oid::regnamespace::text, nspowner, coalesce(nspacl, acldefault('n', nspowner))
             from pg_namespace where nspname = 'net'
@@ -504,8 +591,38 @@ grant select, insert, delete on net.http_request_queue to public;
 grant select, delete on net._http_response to public;
 grant execute on function edge_store.net_is_visible(bigint) to public;
 
+-- Everything belongs to whom the tables of pg_edge belong to, whoever makes this extension: that role is the collector, and what
+-- runs with its rights needs no superuser.
+do $$
+declare
+    keeper regrole := (select relowner from pg_class where oid = 'edge_store.request'::regclass);
+    member text;
+begin
+    for member in
+        select format('%s %s', case when prokind = 'p' then 'procedure' else 'function' end, oid::regprocedure)
+        from pg_proc
+        where pronamespace = 'net'::regnamespace
+           or pronamespace = 'edge_store'::regnamespace and starts_with(proname, 'net_')
+        union all
+        select format('table %s', oid::regclass)
+        from pg_class
+        where relkind = 'r' and (relnamespace = 'net'::regnamespace or oid = 'edge_store.net_owner'::regclass)
+        union all
+        select format('type %s', oid::regtype)
+        from pg_type
+        where typnamespace = 'net'::regnamespace and typtype in ('c', 'd', 'e')
+          and not exists (select from pg_class where pg_class.oid = typrelid and relkind <> 'c')
+        union all
+        select 'schema net'
+    loop
+        execute format('alter %s owner to %s', member, keeper);
+    end loop;
+end
+$$;
+
 alter table net.http_request_queue enable row level security;
 alter table net._http_response enable row level security;
+alter table edge_store.net_owner enable row level security;
 create policy own_rows on net.http_request_queue for select using (edge_store.net_is_visible(id));
 create policy own_rows_go on net.http_request_queue for delete using (edge_store.net_is_visible(id));
 create policy anybody_queues on net.http_request_queue for insert with check (true);
@@ -536,15 +653,23 @@ comment on type net.http_response_result is 'What became of a request, as net._h
 comment on function net._queue(text, text, jsonb, bytea, integer) is 'Queues a request; the trigger on net.http_request_queue calls it';
 comment on function net._url(text, jsonb) is 'A checked URL with parameters';
 comment on function net._json_headers(jsonb) is 'Headers that say that the body is JSON';
+comment on table edge_store.net_owner is 'Whose responses those are that are kept for longer than their calls';
+comment on function net._is_queued_here(bigint) is 'Whether the present transaction has made a request itself';
+comment on function edge_store.net_cancel(bigint) is 'Cancels a request, whoever asks; the triggers on net.http_request_queue call it';
 comment on function edge_store.net_is_visible(bigint) is 'Whether a request is the present role''s own; for the policies of schema net';
 comment on function edge_store.net_worker_pid() is 'The dispatcher''s process, where there is one';
 comment on function edge_store.net_queue_row() is 'Queues what is inserted into net.http_request_queue';
 comment on function edge_store.net_cancel_rows() is 'Cancels what is deleted from net.http_request_queue';
 comment on function edge_store.net_cancel_all() is 'Cancels all before net.http_request_queue is truncated';
-comment on function edge_store.net_timings(integer, integer, integer, integer, integer) is 'How long the parts of an attempt took, in words';
+comment on function edge_store.net_timings(bigint, integer, integer, integer, bigint) is 'How long the parts of an attempt took, in words';
 comment on function edge_store.net_error(text, text) is 'What went wrong, in words that users of pg_net know';
 comment on function edge_store.net_lock() is 'Takes the locks that storing needs; the collector calls it';
-comment on function edge_store.net_next(bigint[]) is 'The next outcome to be stored; the collector calls it';
-comment on function edge_store.net_collect(integer, bigint, bigint[]) is 'Stores outcomes; the collector calls it';
+comment on function edge_store.net_next(integer, bigint, bigint[]) is 'The next outcomes to be stored; the collector calls it';
+comment on function edge_store.net_suspect() is 'Has that counted from now on which an earlier collector did not bring to its end; the collector calls it';
+comment on function edge_store.net_least_suspect(bigint[]) is 'How often those outcomes were taken up in vain that were so least often; the collector calls it';
+comment on function edge_store.net_begun(smallint, integer, bigint[]) is 'Outcomes that were taken up so often; the collector calls it';
+comment on function edge_store.net_note_begun(bigint[], smallint) is 'Notes how often outcomes were taken up; the collector calls it';
+comment on function edge_store.net_collect(bigint[], boolean) is 'Stores outcomes; the collector calls it';
 comment on function edge_store.net_pass_over(bigint, text, text) is 'Passes over an outcome that cannot be stored; the collector calls it';
+comment on function edge_store.net_forget_request(bigint) is 'Takes a request out of the queue whose outcome was passed over; the collector calls it';
 comment on function edge_store.net_expire(interval, integer) is 'Forgets old responses; the collector calls it';

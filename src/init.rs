@@ -38,11 +38,13 @@ pgrx::extension_sql_file!(
     name = "websockets",
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
+pgrx::extension_sql_file!("../sql/health.sql", name = "health", requires = ["views", api::control::worker_status]);
 pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
         "views",
+        "health",
         "schedules",
         "websockets",
         api::control::pause,

@@ -13,6 +13,7 @@ use crate::domain::net;
 use crate::error::Error;
 use crate::store::callbacks::FOR_COLLECTOR;
 use crate::store::calls;
+use crate::store::collected;
 use crate::store::datum::{Jsonb, Text};
 use crate::store::owner;
 use crate::store::queue::NewCall;
@@ -79,7 +80,30 @@ fn net_queue(
 #[pg_extern(sql = false)]
 fn net_is_visible(id: Option<i64>) -> Result<bool, ErrorReport> {
     let Some(id) = id else { return Ok(false) };
-    Ok(under_snapshot(|| calls::place(id, viewer(), None))?.is_some())
+    let viewer = viewer();
+    if under_snapshot(|| calls::place(id, viewer, None))?.is_some() {
+        return Ok(true);
+    }
+    // Its response may be kept for longer than the call.
+    let owner = owner::acting(|| under_snapshot(|| collected::owner(id)))?;
+    Ok(viewer.sees_all || owner == Some(viewer.role))
+}
+
+/// Whether the present transaction has made a request itself, in a subtransaction or not.
+#[pg_extern(sql = false)]
+fn net_is_queued_here(id: Option<i64>) -> Result<bool, ErrorReport> {
+    let Some(id) = id else { return Ok(false) };
+    let place = under_snapshot(|| calls::place(id, viewer(), None))?;
+    Ok(place.is_some_and(|place| place.queued_here))
+}
+
+/// Cancels a request that was taken out of the queue: whoever may do that may do this.
+#[pg_extern(sql = false)]
+fn net_cancel(id: Option<i64>) -> Result<(), ErrorReport> {
+    let Some(id) = id else { return Ok(()) };
+    owner::acting(|| calls::ask_to_cancel(id))?;
+    wake::at_commit(reason::CALLS | reason::CANCEL);
+    Ok(())
 }
 
 /// A text as it may stand in the query of a URL.

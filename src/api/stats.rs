@@ -32,10 +32,13 @@ fn endpoint_stats() -> TableIterator<
         name!(breaker_openings, i64),
         name!(last_seen, Option<TimestampWithTimeZone>),
         name!(stats_reset, Option<TimestampWithTimeZone>),
+        name!(last_error, Option<String>),
+        name!(last_error_at, Option<TimestampWithTimeZone>),
+        name!(key_refused_since, Option<TimestampWithTimeZone>),
     ),
 > {
     let now = SystemTime::now();
-    let rows = stats::of_database(my_database()).into_iter().map(move |(name, row)| {
+    let rows = stats::of_database(my_database()).into_iter().map(move |stats::Shown { name, row, last_error }| {
         let shown = |time: Option<SystemTime>| time.map(to_timestamp);
         let open_until = stats::time(&row.opens_at).filter(|at| *at > now);
         (
@@ -54,6 +57,9 @@ fn endpoint_stats() -> TableIterator<
             large(&row.openings),
             shown(stats::time(&row.seen_at)),
             shown(stats::time(&row.counted_since)),
+            last_error,
+            shown(stats::time(&row.error_at)),
+            shown(stats::time(&row.refused_since)),
         )
     });
     TableIterator::new(rows)

@@ -37,3 +37,13 @@ pub fn next(past: Past, most: u32) -> Next {
     };
     if runs < most { Next::Count(runs + 1) } else { Next::GiveUp(runs) }
 }
+
+/// How many are begun together, of those that were begun so often in vain: the more often, the fewer, so that the one that takes
+/// the others down is alone by its last run. `None` where it is not begun again.
+pub fn at_once(runs: u32, most: u32, ceiling: usize) -> Option<usize> {
+    if runs >= most {
+        return None;
+    }
+    let share = ceiling.checked_shr(runs.saturating_mul(5)).unwrap_or(0);
+    Some(if runs + 1 == most { 1 } else { share.max(1) })
+}

@@ -173,6 +173,16 @@ impl Endpoint {
         self.profile.limits().first_byte.or(setting)
     }
 
+    /// Between two pieces of an answer that is streamed.
+    pub fn idle(&self, setting: Option<Duration>) -> Option<Duration> {
+        self.profile.limits().idle.or(setting)
+    }
+
+    /// After what time a websocket's connection is replaced: as is wished, or before the platform ends it.
+    pub fn socket_age(&self, wished: Option<Duration>) -> Option<Duration> {
+        wished.or(self.profile.limits().socket_age)
+    }
+
     /// The largest request body. What the endpoint itself says wins; the platform's limit only lowers the setting.
     pub fn max_request_bytes(&self, setting: usize) -> usize {
         let platform = self.profile.limits().max_request_bytes.unwrap_or(usize::MAX);

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::breaker::Health;
 use super::outcome::{Failure, FailureClass, Head, Outcome, Retryability};
+use super::profile::advice::Advice;
+use super::profile::said::Said;
 use super::retry_policy::RetryPolicy;
 use super::stream::follower::Ended;
 
@@ -55,9 +57,21 @@ pub struct History {
     pub born_at: SystemTime,
 }
 
-/// Decides what follows from the latest attempt. `random` lies in 0..=1.
-pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: SystemTime, random: f64) -> Verdict {
+/// Decides what follows from the latest attempt, of which the endpoint's platform said this. `random` lies in 0..=1.
+///
+/// What is known of platforms only takes back what the policy would do: nothing is tried again because of it, and never sooner. Where the user's
+/// `retry_on` names the very status, it is tried again as often as he says.
+pub fn decide(
+    policy: &RetryPolicy,
+    history: &History,
+    outcome: &Outcome,
+    said: &Said,
+    now: SystemTime,
+    random: f64,
+) -> Verdict {
+    let advice = if is_asked_for(policy, outcome) { said.advice().where_asked_for() } else { said.advice() };
     let charge = match after(policy, outcome) {
+        After::Retry(Charge::Attempt) if advice == Advice::Final => return Verdict::Failed,
         After::Success => return Verdict::Succeeded,
         After::Final => return Verdict::Failed,
         After::Truncated => return Verdict::Truncated,
@@ -66,11 +80,17 @@ pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: S
     if charge == Charge::Nothing {
         return Verdict::Retry(Retry { at: now + UNCHARGED_PAUSE, charge });
     }
-    if history.charged >= history.max_attempts.unwrap_or(policy.max_attempts) {
+    let allowed = history.max_attempts.unwrap_or(policy.max_attempts);
+    let (most, least) = match advice {
+        Advice::AtMost(most) => (most.min(allowed), Duration::ZERO),
+        Advice::NotBefore(least) => (allowed, least),
+        Advice::AsThePolicySays | Advice::Final => (allowed, Duration::ZERO),
+    };
+    if history.charged >= most {
         return Verdict::Failed;
     }
-    let asked = asks_to_wait(policy, outcome, now);
-    let planned = now + policy.wait(history.charged, random);
+    let asked = asks_to_wait(policy, outcome, said, now);
+    let planned = now + policy.wait(history.charged, random).max(least);
     let at = asked.map_or(planned, |asked| asked.max(planned));
     if is_too_old(policy, history.born_at, at) {
         return Verdict::Failed;
@@ -78,10 +98,16 @@ pub fn decide(policy: &RetryPolicy, history: &History, outcome: &Outcome, now: S
     Verdict::Retry(Retry { at, charge })
 }
 
-/// Until when the peer wants every caller to stay away, where its answer is one after which calls are tried again.
-pub fn asks_to_wait(policy: &RetryPolicy, outcome: &Outcome, now: SystemTime) -> Option<SystemTime> {
+/// Until when the peer wants every caller to stay away, where its answer is one after which calls are tried again. It says so in
+/// a header, or in its platform's own way.
+pub fn asks_to_wait(policy: &RetryPolicy, outcome: &Outcome, said: &Said, now: SystemTime) -> Option<SystemTime> {
     let head = outcome.head().filter(|head| policy.retry_on.hold_for_status(head.status))?;
-    retry_after(head, now)
+    retry_after(head, now).or_else(|| Some(now + said.wait()?.min(LONGEST_RETRY_AFTER)))
+}
+
+/// Whether the user has named the very status among what is to be tried again.
+fn is_asked_for(policy: &RetryPolicy, outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Response(response) if policy.retry_on.names(response.head.status))
 }
 
 /// Whether a call would be older than its policy allows at `at`.

@@ -8,6 +8,8 @@ use super::outcome::{FailureClass, Retryability};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conditions {
     statuses: Vec<RangeInclusive<u16>>,
+    /// Those of the statuses that a user has written out, each for itself.
+    named: Vec<u16>,
     classes: Vec<FailureClass>,
 }
 
@@ -24,7 +26,7 @@ impl Default for Conditions {
     fn default() -> Self {
         let statuses = vec![408..=408, 425..=425, 429..=429, 500..=500, 502..=504, 506..=599];
         let classes = FailureClass::ALL.into_iter().filter(|class| class.retryability() == Retryability::Retry);
-        Self { statuses, classes: classes.collect() }
+        Self { statuses, named: Vec::new(), classes: classes.collect() }
     }
 }
 
@@ -39,22 +41,18 @@ impl Conditions {
         self.classes.contains(&class)
     }
 
-    /// The same without some statuses.
-    #[must_use]
-    pub fn without(self, statuses: &[u16]) -> Self {
-        let mut left = self.statuses;
-        for status in statuses {
-            left = left.into_iter().flat_map(|range| split(&range, *status)).collect();
-        }
-        Self { statuses: left, ..self }
+    /// Whether a user has asked for this very status, and not only for its class.
+    pub fn names(&self, status: u16) -> bool {
+        self.named.contains(&status)
     }
 
     /// Reads the items of `retry_on`.
     pub fn parse(items: &[String]) -> Result<Self, UnknownCondition> {
-        let mut conditions = Self { statuses: Vec::new(), classes: Vec::new() };
+        let mut conditions = Self { statuses: Vec::new(), named: Vec::new(), classes: Vec::new() };
         for item in items {
             let text = item.trim().to_ascii_lowercase();
             if let Some(range) = statuses(&text) {
+                conditions.named.extend(Some(*range.start()).filter(|_| range.start() == range.end()));
                 conditions.statuses.push(range);
             } else if let Some(classes) = classes(&text) {
                 conditions.classes.extend(classes);
@@ -64,15 +62,6 @@ impl Conditions {
         }
         Ok(conditions)
     }
-}
-
-/// A range without one status.
-fn split(range: &RangeInclusive<u16>, without: u16) -> Vec<RangeInclusive<u16>> {
-    if !range.contains(&without) {
-        return vec![range.clone()];
-    }
-    let parts = [*range.start()..=without - 1, without + 1..=*range.end()];
-    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 fn statuses(text: &str) -> Option<RangeInclusive<u16>> {

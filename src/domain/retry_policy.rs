@@ -25,6 +25,8 @@ pub struct RetryPolicy {
     pub max_age: Option<Duration>,
     /// What is tried again.
     pub retry_on: Conditions,
+    /// What runs behind the endpoint: some of its errors are known to come again.
+    pub profile: Profile,
 }
 
 /// A policy as it is written in JSON: `edge.retry_policy()` makes it, and endpoints keep it. Durations are in seconds.
@@ -103,6 +105,7 @@ impl Default for RetryPolicy {
             jitter: Duration::from_secs(1),
             max_age: None,
             retry_on: Conditions::default(),
+            profile: Profile::Generic,
         }
     }
 }
@@ -172,15 +175,9 @@ impl Written {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The policy of an endpoint on a platform: what the platform cannot be helped with is not tried again, unless it is asked
-    /// for by name.
+    /// The policy of an endpoint on a platform.
     pub fn policy_under(&self, profile: Profile) -> Result<RetryPolicy, PolicyError> {
-        let policy = self.policy()?;
-        if self.retry_on.is_some() {
-            return Ok(policy);
-        }
-        let retry_on = policy.retry_on.without(profile.final_statuses());
-        Ok(RetryPolicy { retry_on, ..policy })
+        Ok(RetryPolicy { profile, ..self.policy()? })
     }
 
     /// Checks it, and fills in what it leaves open.
@@ -201,6 +198,7 @@ impl Written {
                 Some(items) => Conditions::parse(items)?,
                 None => preset.retry_on,
             },
+            profile: preset.profile,
         })
     }
 }

@@ -152,6 +152,7 @@ impl Dispatcher {
         for status in self.backlog.take_news(now) {
             stats::note(latch::my_database(), &status, now);
         }
+        self.standings.show(latch::my_database());
         let gauges = &self.entry.gauges;
         gauges.in_flight.store(u32::try_from(self.ledger.in_flight()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }

@@ -228,7 +228,7 @@ impl Dispatcher {
                 redirects: endpoint.map_or_else(|| redirects(queued), |endpoint| endpoint.max_redirects),
                 identity: self.identity(endpoint)?,
             },
-            stream: queued.stream.map(|format| self.stream_rules(format)),
+            stream: queued.stream.map(|format| self.stream_rules(format, endpoint)),
         })
     }
 
@@ -250,9 +250,10 @@ impl Dispatcher {
         }
     }
 
-    fn stream_rules(&self, format: Format) -> StreamRules {
+    fn stream_rules(&self, format: Format, endpoint: Option<&Endpoint>) -> StreamRules {
         let Settings { max_event_bytes, max_stream_bytes, stream_idle_timeout, .. } = self.settings;
-        StreamRules { format, max_event_bytes, max_total_bytes: max_stream_bytes, idle: stream_idle_timeout }
+        let idle = endpoint.map_or(stream_idle_timeout, |endpoint| endpoint.idle(stream_idle_timeout));
+        StreamRules { format, max_event_bytes, max_total_bytes: max_stream_bytes, idle }
     }
 
     fn limits(&self, queued: &Queued, endpoint: Option<&Endpoint>) -> Limits {

@@ -2,8 +2,6 @@
 //!
 //! Runs on the main thread of a dispatcher. The decision itself is `domain::retry`'s.
 
-use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use pgrx::pg_sys;
@@ -11,10 +9,12 @@ use pgrx::pg_sys;
 use super::ledger::{InFlight, Source, Stream};
 use super::outbox::Outbox;
 use super::rescue::{Refusal, after_refusal};
+use super::trace::{block, trace};
 use crate::domain::attempt::Report;
 use crate::domain::breaker::Health;
 use crate::domain::call::{CallId, Final};
-use crate::domain::outcome::{FailureClass, Head, Outcome};
+use crate::domain::outcome::{FailureClass, Outcome};
+use crate::domain::profile::said::Said;
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
@@ -38,30 +38,31 @@ pub fn settle(
     report: Report,
     entry: &InFlight,
     policy: &RetryPolicy,
+    said: &Said,
     now: SystemTime,
     random: f64,
     outbox: &mut Outbox,
 ) -> Settled {
     let charged = entry.number.saturating_sub(entry.interruptions);
     let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
-    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, now);
+    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
     let call_id = report.call;
-    let call = match decide(policy, &history, &report.outcome, now, random) {
+    let call = match decide(policy, &history, &report.outcome, said, now, random) {
         Verdict::Retry(retry) => {
-            put_off(report, entry, retry, outbox);
+            put_off(report, entry, said, retry, outbox);
             CallEnd::Retried
         }
         Verdict::Succeeded => {
-            end(report, entry, Final::Succeeded, now, outbox);
+            end(report, entry, said, Final::Succeeded, now, outbox);
             CallEnd::Succeeded
         }
         Verdict::Truncated => {
-            end(report, entry, Final::Truncated, now, outbox);
+            end(report, entry, said, Final::Truncated, now, outbox);
             CallEnd::Failed
         }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
-            end(report, entry, state, now, outbox);
+            end(report, entry, said, state, now, outbox);
             CallEnd::Failed
         }
     };
@@ -80,7 +81,13 @@ pub(super) struct Bearing {
 }
 
 /// What a report says of its endpoint.
-pub(super) fn bearing(report: &Report, entry: &InFlight, policy: &RetryPolicy, now: SystemTime) -> Bearing {
+pub(super) fn bearing(
+    report: &Report,
+    entry: &InFlight,
+    policy: &RetryPolicy,
+    said: &Said,
+    now: SystemTime,
+) -> Bearing {
     let reach = match &report.outcome {
         Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
         Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
@@ -90,7 +97,7 @@ pub(super) fn bearing(report: &Report, entry: &InFlight, policy: &RetryPolicy, n
     let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
         (Health::Unknown, None)
     } else {
-        (health(&report.outcome), asks_to_wait(policy, &report.outcome, now))
+        (health(&report.outcome), asks_to_wait(policy, &report.outcome, said, now))
     };
     Bearing { reach, health, parks_endpoint }
 }
@@ -104,7 +111,7 @@ pub fn settle_refused(
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.over.push(report.call.0);
-    end(report, entry, Final::Failed, now, outbox);
+    end(report, entry, &Said::default(), Final::Failed, now, outbox);
     if let Some(ending) = outbox.endings.last_mut() {
         *ending = after_refusal(ending, why);
     }
@@ -112,7 +119,7 @@ pub fn settle_refused(
     Settled { ended, parks_endpoint: None }
 }
 
-fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) {
+fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: &mut Outbox) {
     let call = report.call;
     let tries = match retry.charge {
         Charge::Attempt => entry.number,
@@ -120,15 +127,15 @@ fn put_off(report: Report, entry: &InFlight, retry: Retry, outbox: &mut Outbox) 
         Charge::Nothing => entry.number.saturating_sub(1),
     };
     if retry.charge == Charge::Attempt {
-        let trace = trace(&report);
+        let trace = trace(&report, said);
         outbox.failed_tries.push(FailedTry { call, slot: entry.slot, number: entry.number, trace, retry_at: retry.at });
     }
     let (slot, interruptions) = (entry.slot, entry.interruptions);
     outbox.deferrals.push(Deferral { call, slot, tries, interruptions, until: Until::Due(retry.at) });
 }
 
-fn end(report: Report, entry: &InFlight, state: Final, now: SystemTime, outbox: &mut Outbox) {
-    let mut trace = trace(&report);
+fn end(report: Report, entry: &InFlight, said: &Said, state: Final, now: SystemTime, outbox: &mut Outbox) {
+    let mut trace = trace(&report, said);
     let mut headers = report.outcome.head().map(block);
     if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
         // One that was cancelled had a head, of which its report does not know.
@@ -231,59 +238,4 @@ fn told(account: Option<&Account>) -> StreamEnd {
 
 fn was_cancelled(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failure(failure) if failure.class == FailureClass::Cancelled)
-}
-
-pub(super) fn trace(report: &Report) -> Trace {
-    let (error_class, error) = match &report.outcome {
-        Outcome::Failure(failure) => (Some(failure.class.name()), Some(failure.message.clone())),
-        Outcome::Response(response) if matches!(response.head.status, 200..=299) => (None, None),
-        Outcome::Streamed(streamed) => streamed.fault().map(|(class, why)| (class.name(), why.to_owned())).unzip(),
-        Outcome::Response(response) => (
-            Some(FailureClass::HttpStatus.name()),
-            Some(format!("the peer answered {}", status_line(response.head.status))),
-        ),
-    };
-    Trace {
-        started_at: Some(report.started_at),
-        timings: report.timings,
-        remote: report.remote.map(text_of),
-        status: report.outcome.head().map(|head| head.status),
-        error_class,
-        error,
-    }
-}
-
-thread_local! {
-    /// The address that was written last, with its text: mostly it is the next one as well.
-    static LAST_ADDRESS: RefCell<Option<(SocketAddr, String)>> = const { RefCell::new(None) };
-}
-
-fn text_of(address: SocketAddr) -> String {
-    LAST_ADDRESS.with_borrow_mut(|last| match last {
-        Some((known, text)) if *known == address => text.clone(),
-        _ => last.insert((address, address.to_string())).1.clone(),
-    })
-}
-
-fn status_line(status: u16) -> String {
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
-    reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
-}
-
-/// What would end a line of the block, or the whole of it.
-const ENDS: [char; 3] = ['\n', '\r', '\0'];
-
-/// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
-pub fn block(head: &Head) -> String {
-    let mut block = String::new();
-    for (name, value) in &head.headers {
-        block.push_str(name);
-        block.push_str(": ");
-        match str::from_utf8(value) {
-            Ok(text) if !text.contains(ENDS) => block.push_str(text),
-            Ok(_) | Err(_) => block.push_str(&String::from_utf8_lossy(value).replace(ENDS, " ")),
-        }
-        block.push('\n');
-    }
-    block
 }

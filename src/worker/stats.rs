@@ -10,12 +10,13 @@ use pgrx::lwlock::PgLwLock;
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgAtomic, pg_shmem_init};
 
+use super::last_errors;
 use crate::domain::backlog::LaneStatus;
 use crate::domain::breaker::State;
 use crate::domain::lane_policy::Gate;
 
 /// Endpoints that the whole cluster can show. A newcomer takes the row that has been silent longest.
-const ROWS: usize = 512;
+pub(super) const ROWS: usize = 512;
 
 /// The longest origin: scheme, 253 bytes of host, port.
 const LONGEST_NAME: usize = 272;
@@ -33,6 +34,10 @@ pub struct Row {
     pub parked_until: AtomicI64,
     pub counted_since: AtomicI64,
     pub seen_at: AtomicI64,
+    /// When an attempt failed last.
+    pub error_at: AtomicI64,
+    /// Since when its answers refuse the key.
+    pub refused_since: AtomicI64,
     pub attempts: AtomicU64,
     pub failures: AtomicU64,
     pub succeeded: AtomicU64,
@@ -120,11 +125,37 @@ pub fn note(database: pg_sys::Oid, status: &LaneStatus, now: SystemTime) {
     }
 }
 
-/// The endpoints of a database that are known, and their rows.
-pub fn of_database(database: pg_sys::Oid) -> Vec<(String, &'static Row)> {
+/// An endpoint's row, and the sentence that was last said of it.
+pub struct Shown {
+    pub name: String,
+    pub row: &'static Row,
+    pub last_error: Option<String>,
+}
+
+/// The endpoints of a database that are known.
+pub fn of_database(database: pg_sys::Oid) -> Vec<Shown> {
     let names = NAMES.share();
-    let own = names.rows.iter().zip(&ROWS_OF_ALL.get().0).filter(|(name, _)| name.database == database.to_u32());
-    own.map(|(name, row)| (String::from_utf8_lossy(name.bytes()).into_owned(), row)).collect()
+    let own = names.rows.iter().zip(&ROWS_OF_ALL.get().0).enumerate();
+    let own = own.filter(|(_, (name, _))| name.database == database.to_u32());
+    own.map(|(index, (name, row))| {
+        let name = String::from_utf8_lossy(name.bytes()).into_owned();
+        Shown { name, row, last_error: time(&row.error_at).map(|_| last_errors::read(index)) }
+    })
+    .collect()
+}
+
+/// The endpoints of a database whose latest answer refused the key.
+pub fn refusing(database: pg_sys::Oid) -> Vec<String> {
+    let refusing = of_database(database).into_iter().filter(|shown| time(&shown.row.refused_since).is_some());
+    refusing.map(|shown| shown.name).collect()
+}
+
+/// Does something with an endpoint's row, if it has one. Nobody else is given that row meanwhile.
+pub fn with_row(database: pg_sys::Oid, name: &str, act: impl FnOnce(usize, &'static Row)) {
+    let names = NAMES.share();
+    if let Some(index) = names.rows.iter().position(|known| known.is(database, name)) {
+        act(index, &ROWS_OF_ALL.get().0[index]);
+    }
 }
 
 /// Microseconds since 1970 as a time; `None` for zero.
@@ -133,38 +164,42 @@ pub fn time(micros: &AtomicI64) -> Option<SystemTime> {
     u64::try_from(micros).ok().filter(|micros| *micros > 0).map(|micros| UNIX_EPOCH + Duration::from_micros(micros))
 }
 
-fn micros(time: SystemTime) -> i64 {
+pub(super) fn micros(time: SystemTime) -> i64 {
     i64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The row of an endpoint, taken if need be.
 fn row(database: pg_sys::Oid, name: &str, now: SystemTime) -> Option<&'static Row> {
     let rows = &ROWS_OF_ALL.get().0;
-    let is_it = |known: &Name| known.database == database.to_u32() && known.bytes() == cut(name).as_bytes();
-    if let Some(index) = NAMES.share().rows.iter().position(is_it) {
+    if let Some(index) = NAMES.share().rows.iter().position(|known| known.is(database, name)) {
         return rows.get(index);
     }
     let mut names = NAMES.exclusive();
     let free = names.rows.iter().position(|known| known.database == 0);
     let silent = || (0..ROWS).min_by_key(|index| rows[*index].seen_at.load(Ordering::Relaxed));
     let index = free.or_else(silent)?;
-    names.rows[index] = Name::new(database, cut(name));
+    names.rows[index] = Name::new(database, name);
     rows[index].clear(now);
     rows.get(index)
 }
 
-fn cut(name: &str) -> &str {
-    let end = (0..=name.len().min(LONGEST_NAME)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-    &name[..end]
+/// Where a text ends that has to fit into so many bytes.
+pub(super) fn cut(text: &str, longest: usize) -> usize {
+    (0..=text.len().min(longest)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 impl Name {
     const FREE: Self = Self { database: 0, length: 0, bytes: [0; LONGEST_NAME] };
 
     fn new(database: pg_sys::Oid, name: &str) -> Self {
+        let length = cut(name, LONGEST_NAME);
         let mut bytes = [0; LONGEST_NAME];
-        bytes[..name.len()].copy_from_slice(name.as_bytes());
-        Self { database: database.to_u32(), length: name.len(), bytes }
+        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        Self { database: database.to_u32(), length, bytes }
+    }
+
+    fn is(&self, database: pg_sys::Oid, name: &str) -> bool {
+        self.database == database.to_u32() && self.bytes() == &name.as_bytes()[..cut(name, LONGEST_NAME)]
     }
 
     fn bytes(&self) -> &[u8] {
@@ -183,6 +218,8 @@ impl Row {
             parked_until: AtomicI64::new(0),
             counted_since: AtomicI64::new(0),
             seen_at: AtomicI64::new(0),
+            error_at: AtomicI64::new(0),
+            refused_since: AtomicI64::new(0),
             attempts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             succeeded: AtomicU64::new(0),
@@ -196,6 +233,8 @@ impl Row {
         for count in [&self.attempts, &self.failures, &self.succeeded, &self.failed, &self.retried, &self.openings] {
             count.store(0, Ordering::Relaxed);
         }
+        self.error_at.store(0, Ordering::Relaxed);
+        self.refused_since.store(0, Ordering::Relaxed);
         self.counted_since.store(micros(now), Ordering::Relaxed);
     }
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::ledger::Stream;
 use super::outbox::Landing;
 use super::rescue::Refusal;
-use super::settle;
+use super::trace;
 use super::turn::Dispatcher;
 use crate::domain::call::CallId;
 use crate::engine::Piece;
@@ -71,7 +71,7 @@ impl Dispatcher {
         }
         let entry = self.ledger.of(call).filter(|entry| entry.number == number)?;
         let slot = entry.slot;
-        let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: settle::block(&head) });
+        let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: trace::block(&head) });
         if let Some(beginning) = &beginning {
             entry.stream = Some(Stream::Begun(beginning.clone()));
         }

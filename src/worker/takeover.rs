@@ -22,6 +22,7 @@ use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::shared::Database;
 use super::sockets::Sockets;
+use super::standings::Standings;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use crate::domain::backlog::{Backlog, LaneName};
@@ -104,6 +105,7 @@ impl Dispatcher {
             targets: Targets::default(),
             reports: VecDeque::new(),
             streams: Streams::default(),
+            standings: Standings::of_database(latch::my_database()),
             outbox: Outbox::default(),
             chosen: VecDeque::new(),
             taking: Vec::new(),

@@ -25,12 +25,14 @@ use super::send::Departure;
 use super::settle;
 use super::shared::Database;
 use super::sockets::Sockets;
+use super::standings::Standings;
 use super::streams::Streams;
 use super::wake::reason;
 use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::lane_policy::Capacity;
+use crate::domain::profile::said::Said;
 use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -82,6 +84,7 @@ pub struct Dispatcher {
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
+    pub(super) standings: Standings,
     /// Taken out of the backlog, and not ready yet.
     pub(super) chosen: VecDeque<(LaneName, Waiting)>,
     /// Chosen to be sent, as soon as their lease has committed.
@@ -286,7 +289,9 @@ impl Dispatcher {
                 Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
                 None => {
                     let policy = self.endpoints.retry(&entry.lane);
-                    settle::settle(report, &entry, policy, now, fastrand::f64(), &mut self.outbox)
+                    let said = Said::of(policy.profile, &report.outcome);
+                    self.standings.heard(&entry.lane, &report.outcome, &said, now);
+                    settle::settle(report, &entry, policy, &said, now, fastrand::f64(), &mut self.outbox)
                 }
             };
             self.backlog.ended(&entry.lane, settled.ended, now);

@@ -1,6 +1,6 @@
 //! When a callback is run, counted, and given up.
 
-use pg_edge::domain::callback::{Next, Past, next};
+use pg_edge::domain::callback::{Next, Past, at_once, next};
 
 #[test]
 fn what_is_known_of_earlier_runs_decides() {
@@ -39,5 +39,23 @@ fn a_callback_that_never_ends_is_begun_as_often_as_is_allowed() {
             }
         };
         assert_eq!((begun, given_up), (most, most));
+    }
+}
+
+#[test]
+fn the_more_often_they_took_their_process_down_the_fewer_are_begun_together() {
+    for (most, expected) in [
+        (1, vec![Some(1), None]),
+        (2, vec![Some(1000), Some(1), None]),
+        (3, vec![Some(1000), Some(31), Some(1), None]),
+        (5, vec![Some(1000), Some(31), Some(1), Some(1), Some(1), None, None]),
+    ] {
+        let decided: Vec<_> = (0..).map(|runs| at_once(runs, most, 1000)).take(expected.len()).collect();
+        assert_eq!(decided, expected, "at most {most} times");
+    }
+    // One alone is given up, and only for what it did by itself, however many times it may be begun.
+    for most in 1..=100 {
+        assert_eq!(at_once(most - 1, most, 1000), Some(1), "the last of {most} times");
+        assert_eq!(at_once(u32::MAX, most, 1000), None);
     }
 }

@@ -71,14 +71,22 @@ fn retry_on_replaces_the_list() {
 }
 
 #[test]
-fn a_platform_s_limit_is_not_met_twice_unless_it_is_asked_for() {
-    let under = |json: &str, profile| Written::parse(json).unwrap().policy_under(profile).unwrap().retry_on;
-    assert!(under("{}", Profile::Generic).hold_for_status(546));
-    for status in 500..600 {
-        let expected = !matches!(status, 501 | 505 | 546);
-        assert_eq!(under("{}", Profile::SupabasePro).hold_for_status(status), expected, "{status}");
+fn a_status_is_asked_for_only_where_it_is_written_out() {
+    for (retry_on, named) in
+        [("[\"546\"]", true), ("[\"5xx\"]", false), ("[]", false), ("[\"5xx\", \"546\"]", true), ("null", false)]
+    {
+        let policy = policy(&format!("{{\"retry_on\": {retry_on}}}")).unwrap();
+        assert_eq!(policy.retry_on.names(546), named, "{retry_on}");
+        assert!(!policy.retry_on.names(503), "{retry_on}");
     }
-    assert!(under("{\"retry_on\": [\"546\"]}", Profile::SupabaseFree).hold_for_status(546));
+}
+
+#[test]
+fn a_policy_knows_what_its_endpoint_runs_on() {
+    for profile in Profile::ALL {
+        let policy = Written::default().policy_under(profile).unwrap();
+        assert_eq!(policy, RetryPolicy { profile, ..RetryPolicy::default() });
+    }
 }
 
 #[test]

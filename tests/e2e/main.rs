@@ -27,6 +27,7 @@ mod limits;
 mod net;
 mod pg_cron;
 mod pg_net_defects;
+mod platforms;
 mod privileges;
 mod psql;
 mod reading;

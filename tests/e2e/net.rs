@@ -2,6 +2,8 @@
 
 mod defects;
 mod held;
+mod killers;
+mod lasting;
 mod recipes;
 mod requests;
 mod responses;

@@ -12,6 +12,7 @@ use crate::domain::attempt::Report;
 use crate::domain::call::{CallId, Final};
 use crate::domain::job::{self, Again, Course, Pause, Said};
 use crate::domain::outcome::FailureClass;
+use crate::domain::profile::said as platform;
 use crate::domain::retry::History;
 use crate::domain::tally::CallEnd;
 use crate::store::attempts::FailedTry;
@@ -21,6 +22,7 @@ use crate::store::jobs::hold::{Answer, Row};
 use crate::store::responses::{Ending, Trace};
 use crate::store::scan::Queued;
 use crate::worker::ledger::{InFlight, Source};
+use crate::worker::trace::{block, trace};
 
 /// What is known of a job, wherever it is.
 struct Subject {
@@ -44,8 +46,9 @@ pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, de
 fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let Some(terms) = entry.terms else { return };
     let delivery = given.row.map(|row| &row.delivery);
-    let headers = report.outcome.head().map(settle::block);
-    let answer = Answer { trace: settle::trace(report), headers, url: entry.url.clone() };
+    let headers = report.outcome.head().map(block);
+    let platform = platform::Said::of(given.policy.profile, &report.outcome);
+    let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
     let subject = of_flight(report.call, entry, answer);
     match job::after_answer(&terms, delivery, &report.outcome, given.now) {
         Course::Said(said) => follow(said, subject, given, decided),
@@ -63,7 +66,9 @@ fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decide
 /// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
 fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let before = decided.rows.endings.len();
-    let settled = settle::settle(report.clone(), entry, given.policy, given.now, given.random, &mut decided.rows);
+    let platform = platform::Said::of(given.policy.profile, &report.outcome);
+    let settled =
+        settle::settle(report.clone(), entry, given.policy, &platform, given.now, given.random, &mut decided.rows);
     if decided.rows.endings.len() > before {
         decided.ended.push(report.call);
     } else {

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
+use crate::domain::profile::said::Said;
 use crate::domain::tally::{CallEnd, Ended};
 use crate::error::Error;
 use crate::store::jobs::deliveries;
@@ -24,7 +25,10 @@ const HANDFUL: usize = 512;
 impl Dispatcher {
     /// A delivery is back from the wire. What it means for its endpoint is known; what for the job, is decided later.
     pub(in crate::worker) fn delivery_returns(&mut self, report: Report, entry: InFlight, now: SystemTime) {
-        let bearing = settle::bearing(&report, &entry, self.endpoints.retry(&entry.lane), now);
+        let policy = self.endpoints.retry(&entry.lane);
+        let said = Said::of(policy.profile, &report.outcome);
+        self.standings.heard(&entry.lane, &report.outcome, &said, now);
+        let bearing = settle::bearing(&report, &entry, policy, &said, now);
         let ended = Ended { kind: entry.kind, reach: bearing.reach, health: bearing.health, call: CallEnd::Open };
         self.backlog.ended(&entry.lane, ended, now);
         if let Some(until) = bearing.parks_endpoint {

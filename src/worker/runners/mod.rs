@@ -5,6 +5,7 @@
 mod collector;
 mod errand;
 mod runner;
+mod storing;
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};

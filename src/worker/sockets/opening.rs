@@ -172,6 +172,10 @@ impl Dispatcher {
             return Err(Error::Malformed);
         };
         self.know_endpoint(wish.endpoint.as_deref(), now)?;
+        let max_age = self.lasting(&wish);
+        if let Some(held) = self.sockets.held.get_mut(&connection) {
+            held.course.lasts(max_age);
+        }
         let own = match wish.headers.as_deref().map(header::from_block).transpose() {
             Ok(own) => own.unwrap_or_default(),
             Err(error) => return Ok(Err(Judged::unusable(error.to_string()).into())),

@@ -1,7 +1,7 @@
 //! Which websockets are wanted: what a new dispatcher finds, and what changes later.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::held::Held;
 use super::memory::{Sockets, Stage};
@@ -89,10 +89,17 @@ impl Dispatcher {
         }
     }
 
+    /// How long a connection may last: as it is wanted, else as long as its endpoint's platform lets it.
+    pub(super) fn lasting(&self, wish: &Wanted) -> Option<Duration> {
+        let endpoint = wish.endpoint.as_deref().and_then(|name| self.endpoints.find(name));
+        endpoint.map_or(wish.max_age, |endpoint| endpoint.socket_age(wish.max_age))
+    }
+
     fn take_wish(&mut self, wish: Wanted, clock: Instant) {
         let connection = wish.connection;
         let is_wanted = wish.farewell.is_none();
         self.sockets.touched.insert(connection);
+        let max_age = self.lasting(&wish);
         let orders = match self.sockets.held.get_mut(&connection) {
             None => {
                 self.sockets.held.insert(connection, Held::new(wish, None));
@@ -102,7 +109,6 @@ impl Dispatcher {
                 let is_alike = wish.is_made_like(&held.wish);
                 held.wish = wish;
                 self.sockets.pending.states.insert(connection);
-                let max_age = held.wish.max_age;
                 match (is_wanted, is_alike) {
                     (false, _) => Vec::new(),
                     (true, true) => {

@@ -56,7 +56,7 @@ async fn what_is_not_ones_own_cannot_be_changed_or_spied_upon() {
     for refused in [
         "insert into net._http_response (id) values (1)",
         "select net.worker_restart()",
-        "select edge_store.net_collect(1, null, '{}')",
+        "select edge_store.net_collect('{1}', false)",
         "select edge_store.net_pass_over(1, 'P0001', 'x')",
         "select edge.http_get_async('http://h/')",
     ] {

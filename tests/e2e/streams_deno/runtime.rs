@@ -18,6 +18,15 @@ impl Runtime {
 
     /// Serves the functions, which find these variables in their environment.
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::run("serve.ts", variables)
+    }
+
+    /// A stand-in for a platform, which answers as one does when things go wrong.
+    pub fn gateway() -> Self {
+        Self::run("gateway.ts", &[])
+    }
+
+    fn run(script: &str, variables: &[(&str, &str)]) -> Self {
         // Where `setup/deno.sh` put it: beside what cargo built.
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("deno");
         let program = home.join("deno");
@@ -26,7 +35,7 @@ impl Runtime {
         // Nothing from the network but this machine, and nothing from a cache of the caller's.
         deno.args(["run", "--no-remote", "--no-npm", "--no-config", "--no-check", "--no-prompt"]);
         deno.args(["--allow-net=127.0.0.1", "--allow-env=ANTHROPIC_BASE_URL,SUPABASE_URL,SUPABASE_ANON_KEY"]);
-        deno.arg(format!("--allow-read={functions}")).arg(format!("{functions}/serve.ts"));
+        deno.arg(format!("--allow-read={functions}")).arg(format!("{functions}/{script}"));
         deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1").envs(variables.iter().copied());
         let deno = deno.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut deno = deno.unwrap_or_else(|error| {

@@ -20,6 +20,11 @@ impl Course {
         }
     }
 
+    /// How long a connection may last from now on, the present one included.
+    pub fn lasts(&mut self, max_age: Option<Duration>) {
+        self.max_age = max_age;
+    }
+
     /// It is wanted, but made otherwise. Gives what is to be closed for it.
     pub fn changed(&mut self, max_age: Option<Duration>) -> Vec<Order> {
         let mut orders = Vec::new();
