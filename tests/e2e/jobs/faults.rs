@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{WORK, delivery, is_accepted, job, nothing_is_left, start, tries};
 use crate::faults::{SOON, dispatcher, successor};
 use crate::harness::process::{Signal, send};
-use crate::harness::{Gate, Reply, Stop, eventually};
+use crate::harness::{Db, Gate, Reply, Stop, eventually};
 use crate::scene::{Scene, ended};
 
 /// Waits for the fault, and for the worker that follows; gives a session in the server that is then there.
@@ -187,4 +187,58 @@ async fn retention_carries_jobs_that_are_with_their_functions() {
     assert!(told.complete(&scene.db, json!("late")).await);
     assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("late"));
     nothing_is_left(&scene.db).await;
+}
+
+/// A job on which a session reports without committing while its answer comes, and a dispatcher that is told to end then.
+async fn replaced_while_a_report_is_open() -> (Scene, Db, i64) {
+    let scene = start().await;
+    let gate = Gate::closed();
+    scene.peer.sequence(WORK, [Reply::status(500).behind(&gate), Reply::status(202)]);
+    let id = job(&scene.db, "").await;
+    let told = delivery(&scene, 1).await;
+    let session = scene.cluster.connect().await;
+    session.exec("begin").await;
+    assert!(told.complete(&session, json!("done")).await);
+    gate.open();
+    // Other calls come and go, so that the batch of the job is not the newest.
+    for _ in 0..3 {
+        let other = scene.get("/").await;
+        ended(&scene.db, other).await;
+    }
+    (scene, session, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_could_not_be_written_before_a_crash_loses_no_job() {
+    let (mut scene, _session, id) = replaced_while_a_report_is_open().await;
+    scene.cluster.kill_postmaster();
+    scene.cluster.start_again();
+    scene.db = scene.cluster.connect().await;
+    let second = delivery(&scene, 2).await;
+    is_accepted(&scene.db, id).await;
+    assert!(second.complete(&scene.db, json!("again")).await);
+    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("again"));
+    nothing_is_left(&scene.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_open_when_the_dispatcher_changes_is_waited_for_by_the_next_one() {
+    for end in ["commit", "rollback"] {
+        let (scene, session, id) = replaced_while_a_report_is_open().await;
+        let worker = dispatcher(&scene.cluster, "postgres").await;
+        send(worker, Signal::SIGTERM);
+        successor(&scene.cluster, "dispatcher", "postgres", worker).await;
+        let other = scene.get("/").await;
+        ended(&scene.db, other).await;
+        assert_eq!(scene.peer.count(WORK), 1, "it was delivered while it was reported on");
+        session.exec(end).await;
+        if end == "rollback" {
+            let second = delivery(&scene, 2).await;
+            is_accepted(&scene.db, id).await;
+            assert!(second.complete(&scene.db, json!("done")).await);
+        }
+        assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("done"));
+        assert_eq!(scene.peer.count(WORK), if end == "commit" { 1 } else { 2 });
+        nothing_is_left(&scene.db).await;
+    }
 }

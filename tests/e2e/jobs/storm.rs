@@ -122,7 +122,7 @@ async fn whatever_is_killed_a_report_that_was_taken_is_how_the_job_ends() {
     let db = all.await;
     while reports.join_next().await.is_some() {}
     all_ended(&scene.cluster, "postgres").await;
-    let journal = journal.lock().expect("no report panics");
+    let journal = std::mem::take(&mut *journal.lock().expect("no report panics"));
     let mut completed = 0;
     for id in ids {
         let row = &db.rows_with("select state, json from edge.result($1)", &[&id]).await[0];
