@@ -21,6 +21,8 @@ comment on function edge.complete is 'Says that a job is done; the result become
 comment on function edge.fail is 'Says that the present delivery of a job has failed. With retry it is delivered again, while there are attempts left; else the call fails at once. Of the error 8192 bytes are kept. False as edge.complete.';
 comment on function edge.heartbeat is 'Says that a job is being worked on: its lease lasts for another heartbeat (or deadline, where the job has none) from now, and is never made shorter. Progress, up to 4096 bytes as ASCII, is kept, and sent along (X-Edge-Progress) should the job be delivered again. False as edge.complete.';
 
+comment on function edge.invoke_batch is 'Calls a function of an endpoint with lists of items: one call for every max_items of them, and for less where the body would be larger than max_bytes or than the endpoint takes. Gives the ids of the calls, in the order of the items. After an answer of 413 or 546 the items are sent as two calls; items that an answer of 207 names as failed (failed: their indexes, failedJobs: themselves) are sent again by themselves, in at most max_attempts rounds. Those calls have replay_of set. The calls'' idempotency keys are the one given with -1, -2 and so on. Errors: 22023, 22004, 42704.';
+
 comment on function edge.create_endpoint is 'Makes a named endpoint: a base URL, headers that every call gets (values may hold ${secret:NAME}, ${file:NAME}, ${vault:NAME}), a profile (generic, supabase-free, supabase-pro, cloudflare, deno) whose limits hold where none is given, a retry policy (edge.retry_policy() or the name of a preset), limits of time, size in bytes, concurrency and calls per second, and secrets that sign. Errors: 22023, 42710 where the name is taken.';
 comment on function edge.alter_endpoint is 'Changes an endpoint; what is null stays as it is, what reset names (timeout, max_rate, …) is left open again, and headers are replaced as a whole. Calls that wait are sent to it as it is then. Errors: 22023, 42704.';
 comment on function edge.drop_endpoint is 'Removes an endpoint. Where it has calls that have not ended, schedules or open websockets, this is an error (55006), unless it is forced: the calls then fail, and can be replayed once there is an endpoint of that name again; the schedules are stopped.';
@@ -200,11 +202,14 @@ comment on table edge_store.ws_outcome is 'What became of messages. Append-only,
 comment on table edge_store.ws_handling is 'Messages that are to be given to a function.';
 
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
-comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), or the endpoint''s own Retry-After (parked_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
+comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), the endpoint''s own Retry-After (parked_until), or its monthly quota, which is used up (held_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
 comment on column edge.stat_endpoints.last_error is 'What was wrong with the latest attempt that failed.';
 comment on column edge.stat_endpoints.key_refused_since is 'Since when the platform behind it refuses the key: every call with this key fails.';
 comment on view edge.problems is 'What is wrong in this database as far as the caller may see it, and what to do about it; no row where all is well.';
 comment on function edge.health is '{"ok": true, "problems": []}, or what edge.problems lists.';
+
+comment on view edge.usage is 'What the calls of each endpoint come to in each month (in UTC): calls that were tried, attempts, bytes sent and received, and how much of the endpoint''s monthly quota of attempts that is. Kept for 13 months; up to a second behind. Members of pg_monitor see the origins of bare URLs as well.';
+comment on table edge_store.usage is 'What the calls of each endpoint come to in each month. Only the dispatcher writes it.';
 
 comment on function edge_store.endpoint_stats is 'The endpoints of this database, as its dispatcher last saw them.';
 comment on function edge_store.redacted_headers is 'An endpoint''s headers with credentials hidden.';
@@ -229,8 +234,9 @@ comment on sequence edge_store.call_id is 'Numbers of calls. CACHE must stay 1: 
 comment on table edge_store.request is 'Calls as queued. Append-only, cut into slots.';
 comment on table edge_store.response is 'The end of each call. Append-only, cut into slots.';
 comment on function edge_store.event_json is 'The data of an event as jsonb, or null.';
-comment on table edge_store.event is 'The events of streamed answers. Append-only, cut into slots.';
 comment on table edge_store.job is 'Background jobs that have been delivered and have not ended.';
+comment on table edge_store.event is 'The events of streamed answers, small ones many to a row. Append-only, cut into slots.';
+comment on view edge_store.single_event is 'The events of streamed answers, one row each.';
 comment on table edge_store.stream is 'Answers that are being streamed. Only the dispatcher writes it.';
 comment on table edge_store.attempt is 'Tries that were not the last. Append-only, cut into slots.';
 comment on table edge_store.replay is 'Which call was replayed as which. Append-only, cut into slots.';

@@ -29,7 +29,20 @@ select
     'it fails, and its calls wait until ' || stats.open_until || ': ' || coalesce(stats.last_error, ''),
     'calls that wait lose no attempt; they go on as soon as it answers'
 from edge.stat_endpoints as stats
-where stats.breaker = 'open';
+where stats.breaker = 'open'
+union all
+select
+    'endpoint ' || usage.endpoint,
+    case
+        when usage.used_fraction < 1 then trunc(usage.used_fraction * 100) || ' % of its monthly quota of ' || usage.quota || ' attempts are used'
+        when endpoint.quota_action = 'hold' then 'its monthly quota of ' || usage.quota || ' attempts is used up, and its calls wait for the next month (UTC)'
+        else 'its monthly quota of ' || usage.quota || ' attempts is used up, and calls go on'
+    end,
+    'edge.usage has the numbers; edge.alter_endpoint(name, monthly_quota => ...) raises the quota'
+from edge.usage
+join edge.endpoints as endpoint on endpoint.name = usage.endpoint
+where usage.used_fraction >= 0.8
+  and usage.month = pg_catalog.date_trunc('month', pg_catalog.now() at time zone 'UTC')::date;
 
 create function edge.health() returns jsonb
 language sql volatile parallel unsafe

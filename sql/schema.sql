@@ -74,7 +74,8 @@ create table edge_store.response (
     primary key (call_id, slot)
 ) partition by list (slot);
 
--- The events of streamed answers.
+-- The events of streamed answers. Small ones that were stored together share a row, which is about the last of them. What is
+-- called before is of those before it, in their order: null where there are none, and where all have what the last one has.
 create table edge_store.event (
     call_id         bigint      not null,
     -- Without gaps from 1 within a call.
@@ -86,6 +87,11 @@ create table edge_store.event (
     event           text,
     data            text        not null,
     sse_id          text,
+    received_at_before timestamptz[],
+    event_before    text[],
+    -- As many as there are others in the row.
+    data_before     text[],
+    sse_id_before   text[],
     primary key (call_id, seq, slot)
 ) partition by list (slot);
 
@@ -189,7 +195,9 @@ $$;
 do $$
 begin
     for slot in 0..7 loop
-        execute pg_catalog.format('alter table edge_store.event_%1$s alter column data set compression lz4', slot);
+        execute pg_catalog.format(
+            'alter table edge_store.event_%1$s alter column data set compression lz4, alter column data_before set compression lz4',
+            slot);
     end loop;
 exception when feature_not_supported then
     null;

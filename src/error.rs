@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use crate::domain::batch::chunks::BatchError;
 use crate::domain::endpoint::EndpointError;
 use crate::domain::header::HeaderError;
 use crate::domain::net::BadUrl;
@@ -35,6 +36,8 @@ pub enum Error {
     NotUtf8(&'static str),
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     #[error(transparent)]
     Header(#[from] HeaderError),
     #[error(transparent)]
@@ -154,9 +157,10 @@ impl Error {
         match self {
             Self::NotPreloaded | Self::NotInstalled | Self::NoPgCron => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::Encoding(_) => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-            Self::NullArgument(_) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            Self::NullArgument(_) | Self::Batch(BatchError::Null(_)) => Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Self::OutOfRange { .. }
             | Self::Request(_)
+            | Self::Batch(BatchError::TooLarge { .. })
             | Self::Header(_)
             | Self::NetUrl(_)
             | Self::Endpoint(_)

@@ -38,7 +38,12 @@ pgrx::extension_sql_file!(
     name = "websockets",
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
-pgrx::extension_sql_file!("../sql/health.sql", name = "health", requires = ["views", api::control::worker_status]);
+pgrx::extension_sql_file!(
+    "../sql/health.sql",
+    name = "health",
+    requires = ["views", "usage", api::control::worker_status]
+);
+pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
@@ -47,6 +52,8 @@ pgrx::extension_sql_file!(
         "health",
         "schedules",
         "websockets",
+        "usage",
+        api::batch::invoke_batch,
         api::control::pause,
         api::control::resume,
         api::control::register_database,

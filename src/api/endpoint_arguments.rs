@@ -10,6 +10,7 @@ use crate::domain::endpoint;
 use crate::domain::header;
 use crate::domain::placeholder;
 use crate::domain::profile::Profile;
+use crate::domain::quota::Action;
 use crate::domain::rate::Rate;
 use crate::domain::retry_policy::Written;
 use crate::domain::signature::SigningKey;
@@ -155,7 +156,7 @@ fn pem(given: String) -> Result<String, Error> {
 }
 
 fn quota_action(given: String) -> Result<String, Error> {
-    if matches!(given.as_str(), "warn" | "hold") {
+    if Action::parse(&given).is_some() {
         return Ok(given);
     }
     Err(Error::OutOfRange { argument: "quota_action", wanted: "warn or hold", given })

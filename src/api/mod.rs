@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err, reason = "pgrx' report is large, and made only when something has failed")]
 
 mod arguments;
+mod batch;
 mod call;
 mod control;
 mod endpoint_arguments;

@@ -1,5 +1,6 @@
 //! Reading what became of a call, and changing its course: wait, result, status, cancel, replay.
 
+use bytes::Bytes;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -7,10 +8,12 @@ use pgrx::prelude::*;
 use super::arguments::{patience, required, viewer};
 use super::row;
 use super::watch::{Patience, Watch};
+use crate::domain::batch::{self, Course};
 use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
 use crate::store::datum::{ResponseRow, Text};
+use crate::store::offspring;
 use crate::store::owner;
 use crate::store::queue::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
@@ -134,11 +137,21 @@ fn replay_dead(
 /// Queues a copy if the call's owner may have one more.
 fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
     queued::may_queue(owner)?;
-    let copy = queue::replay(id, owner, why)?;
+    let body = failed_items(id)?;
+    let copy = queue::replay(id, owner, why, body.as_deref())?;
     if copy.is_some() {
         queued::note(owner);
     }
     Ok(copy)
+}
+
+/// The list of the items that have failed, of a call that says so of some of them: only those are sent again.
+fn failed_items(id: i64) -> Result<Option<Bytes>, Error> {
+    let Some((sent, answer)) = offspring::items_failed_of(id)? else { return Ok(None) };
+    match batch::course(Some(&sent), &answer) {
+        Course::Again { body, .. } => Ok(Some(body)),
+        Course::Plain | Course::Halved(_) | Course::Unclear(_) => Ok(None),
+    }
 }
 
 /// The call as it stands now. Of one that has ended nothing but its request and its response is read.

@@ -38,6 +38,8 @@ pub enum Target {
 pub enum Body {
     None,
     Json(Option<Jsonb>),
+    /// A list of items, as JSON already.
+    Items(String),
     /// What the platforms' own clients make of a value: a string is sent as text, everything else as JSON.
     Value(Option<Jsonb>),
     Bytes {
@@ -132,6 +134,7 @@ fn body(body: Body, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Error> {
                 _ => (json.map(String::into_bytes), HeaderValue::from_static("application/json")),
             }
         }
+        Body::Items(list) => (Some(list.into_bytes()), HeaderValue::from_static("application/json")),
         Body::Bytes { bytes, content_type: Some(text) } => {
             (bytes, header::value("Content-Type", &text.read("content_type")?)?)
         }

@@ -15,6 +15,7 @@ use super::lane::{Lane, Memory, Room};
 
 pub use super::lane::{Appetite, OnDisk, Rest};
 use super::lane_policy::{Capacity, Gate, LanePolicy};
+use super::quota::Allowance;
 use super::tally::{CallEnd, Ended, Kind, Tally};
 
 /// The name of a lane: an endpoint's own, or for a bare URL its origin.
@@ -44,6 +45,8 @@ pub struct LaneStatus {
     pub breaker: State,
     /// It asked to be left alone until then.
     pub parked_until: Option<SystemTime>,
+    /// Its quota is used up until then.
+    pub held_until: Option<SystemTime>,
     /// What has been counted since the last look.
     pub tally: Tally,
 }
@@ -77,6 +80,19 @@ impl<T> Backlog<T> {
     pub fn configure(&mut self, lane: &LaneName, policy: Option<LanePolicy>, now: SystemTime) {
         self.lane(lane).configure(policy, now);
         self.touch(lane);
+    }
+
+    /// Says what is left of a lane's quota; without one, nothing is counted.
+    pub fn allow(&mut self, lane: &LaneName, allowance: Option<Allowance>) {
+        self.lane(lane).allowance = allowance;
+        self.touch(lane);
+    }
+
+    /// An attempt of a lane that was counted has not been made.
+    pub fn refund(&mut self, lane: &LaneName) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.refund();
+        }
     }
 
     /// How many more calls may be admitted.
@@ -251,6 +267,7 @@ impl<T> Backlog<T> {
                 gate: lane.gate(),
                 breaker: lane.breaker(now),
                 parked_until: lane.parked_until(now),
+                held_until: lane.held_until(now),
                 tally: std::mem::take(&mut lane.tally),
                 name,
             })

@@ -10,6 +10,7 @@ use url::{Position, Url};
 use super::lane_policy::LanePolicy;
 use super::pairs::PairsError;
 use super::profile::Profile;
+use super::quota::Quota;
 use super::request::{self, RequestError};
 use super::retry_policy::RetryPolicy;
 
@@ -28,6 +29,8 @@ pub struct Endpoint {
     pub retry: Arc<RetryPolicy>,
     /// How much at once and how fast.
     pub lane: LanePolicy,
+    /// How much in a month.
+    pub quota: Option<Quota>,
     /// Limits of its own; where one is `None`, the profile's holds, and then the setting.
     pub limits: EndpointLimits,
     /// Secrets that sign requests; each may be a placeholder.

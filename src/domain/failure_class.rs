@@ -54,6 +54,10 @@ pub enum FailureClass {
     LeaseExpired,
     /// A job's function said that it failed.
     Job,
+    /// The list of items that the call sent was too much at once, and is sent as two calls.
+    Split,
+    /// Some of the items that the call sent have failed, and are not sent again.
+    Items,
 }
 
 /// What a failure means for the call it belongs to.
@@ -69,7 +73,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -94,6 +98,8 @@ impl FailureClass {
         Self::Expired,
         Self::LeaseExpired,
         Self::Job,
+        Self::Split,
+        Self::Items,
     ];
 
     /// The class's name in SQL.
@@ -123,6 +129,8 @@ impl FailureClass {
             Self::Expired => "expired",
             Self::LeaseExpired => "lease_expired",
             Self::Job => "job",
+            Self::Split => "split",
+            Self::Items => "items",
         }
     }
 
@@ -153,7 +161,9 @@ impl FailureClass {
             | Self::HttpStatus
             | Self::Expired
             | Self::LeaseExpired
-            | Self::Job => Retryability::Final,
+            | Self::Job
+            | Self::Split
+            | Self::Items => Retryability::Final,
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,
         }
     }

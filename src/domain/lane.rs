@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::breaker::{Breaker, BreakerRules, State};
 use super::lane_policy::{Capacity, Gate, LanePolicy};
+use super::quota::Allowance;
 use super::rate::{Bucket, Rate};
 use super::tally::{Ended, Kind, Reach, Tally};
 
@@ -107,6 +108,8 @@ pub(super) struct Lane<T> {
     /// `None` where the policy is nobody's.
     policy: Option<LanePolicy>,
     bucket: Option<(Rate, Bucket)>,
+    /// What is left of the month's quota, where calls wait when it is used up.
+    pub allowance: Option<Allowance>,
     pub tally: Tally,
     pub touched: bool,
 }
@@ -126,6 +129,7 @@ impl<T> Lane<T> {
             breaker: Breaker::default(),
             policy: None,
             bucket: None,
+            allowance: None,
             tally: Tally::default(),
             touched: false,
         }
@@ -160,6 +164,9 @@ impl<T> Lane<T> {
         if let Some((rate, bucket)) = &mut self.bucket {
             bucket.take_one(*rate, now);
         }
+        if let Some(allowance) = &mut self.allowance {
+            allowance.take_one();
+        }
         self.breaker.sent(now);
         self.in_flight += 1;
         match kind {
@@ -179,6 +186,14 @@ impl<T> Lane<T> {
             self.retries_in_flight = self.retries_in_flight.saturating_sub(1);
         }
         self.breaker.recalled();
+        self.refund();
+    }
+
+    /// An attempt that was counted has not been made.
+    pub fn refund(&mut self) {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.give_back();
+        }
     }
 
     /// Lets a call wait before all others of its kind.
@@ -252,6 +267,11 @@ impl<T> Lane<T> {
         self.breaker.state(now)
     }
 
+    /// When the quota that is used up is renewed.
+    pub fn held_until(&self, now: SystemTime) -> Option<SystemTime> {
+        self.allowance.and_then(|allowance| allowance.held_until(now))
+    }
+
     pub fn gate(&self) -> Gate {
         self.policy.unwrap_or_default().gate
     }
@@ -265,7 +285,7 @@ impl<T> Lane<T> {
             State::Open(until) => Some(until),
             State::Closed | State::HalfOpen => None,
         };
-        let hold = self.parked_until(now).max(breaker);
+        let hold = self.parked_until(now).max(breaker).max(self.held_until(now));
         hold.or_else(|| self.bucket.map(|(rate, bucket)| bucket.next_at(rate, now)).filter(|at| *at > now))
     }
 
@@ -340,7 +360,8 @@ impl<T> Lane<T> {
     fn is_open(&self, room: &Room, now: SystemTime) -> bool {
         let has_place = self.in_flight < self.places(room.capacity).min(room.free);
         let is_let = self.gate() == Gate::Open && self.parked_until(now).is_none() && self.breaker.admits(now);
-        has_place && is_let && (self.is_trusted(now) || room.untrusted < self.share(room))
+        let has_quota = self.allowance.is_none_or(|allowance| allowance.has_one(now));
+        has_place && is_let && has_quota && (self.is_trusted(now) || room.untrusted < self.share(room))
     }
 
     fn places(&self, capacity: Capacity) -> usize {

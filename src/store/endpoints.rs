@@ -13,6 +13,7 @@ use crate::domain::endpoint::{self, Endpoint, EndpointLimits};
 use crate::domain::header;
 use crate::domain::lane_policy::{Gate, LanePolicy};
 use crate::domain::profile::Profile;
+use crate::domain::quota::{Action, Quota};
 use crate::domain::rate::Rate;
 use crate::domain::retry_policy::Written;
 use crate::error::Error;
@@ -105,7 +106,8 @@ statements! {
 
     FIND(TEXTOID) = "
         select name, base_url, headers, profile, retry::text, timeout_ms, connect_timeout_ms, max_concurrency, max_rate,
-               max_request_bytes, max_response_bytes, signing_secrets, max_redirects, client_certificate, client_key, enabled
+               max_request_bytes, max_response_bytes, signing_secrets, max_redirects, client_certificate, client_key, enabled,
+               monthly_quota, quota_action
         from edge_store.endpoint where $1 is null or name = $1";
 }
 
@@ -208,7 +210,10 @@ fn endpoint(row: &SpiHeapTupleData<'_>) -> Result<Endpoint, Error> {
     let profile = Profile::parse(&text(4)?)?;
     let written = row.get::<String>(5)?.map(|json| Written::parse(&json)).transpose()?.unwrap_or_default();
     let gate = if row.get(16)?.unwrap_or(true) { Gate::Open } else { Gate::Closed };
+    let action = Action::parse(&text(18)?).unwrap_or(Action::Warn);
+    let quota = row.get::<i64>(17)?.and_then(|attempts| u64::try_from(attempts).ok());
     Ok(Endpoint {
+        quota: quota.map(|attempts| Quota { attempts, action }),
         name: Arc::from(text(1)?),
         base: endpoint::base_url(&text(2)?)?,
         headers: row.get::<String>(3)?.map(|block| header::from_block(&block)).transpose()?.unwrap_or_default(),

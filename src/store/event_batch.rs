@@ -35,29 +35,35 @@ pub struct Batch {
     pub is_last: bool,
 }
 
-/// So many events are read at once at most.
+/// No further row is read once there are so many events.
 const MOST: usize = 256;
 
-/// No further event is read once there are so many bytes.
+/// No further row is read once there are so many bytes.
 const ENOUGH_BYTES: usize = 256 * 1024;
 
-/// What is read of an event, in the table's order.
-const EVENT: [Column; 5] = [
+/// What is read of a row, in the table's order.
+const EVENT: [Column; 9] = [
     (c"seq", pg_sys::INT8OID),
     (c"received_at", pg_sys::TIMESTAMPTZOID),
     (c"event", pg_sys::TEXTOID),
     (c"data", pg_sys::TEXTOID),
     (c"sse_id", pg_sys::TEXTOID),
+    (c"received_at_before", pg_sys::TIMESTAMPTZARRAYOID),
+    (c"event_before", pg_sys::TEXTARRAYOID),
+    (c"data_before", pg_sys::TEXTARRAYOID),
+    (c"sse_id_before", pg_sys::TEXTARRAYOID),
 ];
 
 /// The events of a call in a slot that follow one of them, as the present snapshot shows them.
 pub fn after(id: i64, slot: i16, after_seq: i64) -> Result<Batch, Error> {
     let (mut events, mut bytes, mut is_full) = (Vec::new(), 0, false);
+    // A row goes by the number of its last event: the first one found may hold events that were read before.
     by_key::visit_after(slots::of(EVENTS, slot).ok_or(Error::Malformed)?, (id, after_seq), &EVENT, |row| {
-        let event = event_of(row)?;
-        bytes += event.bytes();
-        events.push(event);
-        is_full = events.len() == MOST || bytes >= ENOUGH_BYTES;
+        let mut of_row = events_of(row)?;
+        of_row.retain(|event| event.seq > after_seq);
+        bytes += of_row.iter().map(Event::bytes).sum::<usize>();
+        events.append(&mut of_row);
+        is_full = events.len() >= MOST || bytes >= ENOUGH_BYTES;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(Batch { events, is_last: !is_full && has_ended(id, slot)? })
@@ -75,12 +81,44 @@ fn has_ended(id: i64, slot: i16) -> Result<bool, Error> {
     Ok(by_key::first(table, id, &[], |_| Ok(()))?.is_some())
 }
 
-fn event_of(row: &Row<'_>) -> Result<Event, Error> {
-    Ok(Event {
+/// The events of a row, in order.
+fn events_of(row: &Row<'_>) -> Result<Vec<Event>, Error> {
+    let last = Event {
         seq: row.get(0)?.ok_or(Error::Malformed)?,
         received_at: row.get(1)?.ok_or(Error::Malformed)?,
         kind: row.get(2)?,
         data: row.get(3)?.ok_or(Error::Malformed)?,
         sse_id: row.get(4)?,
-    })
+    };
+    let Some(before) = row.get::<Vec<String>>(7)? else { return Ok(vec![last]) };
+    let mut times = Before::of(last.received_at, row.get(5)?);
+    let mut kinds = Before::of(last.kind.clone(), row.get(6)?);
+    let mut ids = Before::of(last.sse_id.clone(), row.get(8)?);
+    let numbers = last.seq - i64::try_from(before.len()).map_err(|_| Error::Malformed)?..;
+    let mut events: Vec<Event> = Vec::with_capacity(before.len() + 1);
+    for (seq, data) in numbers.zip(before) {
+        let event = Event { seq, received_at: times.next()?, kind: kinds.next()?, data, sse_id: ids.next()? };
+        events.push(event);
+    }
+    events.push(last);
+    Ok(events)
+}
+
+/// What the events before the last one of a row have: each its own, or all the same.
+enum Before<T> {
+    Same(T),
+    Each(std::vec::IntoIter<T>),
+}
+
+impl<T: Clone> Before<T> {
+    fn of(same: T, each: Option<Vec<T>>) -> Self {
+        each.map_or(Self::Same(same), |each| Self::Each(each.into_iter()))
+    }
+
+    fn next(&mut self) -> Result<T, Error> {
+        match self {
+            Self::Same(same) => Ok(same.clone()),
+            Self::Each(each) => each.next().ok_or(Error::Malformed),
+        }
+    }
 }

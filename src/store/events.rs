@@ -6,12 +6,14 @@ use pgrx::prelude::*;
 
 use super::by_key;
 use super::datum::count;
+use super::lists;
 use super::notify::{self, Told};
 use super::slots::{self, EVENTS};
-use super::table::{Column, Rows, value};
+use super::table::{Column, Rows, Value, value};
 use super::time::to_timestamp;
 use crate::domain::call::CallId;
 use crate::domain::stream::StreamEvent;
+use crate::domain::stream::run::runs;
 use crate::error::Error;
 
 /// The channel on which sessions hear of new events.
@@ -52,8 +54,8 @@ pub enum Progress {
     Done,
 }
 
-/// What is written of an event, in the table's order.
-const EVENT: [Column; 7] = [
+/// What is written of events, in the table's order.
+const EVENT: [Column; 11] = [
     (c"call_id", pg_sys::INT8OID),
     (c"seq", pg_sys::INT8OID),
     (c"received_at", pg_sys::TIMESTAMPTZOID),
@@ -61,6 +63,10 @@ const EVENT: [Column; 7] = [
     (c"event", pg_sys::TEXTOID),
     (c"data", pg_sys::TEXTOID),
     (c"sse_id", pg_sys::TEXTOID),
+    (c"received_at_before", pg_sys::TIMESTAMPTZARRAYOID),
+    (c"event_before", pg_sys::TEXTARRAYOID),
+    (c"data_before", pg_sys::TEXTARRAYOID),
+    (c"sse_id_before", pg_sys::TEXTARRAYOID),
 ];
 
 /// What is written of a stream that has begun, in the table's order.
@@ -80,21 +86,41 @@ pub fn insert(landed: &[Events<'_>]) -> Result<(), Error> {
         }
         let mut rows = Rows::open(slots::of(EVENTS, slot).ok_or(Error::Malformed)?, &EVENT)?;
         for of_one in here {
-            for (seq, event) in (of_one.first..).zip(of_one.events) {
-                rows.add(&[
-                    value(of_one.call.0),
-                    value(count(seq)),
-                    value(to_timestamp(event.received_at)),
-                    value(slot),
-                    value(event.kind.as_deref()),
-                    value(event.data.as_str()),
-                    value(event.id.as_deref()),
-                ]);
+            let mut seq = of_one.first - 1;
+            for run in runs(of_one.events) {
+                seq += run.len() as u64;
+                if let Some((last, before)) = run.split_last() {
+                    rows.add_made(|| row(of_one, seq, last, before));
+                }
             }
         }
         rows.close();
     }
     Ok(())
+}
+
+/// The row of a run of events, of which the last one has this number.
+fn row(of_one: &Events<'_>, seq: u64, last: &StreamEvent, before: &[StreamEvent]) -> [Value; 11] {
+    let where_any = |differs: fn(&StreamEvent, &StreamEvent) -> bool| {
+        let any = before.iter().any(|event| differs(event, last));
+        any.then_some(before.iter())
+    };
+    let times = where_any(|one, other| one.received_at != other.received_at);
+    let kinds = where_any(|one, other| one.kind != other.kind);
+    let ids = where_any(|one, other| one.id != other.id);
+    [
+        value(of_one.call.0),
+        value(count(seq)),
+        value(to_timestamp(last.received_at)),
+        value(of_one.slot),
+        value(last.kind.as_deref()),
+        value(last.data.as_str()),
+        value(last.id.as_deref()),
+        times.and_then(|before| lists::times(before.map(|event| event.received_at))),
+        kinds.and_then(|before| lists::texts(before.map(|event| event.kind.as_deref()))),
+        lists::texts(before.iter().map(|event| Some(event.data.as_str()))),
+        ids.and_then(|before| lists::texts(before.map(|event| event.id.as_deref()))),
+    ]
 }
 
 /// Notes streams that have begun.

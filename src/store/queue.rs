@@ -86,7 +86,7 @@ statements! {
         select call_id, fingerprint from edge_store.idempotency where owner = $1 and key = $2";
 
     // The key of a schedule's call was made by pg_edge, so the copy gets one of its own, as that of any other call does.
-    REPLAY(INT8OID, OIDOID, BOOLOID) = "
+    REPLAY(INT8OID, OIDOID, BOOLOID, BYTEAOID) = "
         with noted as (
             insert into edge_store.replay (call_id, replayed_as, slot, as_dead_letter)
             select id, pg_catalog.nextval('edge_store.call_id'), slot, $3 from edge_store.request where id = $1
@@ -97,7 +97,7 @@ statements! {
             (id, queued_at, slot, owner, method, url, headers, body, timeout_ms, max_attempts, on_complete,
              idempotency_key, metadata, endpoint, stream, deadline_ms, heartbeat_ms, round, replay_of)
         select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
-               url, headers, body, timeout_ms, max_attempts, on_complete,
+               url, headers, coalesce($4, body), timeout_ms, max_attempts, on_complete,
                case when not pg_catalog.starts_with(idempotency_key, control.database_id || '-s') then idempotency_key end,
                metadata, endpoint, stream, deadline_ms, heartbeat_ms, case when round is not null then 0 end, id
         from noted, edge_store.request, edge_store.control where id = $1
@@ -228,11 +228,12 @@ pub enum Replay {
     DeadLetter,
 }
 
-/// Queues a copy of a call for `owner` and links the two. `None` if it is a dead letter that another session replays.
-pub fn replay(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
+/// Queues a copy of a call for `owner`, with another body if one is given, and links the two. `None` if it is a dead letter that
+/// another session replays.
+pub fn replay(id: i64, owner: pg_sys::Oid, why: Replay, body: Option<&[u8]>) -> Result<Option<i64>, Error> {
     take_transaction_id(A_CALL);
     Spi::connect_mut(|client| {
-        let args = [id.into(), owner.into(), (why == Replay::DeadLetter).into()];
+        let args = [id.into(), owner.into(), (why == Replay::DeadLetter).into(), body.into()];
         let rows = REPLAY.with(|statement| statement.write(client, &args))?;
         if rows.is_empty() {
             return Ok(None);

@@ -78,6 +78,7 @@ statements! {
              -- One that a session of the copy has locked is of no use either: its call has ended.
              delivered as (delete from edge_store.job where call_id = any (array(
                  select call_id from edge_store.job for update skip locked))),
+             counted as (delete from edge_store.usage),
              wanted as (
                  delete from edge_store.cancellation using birth where pg_catalog.age(cancellation.xmin) > birth.age)
         insert into edge_store.response (call_id, slot, state, attempts, finished_at, error_class, error)

@@ -252,7 +252,7 @@ impl Dispatcher {
 
     /// Whether the engine has said something that is not written yet.
     fn is_behind(&self) -> bool {
-        self.streams.is_behind() || !self.reports.is_empty() || self.sockets.is_behind()
+        self.streams.is_behind() || !self.reports.is_empty() || !self.returned.is_empty() || self.sockets.is_behind()
     }
 
     /// Tells the sessions that wait for something new of these calls.

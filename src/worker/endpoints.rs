@@ -12,6 +12,7 @@ use super::settle::Unsent;
 use super::turn::Dispatcher;
 use crate::domain::backlog::LaneName;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::quota::Quota;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::error::Error;
 use crate::store::scan::Queued;
@@ -42,6 +43,16 @@ impl Endpoints {
         self.known.get(lane).map_or(&self.retry, |endpoint| &endpoint.retry)
     }
 
+    /// How much an endpoint may be sent in a month, where that is limited.
+    pub fn quota(&self, name: &str) -> Option<Quota> {
+        self.known.get(name)?.quota
+    }
+
+    /// The endpoints that are limited so.
+    pub fn quotas(&self) -> impl Iterator<Item = (LaneName, Quota)> + '_ {
+        self.known.iter().filter_map(|(name, endpoint)| Some((name.clone(), endpoint.quota?)))
+    }
+
     /// Whether calls of dropped endpoints are still to be ended.
     pub fn has_dropped(&self) -> bool {
         !self.dropped.is_empty()
@@ -66,15 +77,19 @@ impl Dispatcher {
                 }
             }
         }
+        // Should the rest of this fail, nobody may take it for done.
+        self.usage.forget_quotas();
         for name in self.endpoints.known.keys().filter(|name| !found.contains_key(*name)) {
             self.backlog.configure(name, None, now);
+            self.backlog.allow(name, None);
             self.endpoints.dropped.push(name.clone());
         }
         for (name, endpoint) in &found {
             self.backlog.configure(name, Some(endpoint.lane), now);
+            self.backlog.allow(name, None);
         }
         self.endpoints.known = found;
-        Ok(())
+        self.allow(now)
     }
 
     /// Reads the endpoints anew if one that these calls name is not known: it may be younger than what was read, and nobody

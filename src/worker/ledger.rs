@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use pgrx::pg_sys;
 
+use super::usage::Counted;
 use crate::domain::backlog::LaneName;
 use crate::domain::batch::Round;
 use crate::domain::call::CallId;
@@ -68,6 +69,8 @@ pub struct InFlight {
     pub terms: Option<Terms>,
     /// Of a call whose body is a list of items.
     pub round: Option<Round>,
+    /// What the attempt was counted as.
+    pub counted: Counted,
 }
 
 /// How far an answer is that is to be streamed.

@@ -5,6 +5,7 @@
 //! commands of schedules.
 
 mod activity;
+mod batches;
 mod cancel;
 pub mod client;
 mod commands;
@@ -48,6 +49,7 @@ mod streams;
 mod takeover;
 mod trace;
 mod turn;
+mod usage;
 pub mod waiters;
 pub mod wake;
 

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 
+use super::batches::offspring::{self, Offspring};
 use super::report;
 use crate::domain::call::CallId;
 use crate::domain::stream::StreamEvent;
@@ -41,6 +42,8 @@ pub struct Outbox {
     pub landings: Vec<Landing>,
     /// Streams that have begun and are over: their calls have ended, or are put off.
     pub over: Vec<i64>,
+    /// Calls that are made of the items of those that end.
+    pub offspring: Vec<Offspring>,
 }
 
 /// A piece of a streamed answer.
@@ -90,6 +93,7 @@ impl Outbox {
             leased_deferred,
             landings,
             over,
+            offspring,
         } = self;
         let is_nothing_sent = lease.is_none() && leased_deferred.is_empty();
         let is_nothing_known = endings.is_empty() && failed_tries.is_empty() && callbacks.is_empty();
@@ -99,6 +103,7 @@ impl Outbox {
             && is_nothing_known
             && is_nothing_moved
             && is_nothing_streamed
+            && offspring.is_empty()
             && settled_cancellations.is_empty()
     }
 
@@ -116,6 +121,7 @@ impl Outbox {
             leased_deferred,
             landings,
             over,
+            offspring,
         } = other;
         self.endings.extend(endings);
         self.failed_tries.extend(failed_tries);
@@ -127,6 +133,7 @@ impl Outbox {
         self.leased_deferred.extend(leased_deferred);
         self.landings.extend(landings);
         self.over.extend(over);
+        self.offspring.extend(offspring);
     }
 
     /// Losing a lease means sending again; losing an outcome would mean the same, but for a call that is done. An event that
@@ -149,8 +156,9 @@ impl Outbox {
         if !self.landings.is_empty() {
             self.land()?;
         }
+        let born = offspring::write(&self.offspring, current_slot)?;
         if !self.endings.is_empty() {
-            responses::insert(&self.endings)?;
+            responses::insert(&born.named(&self.endings))?;
         }
         // Nearly all calls end in the slot they were queued in, and then there is no statement to run.
         let late: Vec<&Ending> = self.endings.iter().filter(|ending| ending.slot != current_slot).collect();

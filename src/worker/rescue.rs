@@ -5,6 +5,7 @@
 //! answer, and no other call anything. Nothing of a call is ever stored after something of it that is not.
 
 use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use pgrx::PgSqlErrorCode;
 
@@ -34,10 +35,11 @@ struct OfOne {
 
 impl Dispatcher {
     /// A turn's transaction has failed. What it was to write is in the outbox still.
-    pub(super) fn rescue(&mut self, aborted: &Aborted) {
+    pub(super) fn rescue(&mut self, aborted: &Aborted, now: SystemTime) {
         if aborted.is_transient() {
             return;
         }
+        self.rescue_returned(now);
         let mut told = HashSet::new();
         for (call, rows) in self.by_call() {
             self.rescue_one(call, rows, &mut told);
@@ -104,12 +106,15 @@ impl Dispatcher {
         let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
         let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
         let over = self.outbox.over.iter().copied().filter(|id| *id == call.0).collect();
-        let alone = Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, ..Outbox::default() };
+        let offspring = self.outbox.offspring.extract_if(.., |new| new.parent.call == call).collect();
+        let alone =
+            Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, offspring, ..Outbox::default() };
         match self.write_alone(&alone) {
             Ok(()) => {
                 counting::ended(&alone.endings);
                 self.schedules.note_ends(&alone.endings);
                 self.outbox.callbacks.retain(|callback| callback.call != call);
+                self.wants.scan |= !alone.offspring.is_empty();
                 told.insert(call.0);
             }
             // It has an answer, and that is never written again.
@@ -118,7 +123,11 @@ impl Dispatcher {
                 self.outbox.callbacks.retain(|callback| callback.call != call);
                 told.insert(call.0);
             }
-            Err(failed) if failed.is_transient() => self.outbox.endings.push(ending),
+            Err(failed) if failed.is_transient() => {
+                self.outbox.endings.push(ending);
+                self.outbox.offspring.extend(alone.offspring);
+            }
+            // No call is made of its items then: they stay in the failed one, which can be replayed.
             Err(failed) => self.outbox.endings.push(without_answer(&ending, &failed.message)),
         }
     }

@@ -85,6 +85,7 @@ impl Dispatcher {
             number: departure.queued.tries + 1,
             interruptions: departure.queued.interruptions,
         };
+        self.count_leased(now);
         let calls: Vec<Leased> = self.taking.iter().map(leased).collect();
         let deferred = self.taking.iter().filter(|departure| departure.source.is_deferred());
         self.outbox.leased_deferred = deferred.map(|departure| departure.queued.id.0).collect();
@@ -162,9 +163,10 @@ impl Dispatcher {
     }
 
     /// Hands the calls of a lease that has committed to the engine.
-    pub(super) fn send(&mut self, lease: Option<&Lease>) {
+    pub(super) fn send(&mut self, lease: Option<&Lease>, now: SystemTime) {
         let Some(lease) = lease else { return };
         for departure in std::mem::take(&mut self.taking) {
+            let counted = self.count_departure(&departure, now);
             let Departure { lane, queued, attempt, .. } = departure;
             self.ledger.stops_waiting(queued.id);
             let entry = InFlight {
@@ -182,6 +184,7 @@ impl Dispatcher {
                 stream: queued.stream.map(|_| Stream::Awaited),
                 terms: queued.terms,
                 round: queued.round,
+                counted,
             };
             self.ledger.departs(queued.id, entry);
             if let Some(engine) = &self.engine {

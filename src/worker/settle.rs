@@ -33,16 +33,20 @@ pub struct Settled {
     pub parks_endpoint: Option<SystemTime>,
 }
 
+/// What counts, besides the report, when it is decided what follows from it.
+#[derive(Clone, Copy)]
+pub struct Grounds<'a> {
+    pub policy: &'a RetryPolicy,
+    /// What the peer's platform said with its answer.
+    pub said: &'a Said,
+    pub now: SystemTime,
+    /// In 0..=1.
+    pub random: f64,
+}
+
 /// Adds to the outbox what follows from a report.
-pub fn settle(
-    report: Report,
-    entry: &InFlight,
-    policy: &RetryPolicy,
-    said: &Said,
-    now: SystemTime,
-    random: f64,
-    outbox: &mut Outbox,
-) -> Settled {
+pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &mut Outbox) -> Settled {
+    let Grounds { policy, said, now, random } = grounds;
     let charged = entry.number.saturating_sub(entry.interruptions);
     let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
     let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
@@ -134,7 +138,8 @@ fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: 
     outbox.deferrals.push(Deferral { call, slot, tries, interruptions, until: Until::Due(retry.at) });
 }
 
-fn end(report: Report, entry: &InFlight, said: &Said, state: Final, now: SystemTime, outbox: &mut Outbox) {
+/// Adds the end of a call to the outbox.
+pub(super) fn end(report: Report, entry: &InFlight, said: &Said, state: Final, now: SystemTime, outbox: &mut Outbox) {
     let mut trace = trace(&report, said);
     let mut headers = report.outcome.head().map(block);
     if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {

@@ -32,6 +32,7 @@ pub struct Row {
     /// Microseconds since 1970, as all times here; zero where there is none.
     pub opens_at: AtomicI64,
     pub parked_until: AtomicI64,
+    pub held_until: AtomicI64,
     pub counted_since: AtomicI64,
     pub seen_at: AtomicI64,
     /// When an attempt failed last.
@@ -111,6 +112,7 @@ pub fn note(database: pg_sys::Oid, status: &LaneStatus, now: SystemTime) {
     row.breaker.store(state, Ordering::Relaxed);
     row.opens_at.store(opens_at.map_or(0, micros), Ordering::Relaxed);
     row.parked_until.store(status.parked_until.map_or(0, micros), Ordering::Relaxed);
+    row.held_until.store(status.held_until.map_or(0, micros), Ordering::Relaxed);
     row.seen_at.store(micros(now), Ordering::Relaxed);
     let tally = &status.tally;
     for (count, more) in [
@@ -216,6 +218,7 @@ impl Row {
             breaker: AtomicU32::new(breaker::CLOSED),
             opens_at: AtomicI64::new(0),
             parked_until: AtomicI64::new(0),
+            held_until: AtomicI64::new(0),
             counted_since: AtomicI64::new(0),
             seen_at: AtomicI64::new(0),
             error_at: AtomicI64::new(0),

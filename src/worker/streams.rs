@@ -11,6 +11,7 @@ use super::outbox::Landing;
 use super::rescue::Refusal;
 use super::trace;
 use super::turn::Dispatcher;
+use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
 use crate::engine::Piece;
 use crate::store::events::Beginning;
@@ -75,7 +76,9 @@ impl Dispatcher {
         if let Some(beginning) = &beginning {
             entry.stream = Some(Stream::Begun(beginning.clone()));
         }
-        self.backlog.answers(&entry.lane, now);
+        let lane = LaneName::clone(&entry.lane);
+        self.backlog.answers(&lane, now);
+        self.count_events(&lane, events.iter().map(|event| event.data.len()).sum(), now);
         Some(Landing { call, slot, beginning, first, events, receipt })
     }
 }

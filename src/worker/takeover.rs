@@ -25,6 +25,7 @@ use super::sockets::Sockets;
 use super::standings::Standings;
 use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
+use super::usage::Usage;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::call::CallId;
 use crate::domain::cursor::Cursor;
@@ -77,6 +78,7 @@ impl Dispatcher {
             schedules: Schedules::new(),
             sockets: Sockets::new(),
             jobs: Jobs::default(),
+            usage: Usage::new(),
             timers: Timers {
                 next_due: Some(now),
                 next_poll: now,
@@ -104,6 +106,7 @@ impl Dispatcher {
             ledger: Ledger::default(),
             targets: Targets::default(),
             reports: VecDeque::new(),
+            returned: VecDeque::new(),
             streams: Streams::default(),
             standings: Standings::of_database(latch::my_database()),
             outbox: Outbox::default(),

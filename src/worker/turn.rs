@@ -22,11 +22,12 @@ use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::send::Departure;
-use super::settle;
+use super::settle::{self, Grounds, Settled};
 use super::shared::Database;
 use super::sockets::Sockets;
 use super::standings::Standings;
 use super::streams::Streams;
+use super::usage::Usage;
 use super::wake::reason;
 use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
@@ -81,6 +82,8 @@ pub struct Dispatcher {
     pub(super) ledger: Ledger,
     pub(super) targets: Targets,
     pub(super) reports: VecDeque<Report>,
+    /// Answers that say something of a call's items, which are still to be read.
+    pub(super) returned: VecDeque<Report>,
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
@@ -95,6 +98,7 @@ pub struct Dispatcher {
     pub(super) schedules: Schedules,
     pub(super) sockets: Sockets,
     pub(super) jobs: Jobs,
+    pub(super) usage: Usage,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
     pub(super) counting: Counting,
@@ -154,6 +158,7 @@ impl Dispatcher {
             Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
             Hold::Held(extension) if extension == self.extension => {
                 owner::step_down()?;
+                self.settle_returned(now)?;
                 self.look(now)?;
                 self.choose(now)?;
                 self.write(now)?;
@@ -165,7 +170,7 @@ impl Dispatcher {
             Ok(Turn::Done) => self.committed(now),
             Ok(other) => return Ok(other),
             Err(aborted) => {
-                self.rescue(&aborted);
+                self.rescue(&aborted, now);
                 return Err(aborted);
             }
         }
@@ -197,6 +202,7 @@ impl Dispatcher {
             Some(self.timers.next_key_sweep),
             Some(self.timers.next_history),
             Some(self.timers.next_expiry),
+            self.usage.next_write(),
             self.runners.next_try(now),
             self.commands.next_try(now),
             self.jobs.next_look(now),
@@ -240,6 +246,8 @@ impl Dispatcher {
             self.schedules.want();
             self.sockets.want();
         }
+        // Another month has other quotas left.
+        self.wants.endpoints |= !self.usage.knows(now);
         if now >= self.timers.next_spill {
             self.timers.next_spill = now + SPILL_TICK;
             if !self.paused {
@@ -280,7 +288,12 @@ impl Dispatcher {
                 later.push_back(report);
                 continue;
             }
+            if self.waits_for_items(&report) {
+                self.returned.push_back(report);
+                continue;
+            }
             let Some(entry) = self.ledger.returns(report.call) else { continue };
+            self.count_answer(&entry, &report.outcome, now);
             if entry.terms.is_some() {
                 self.delivery_returns(report, entry, now);
                 continue;
@@ -291,16 +304,22 @@ impl Dispatcher {
                     let policy = self.endpoints.retry(&entry.lane);
                     let said = Said::of(policy.profile, &report.outcome);
                     self.standings.heard(&entry.lane, &report.outcome, &said, now);
-                    settle::settle(report, &entry, policy, &said, now, fastrand::f64(), &mut self.outbox)
+                    let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+                    settle::settle(report, &entry, grounds, &mut self.outbox)
                 }
             };
-            self.backlog.ended(&entry.lane, settled.ended, now);
-            if let Some(until) = settled.parks_endpoint {
-                self.backlog.park(&entry.lane, until);
-            }
+            self.note_settled(&entry.lane, &settled, now);
         }
         later.append(&mut self.reports);
         self.reports = later;
+    }
+
+    /// Tells a lane what became of one of its attempts.
+    pub(super) fn note_settled(&mut self, lane: &LaneName, settled: &Settled, now: SystemTime) {
+        self.backlog.ended(lane, settled.ended, now);
+        if let Some(until) = settled.parks_endpoint {
+            self.backlog.park(lane, until);
+        }
     }
 
     fn has_work(&self, now: SystemTime) -> bool {
@@ -319,6 +338,8 @@ impl Dispatcher {
             || self.wants_recount()
             || self.wants.callbacks
             || !self.outbox.is_empty()
+            || self.usage_is_due(now)
+            || !self.returned.is_empty()
             || !self.taking.is_empty()
             || !self.chosen.is_empty()
     }
@@ -348,7 +369,8 @@ impl Dispatcher {
         under_snapshot(|| {
             self.outbox.write(self.ring.current)?;
             self.jobs.decided().write(self.ring.current)?;
-            self.write_deliveries()
+            self.write_deliveries()?;
+            self.write_usage(now)
         })
     }
 
@@ -357,9 +379,9 @@ impl Dispatcher {
     /// function will work for long, and then come back with it.
     fn durability(&self) -> Durability {
         let recovering = |lease: &Lease| lease.calls.iter().any(|leased| leased.call.0 <= self.recovering_to);
-        let is_recovering = self.outbox.lease.as_ref().is_some_and(recovering);
         let has_jobs = !self.jobs.decided().is_empty() || self.taking.iter().any(|taken| taken.handover.is_some());
-        if is_recovering || has_jobs { Durability::Full } else { self.outbox.durability() }
+        let must_last = self.outbox.lease.as_ref().is_some_and(recovering) || self.leases_to_quota() || has_jobs;
+        if must_last { Durability::Full } else { self.outbox.durability() }
     }
 
     /// The transaction is on its way to disk: tell the world, and send what it leased.
@@ -372,7 +394,9 @@ impl Dispatcher {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
         }
-        self.send(outbox.lease.as_ref());
+        self.usage_committed(now);
+        self.wants.scan |= !outbox.offspring.is_empty();
+        self.send(outbox.lease.as_ref(), now);
         self.note_deferrals(&outbox.deferrals);
         self.announce(&outbox.told_of());
         self.show_gauges(now);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backlog;
+mod batch;
 mod breaker;
 mod call;
 mod callback;
@@ -21,6 +22,7 @@ mod planning;
 mod profile_courses;
 mod profile_errors;
 mod profile_limits;
+mod quota;
 mod redact;
 mod redirect;
 mod request;
@@ -53,6 +55,7 @@ mod stream_cutting;
 mod stream_dialects;
 mod stream_ending;
 mod stream_quota;
+mod stream_runs;
 mod stream_speech;
 mod text;
 mod zones;

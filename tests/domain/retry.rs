@@ -132,7 +132,9 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::HttpStatus
             | Class::Expired
             | Class::LeaseExpired
-            | Class::Job => None,
+            | Class::Job
+            | Class::Split
+            | Class::Items => None,
         };
         assert_eq!(charge, expected, "{class:?}");
     }

@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 31] = [
+const FUNCTIONS: [&str; 32] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -13,6 +13,7 @@ const FUNCTIONS: [&str; 31] = [
     "edge.http_delete_async('http://x/')",
     "edge.http_async('GET', 'http://x/')",
     "edge.job('f')",
+    "edge.invoke_batch('f', '{}')",
     "edge.wait(1, '0')",
     "edge.result(1)",
     "edge.status(1)",
@@ -58,6 +59,7 @@ const VIEWS: [&str; 12] = [
     "edge.callbacks",
     "edge.callback_errors",
     "edge.queued_per_role",
+    "edge.usage",
     "edge.schedules",
     "edge.schedule_runs",
     "edge.all_schedules",

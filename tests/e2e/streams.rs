@@ -41,7 +41,7 @@ async fn stream(scene: &Scene, path: &str) -> i64 {
 
 /// The events of a call, in order.
 async fn events(db: &Db, id: i64) -> Vec<Shown> {
-    let sql = "select seq, event, data from edge_store.event where call_id = $1 order by seq";
+    let sql = "select seq, event, data from edge_store.single_event where call_id = $1 order by seq";
     db.rows_with(sql, &[&id]).await.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
 }
 
@@ -57,7 +57,7 @@ async fn data(db: &Db, id: i64) -> Vec<String> {
 /// Waits until so many events of a call are to be seen.
 async fn lands(db: &Db, id: i64, count: i64) {
     eventually(&format!("{count} events of call {id} are to be seen"), SERVER_DEADLINE, || async {
-        db.one_with::<i64>("select count(*) from edge_store.event where call_id = $1", &[&id]).await >= count
+        db.one_with::<i64>("select count(*) from edge_store.single_event where call_id = $1", &[&id]).await >= count
     })
     .await;
 }

@@ -114,7 +114,9 @@ fn after_failure(failure: &Failure) -> Judged {
         | FailureClass::HttpStatus
         | FailureClass::Expired
         | FailureClass::LeaseExpired
-        | FailureClass::Job => Verdict::Failed,
+        | FailureClass::Job
+        | FailureClass::Split
+        | FailureClass::Items => Verdict::Failed,
     };
     Judged::new(verdict, failure.message.clone())
 }

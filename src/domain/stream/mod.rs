@@ -11,6 +11,7 @@ pub mod path;
 pub mod quota;
 pub mod raw;
 pub mod rules;
+pub mod run;
 pub mod speech;
 pub mod sse;
 pub mod usage;
@@ -66,8 +67,13 @@ impl StreamEvent {
 
     /// What this event counts where events are counted in bytes.
     pub fn cost(&self) -> usize {
+        OF_AN_EVENT + self.text_bytes()
+    }
+
+    /// How long its texts are.
+    pub fn text_bytes(&self) -> usize {
         let kind = self.kind.as_ref().map_or(0, |kind| kind.len());
-        OF_AN_EVENT + kind + self.data.len() + self.id.as_ref().map_or(0, |id| id.len())
+        kind + self.data.len() + self.id.as_ref().map_or(0, |id| id.len())
     }
 }
 

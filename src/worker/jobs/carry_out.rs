@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::super::outbox::Outbox;
-use super::super::settle::{self, Unsent, Whose, note};
+use super::super::settle::{self, Grounds, Unsent, Whose, note};
 use super::decide::{Circumstances, Decided};
 use super::{Case, Why};
 use crate::domain::attempt::Report;
@@ -67,8 +67,9 @@ fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decide
 fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let before = decided.rows.endings.len();
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
-    let settled =
-        settle::settle(report.clone(), entry, given.policy, &platform, given.now, given.random, &mut decided.rows);
+    let Circumstances { policy, now, random, .. } = *given;
+    let grounds = Grounds { policy, said: &platform, now, random };
+    let settled = settle::settle(report.clone(), entry, grounds, &mut decided.rows);
     if decided.rows.endings.len() > before {
         decided.ended.push(report.call);
     } else {

@@ -151,6 +151,7 @@ impl Dispatcher {
         // It is made anew of what is left, if anything is.
         self.outbox.lease = None;
         self.outbox.leased_deferred.clear();
+        self.count_leased(now);
     }
 
     /// Writes the rows of the jobs that are leased, which are held.

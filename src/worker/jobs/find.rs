@@ -16,7 +16,7 @@ use crate::store::jobs::deliveries;
 use crate::store::scan::Queued;
 use crate::store::transaction::under_snapshot;
 use crate::worker::ledger::{InFlight, Source, Waiting};
-use crate::worker::settle::{self, Unsent};
+use crate::worker::settle::{self, Settled, Unsent};
 use crate::worker::turn::Dispatcher;
 
 /// Reports of functions that are taken up in one turn.
@@ -30,10 +30,7 @@ impl Dispatcher {
         self.standings.heard(&entry.lane, &report.outcome, &said, now);
         let bearing = settle::bearing(&report, &entry, policy, &said, now);
         let ended = Ended { kind: entry.kind, reach: bearing.reach, health: bearing.health, call: CallEnd::Open };
-        self.backlog.ended(&entry.lane, ended, now);
-        if let Some(until) = bearing.parks_endpoint {
-            self.backlog.park(&entry.lane, until);
-        }
+        self.note_settled(&entry.lane, &Settled { ended, parks_endpoint: bearing.parks_endpoint }, now);
         let call = report.call;
         self.jobs.open(call, Case::Answered { report: Box::new(report), entry: Box::new(entry) }, now);
     }

@@ -7,17 +7,22 @@ use crate::harness::process::{Signal, send};
 use crate::harness::{Cluster, Gate, Stop, eventually};
 use crate::scene::Scene;
 
+/// So many come at once, and share rows.
+const EVENTS: i64 = 300;
+
 /// Has two streams run, one of which has not had an event yet, and the server die by `fault` meanwhile.
 async fn after(fault: impl AsyncFnOnce(&mut Cluster)) {
     let mut scene = Scene::start().await;
     let (gate, silence) = (Gate::closed(), Gate::closed());
-    scene.peer.on("/begun", held(3, &gate));
+    let words: Vec<String> = (1..=EVENTS).map(|number| format!("before {number}")).collect();
+    let at_once: String = words.iter().map(|word| event(word)).collect();
+    scene.peer.on("/begun", sse().send(at_once).hold(&gate).send(event("after")));
     scene.peer.sequence(
         "/silent",
         [sse().send(": nothing yet\n").hold(&silence), sse().send(event("again 1")).send(event("again 2"))],
     );
     let (begun, silent) = (stream(&scene, "/begun").await, stream(&scene, "/silent").await);
-    lands(&scene.db, begun, 3).await;
+    lands(&scene.db, begun, EVENTS).await;
     crate::scene::reaches(&scene.db, silent, "streaming").await;
     fault(&mut scene.cluster).await;
     all_ended(&scene.cluster, "postgres").await;
@@ -26,8 +31,8 @@ async fn after(fault: impl AsyncFnOnce(&mut Cluster)) {
     assert_eq!(call.get::<_, &str>("state"), "truncated");
     assert_eq!(call.get::<_, Option<&str>>("error_class"), Some("truncated"));
     assert_eq!(call.get::<_, Option<i32>>("status_code"), Some(200));
-    assert_eq!(call.get::<_, Option<i64>>("events"), Some(3));
-    assert_eq!(data(&db, begun).await, ["before 1", "before 2", "before 3"]);
+    assert_eq!(call.get::<_, Option<i64>>("events"), Some(EVENTS));
+    assert_eq!(data(&db, begun).await, words);
     assert_eq!(scene.peer.count("/begun"), 1, "what has been read of was asked for again");
     assert_eq!(seen(&db, silent).await.get::<_, &str>("state"), "succeeded");
     assert_eq!(data(&db, silent).await, ["again 1", "again 2"]);

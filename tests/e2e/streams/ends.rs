@@ -170,7 +170,7 @@ async fn the_callback_of_a_stream_runs_once_at_its_end() {
         .exec(
             "create function tell(r edge.response) returns void language sql as $$
                  insert into public.told
-                 select r.state, r.status_code, r.body, (select count(*) from edge_store.event where call_id = r.id) $$",
+                 select r.state, r.status_code, r.body, (select count(*) from edge_store.single_event where call_id = r.id) $$",
         )
         .await;
     scene.peer.on("/", sse().send(event("a")).send(event("b")));

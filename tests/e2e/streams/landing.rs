@@ -54,13 +54,103 @@ async fn types_ids_and_lines_of_an_event_are_kept() {
         (2, Some("message".to_owned()), "\u{4e16}".to_owned()),
     ];
     assert_eq!(events(&scene.db, id).await, expected);
-    let ids: Vec<Option<String>> = scene.db.column("select sse_id from edge_store.event order by seq").await;
+    let ids: Vec<Option<String>> = scene.db.column("select sse_id from edge_store.single_event order by seq").await;
     assert_eq!(ids, [Some("7".to_owned()), Some("7".to_owned())]);
     let late: i64 = scene
         .db
-        .one("select count(*) from edge_store.event where received_at not between now() - interval '1 min' and now()")
+        .one("select count(*) from edge_store.single_event where received_at not between now() - interval '1 min' and now()")
         .await;
     assert_eq!(late, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_events_share_rows_and_each_is_read_as_itself() {
+    let scene = Scene::start().await;
+    // No id, then one that stays, then each its own; types that change; a large one among them.
+    let large = "x".repeat(20_000);
+    let named = |number: usize| match number {
+        1..=10 => String::new(),
+        11 => "id: eleven\n".to_owned(),
+        12..=20 => "event: ping\n".to_owned(),
+        _ => format!("id: {number}\nevent: {}\n", number % 3),
+    };
+    let data = |number: usize| if number == 200 { large.clone() } else { format!("{{\"number\":{number}}}") };
+    let answer: String = (1..=400).map(|number| named(number) + &event(&data(number))).collect();
+    scene.peer.on("/", sse().send(answer));
+    let id = stream(&scene, "/").await;
+    assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    let rows: i64 = scene.db.one("select count(*) from edge_store.event").await;
+    assert!((3..40).contains(&rows), "{rows} rows for 400 events");
+
+    let type_of = |number: usize| match number {
+        1..=11 => "message".to_owned(),
+        12..=20 => "ping".to_owned(),
+        _ => (number % 3).to_string(),
+    };
+    let id_of = |number: usize| match number {
+        1..=10 => None,
+        11..=20 => Some("eleven".to_owned()),
+        _ => Some(number.to_string()),
+    };
+    let all = "* from edge.events where call_id = $1 order by seq";
+    for (door, after) in [
+        (all.to_owned(), 0),
+        (all.replace("order", "and seq > 77 order"), 77),
+        ("(e).* from (select edge.tail($1, 0)) as tail (e)".to_owned(), 0),
+        ("(e).* from (select edge.tail($1, 33)) as tail (e)".to_owned(), 33),
+        ("(e).* from (select edge.poll($1, 399)) as poll (e)".to_owned(), 399),
+    ] {
+        let read = scene.db.rows_with(&format!("select {door}"), &[&id]).await;
+        assert_eq!(read.len(), 400 - after, "{door}");
+        for (row, number) in read.iter().zip(after + 1..) {
+            assert_eq!(row.get::<_, i64>("seq"), number as i64, "{door}");
+            assert_eq!(row.get::<_, &str>("data"), data(number), "{door}");
+            assert_eq!(row.get::<_, String>("event"), type_of(number), "{door}");
+            assert_eq!(row.get::<_, Option<String>>("sse_id"), id_of(number), "{door}");
+        }
+    }
+    let same = "select count(*) from edge.events as entry join (select edge.tail($1)) as tail (event)
+                on (tail.event).seq = entry.seq and tail.event::text = entry::text";
+    assert_eq!(scene.db.one_with::<i64>(same, &[&id]).await, 400);
+    for after in [0_i64, 1, 255, 256, 300, 398] {
+        let next = "select array_agg((e).seq) from (select edge.poll($1, $2, '0', 2)) as poll (e)";
+        assert_eq!(scene.db.one_with::<Vec<i64>>(next, &[&id, &after]).await, [after + 1, after + 2]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_events_of_a_row_have_in_common_stands_in_it_once() {
+    let scene = Scene::start().await;
+    let many: String = (1..=50).map(|number| event(&format!("word {number}"))).collect();
+    scene.peer.on("/", sse().send(many));
+    let id = stream(&scene, "/").await;
+    ended(&scene.db, id).await;
+    let lists: Vec<i64> = scene
+        .db
+        .one(
+            "select array[count(data_before), count(event_before), count(sse_id_before), count(received_at_before)]
+             from edge_store.event",
+        )
+        .await;
+    assert_eq!(lists[1..], [0, 0, 0], "all had one type, no id, and came together");
+    assert!(lists[0] > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_came_one_after_the_other_keep_their_times_in_one_row_too() {
+    let scene = Scene::start().await;
+    let answer =
+        (1..=20).fold(sse(), |reply, number| reply.send(event(&number.to_string())).pause(Duration::from_millis(3)));
+    scene.peer.on("/", answer);
+    let id = stream(&scene, "/").await;
+    ended(&scene.db, id).await;
+    let rows: i64 = scene.db.one("select count(*) from edge_store.event").await;
+    assert!(rows < 20, "{rows} rows for 20 events");
+    let times = "select count(distinct received_at) from edge.events where call_id = $1";
+    assert!(scene.db.one_with::<i64>(times, &[&id]).await > rows);
+    let order =
+        "select array_agg(seq order by received_at) = array_agg(seq order by seq) from edge.events where call_id = $1";
+    assert!(scene.db.one_with::<bool>(order, &[&id]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,12 +186,12 @@ async fn a_hundred_streams_at_once_keep_their_order_and_lose_nothing() {
     eventually("all streams have ended", SERVER_DEADLINE, || async { scene.db.one::<i64>(open).await == 0 }).await;
     let succeeded = format!("select count(*) from edge.calls where state = 'succeeded' and events = {EVENTS}");
     assert_eq!(scene.db.one::<i64>(&succeeded).await, STREAMS);
-    let wrong = "select count(*) from edge_store.event where split_part(data, ' ', 2)::bigint <> seq";
+    let wrong = "select count(*) from edge_store.single_event where split_part(data, ' ', 2)::bigint <> seq";
     assert_eq!(scene.db.one::<i64>(wrong).await, 0, "events are out of order");
-    let mixed = "select count(*) from (select from edge_store.event group by call_id
+    let mixed = "select count(*) from (select from edge_store.single_event group by call_id
                  having count(distinct split_part(data, ' ', 1)) <> 1 or count(*) <> max(seq)) as bad";
     assert_eq!(scene.db.one::<i64>(mixed).await, 0, "events went to another call");
-    assert_eq!(scene.db.one::<i64>("select count(*) from edge_store.event").await, STREAMS * EVENTS);
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge_store.single_event").await, STREAMS * EVENTS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ async fn whoever_listens_can_read_what_he_hears_of() {
         assert!(seq > last, "{seq} after {last}");
         last = seq;
         let rows: i64 = listener
-            .one_with("select count(*) from edge_store.event where call_id = $1 and seq <= $2", &[&id, &seq])
+            .one_with("select count(*) from edge_store.single_event where call_id = $1 and seq <= $2", &[&id, &seq])
             .await;
         assert_eq!(rows, seq);
     }
