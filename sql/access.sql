@@ -7,14 +7,14 @@ as $$
 begin
     execute format('grant usage on schema edge to %s', role);
     execute format('grant usage on type edge.response, edge.event, edge.ws_message to %s', role);
-    execute format('grant select on edge.calls, edge.attempts, edge.events, edge.dead_letters, edge.callbacks, edge.callback_errors,
+    execute format('grant select on edge.calls, edge.attempts, edge.jobs, edge.events, edge.dead_letters, edge.callbacks, edge.callback_errors,
         edge.queued_per_role, edge.endpoints, edge.stat_endpoints, edge.usage, edge.schedules, edge.schedule_runs,
         edge.all_schedules, edge.ws_connections, edge.ws_messages, edge.problems to %s', role);
     execute format('grant execute on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
         edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.schedule_description,
         edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url to %s', role);
     execute format('grant execute on function edge.http_post_async, edge.http_put_async, edge.http_patch_async,
-        edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.invoke_batch, edge.retry_policy, edge.wait,
+        edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.invoke_batch, edge.job, edge.retry_policy, edge.wait,
         edge.result, edge.status, edge.cancel, edge.replay, edge.replay_dead, edge.worker_status, edge.health, edge.tail, edge.tail_text,
         edge.poll, edge.stream_text to %s', role);
     execute format('grant execute on function edge.webhook, edge.check_webhook to %s', role);
@@ -68,5 +68,9 @@ begin
     end loop;
 end
 $$;
+
+-- A job's function reports as whatever role its own database session has; what gives it the right is the token.
+grant usage on schema edge to public;
+grant execute on function edge.complete, edge.fail, edge.heartbeat to public;
 
 select edge_store.register_database();

@@ -16,6 +16,11 @@ comment on function edge.http_async is 'Queues a call with any method, any bytes
 
 comment on function edge.invoke is 'Queues a call of a function of an endpoint, as the platforms'' own clients make it: a JSON string is sent as text/plain, any other body as application/json, none without a content type; a region goes into the header x-region and the parameter forceFunctionRegion. The function''s URL is the endpoint''s base at the time of sending. The other arguments, stream among them, are those of edge.http_post_async.';
 
+comment on function edge.job is 'Queues a call of a function, as edge.invoke does, that the function may accept now and complete later: by an answer of 202, a 2xx with {"queued": true}, or the header x-edge-accepted: 1. It then has until the deadline (counted from the sending), and with heartbeat may not be silent for longer, before it is called again as the next attempt. It reports with edge.complete, edge.fail and edge.heartbeat, by the call''s id (header X-Edge-Job) and the token of the delivery (X-Edge-Token). Any other 2xx ends the call as usual.';
+comment on function edge.complete is 'Says that a job is done; the result becomes the body of the call. For everybody who has the token of the present delivery. False, and nothing changes, where the token is another one, the lease has run out, or the job has ended. Takes effect with the commit, and then for good.';
+comment on function edge.fail is 'Says that the present delivery of a job has failed. With retry it is delivered again, while there are attempts left; else the call fails at once. Of the error 8192 bytes are kept. False as edge.complete.';
+comment on function edge.heartbeat is 'Says that a job is being worked on: its lease lasts for another heartbeat (or deadline, where the job has none) from now, and is never made shorter. Progress, up to 4096 bytes as ASCII, is kept, and sent along (X-Edge-Progress) should the job be delivered again. False as edge.complete.';
+
 comment on function edge.invoke_batch is 'Calls a function of an endpoint with lists of items: one call for every max_items of them, and for less where the body would be larger than max_bytes or than the endpoint takes. Gives the ids of the calls, in the order of the items. After an answer of 413 or 546 the items are sent as two calls; items that an answer of 207 names as failed (failed: their indexes, failedJobs: themselves) are sent again by themselves, in at most max_attempts rounds. Those calls have replay_of set. The calls'' idempotency keys are the one given with -1, -2 and so on. Errors: 22023, 22004, 42704.';
 
 comment on function edge.create_endpoint is 'Makes a named endpoint: a base URL, headers that every call gets (values may hold ${secret:NAME}, ${file:NAME}, ${vault:NAME}), a profile (generic, supabase-free, supabase-pro, cloudflare, deno) whose limits hold where none is given, a retry policy (edge.retry_policy() or the name of a preset), limits of time, size in bytes, concurrency and calls per second, and secrets that sign. Errors: 22023, 42710 where the name is taken.';
@@ -27,7 +32,7 @@ comment on function edge.retry_policy is 'A retry policy as JSON, for an endpoin
 
 comment on function edge.wait is 'Waits until a call has ended and gives it; when the timeout is over, gives it in its present state. Blocks on a latch. Needs READ COMMITTED, and a call that was queued by a transaction that has committed.';
 comment on function edge.result is 'A call as it stands now, without waiting. Null where there is no such call of yours.';
-comment on function edge.status is 'The state of a call: pending, running, streaming, retrying, or at its end succeeded, failed, truncated, cancelled, expired. Null where there is no such call of yours.';
+comment on function edge.status is 'The state of a call: pending, running, streaming, accepted (a job that its function works on), retrying, or at its end succeeded, failed, truncated, cancelled, expired. Null where there is no such call of yours.';
 comment on function edge.cancel is 'Asks that a call is not sent, or broken off: the connection is closed. Takes effect with the commit. False where it has ended already or is not yours.';
 comment on function edge.replay is 'Queues a copy of a call that has ended, and gives the copy''s id. The copy has replay_of set; it keeps the idempotency key its user gave, and gets a new one where pg_edge made it.';
 comment on function edge.replay_dead is 'Replays dead letters, oldest first, and tells how many: those of one endpoint, those that failed since a time, at most max_calls. Each is replayed once, also when two sessions do it at the same time.';
@@ -45,6 +50,7 @@ comment on function edge.revoke_access is 'Takes back what edge.grant_access gav
 
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
 comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without what they say: event, data, json and sse_id are null. json is null where data is not JSON that jsonb can hold.';
+comment on view edge.jobs is 'Your background jobs that have been delivered and have not ended: when the present delivery was sent and accepted, when it was last heard of, until when its lease lasts, and how far it is. Members of pg_monitor see those of others without progress.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';
@@ -233,6 +239,7 @@ comment on sequence edge_store.call_id is 'Numbers of calls. CACHE must stay 1: 
 comment on table edge_store.request is 'Calls as queued. Append-only, cut into slots.';
 comment on table edge_store.response is 'The end of each call. Append-only, cut into slots.';
 comment on function edge_store.event_json is 'The data of an event as jsonb, or null.';
+comment on table edge_store.job is 'Background jobs that have been delivered and have not ended.';
 comment on table edge_store.event is 'The events of streamed answers, small ones many to a row. Append-only, cut into slots.';
 comment on view edge_store.single_event is 'The events of streamed answers, one row each.';
 comment on table edge_store.stream is 'Answers that are being streamed. Only the dispatcher writes it.';

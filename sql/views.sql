@@ -25,13 +25,14 @@ select
                 when 'e' then 'expired'
             end
         when stream.call_id is not null then 'streaming'
+        when job.accepted_at is not null then 'accepted'
         when leased.number > coalesce(deferred.tries, 0) then 'running'
         when deferred.tries > 0 then 'retrying'
         else 'pending'
     end as state,
     coalesce(response.attempts, deferred.tries, leased.number - 1, 0)::integer as attempts,
-    coalesce(response.status_code, stream.status_code)::integer as status_code,
-    coalesce(response.headers, stream.headers) as headers,
+    coalesce(response.status_code, stream.status_code, job.status_code)::integer as status_code,
+    coalesce(response.headers, stream.headers, job.headers) as headers,
     response.body as body_bytes,
     response.error_class,
     response.error,
@@ -50,6 +51,7 @@ select
 from edge_store.request
 left join edge_store.response on response.call_id = request.id and response.slot = request.slot
 left join edge_store.stream on stream.call_id = request.id
+left join edge_store.job on job.call_id = request.id
 left join edge_store.deferred on deferred.call_id = request.id
 left join edge_store.endpoint on endpoint.name = request.endpoint
 left join (
@@ -121,6 +123,31 @@ join edge_store.request on request.id = response.call_id and request.slot = resp
 where response.started_at is not null
   and (request.owner = (select edge_store.current_role_oid())
        or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage'));
+
+-- How far a job is, is what its function says: its owner's, as a body is.
+create view edge.jobs with (security_barrier) as
+select
+    job.call_id as id,
+    pg_catalog.pg_get_userbyid(request.owner) as owner,
+    request.endpoint,
+    call.state,
+    job.number::integer as attempt,
+    job.sent_at,
+    job.accepted_at,
+    job.heard_at,
+    case when job.token is not null then job.lease_until end as lease_until,
+    request.deadline_ms * interval '1 millisecond' as deadline,
+    request.heartbeat_ms * interval '1 millisecond' as heartbeat,
+    case when readable.by_all or request.owner = readable.by then job.progress end as progress
+from edge_store.job
+join edge_store.request on request.id = job.call_id
+join edge_store.call on call.id = job.call_id
+cross join (
+    select role.oid as by, role.rolsuper as by_all
+    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
+) as readable
+where request.owner = (select edge_store.current_role_oid())
+   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
 
 -- The events of streamed answers one by one, for the view below and for whoever looks after the tables. What a row tells of
 -- the events before its last one comes out of its lists side by side, and is null beside the last.

@@ -108,6 +108,8 @@ pub enum Error {
     AmbiguousSocket(String),
     #[error("{what} has {size} bytes, more than the {limit} of pg_edge.ws_max_message_bytes")]
     MessageTooLarge { what: &'static str, size: usize, limit: usize },
+    #[error("{what} has {size} bytes, more than the {limit} that it may have")]
+    ReportTooLarge { what: &'static str, size: usize, limit: usize },
     #[error("too many messages wait to be sent over websocket \"{name}\"")]
     SocketFull { name: String, limit: u64 },
     #[error("role {role} has as many websockets as it may")]
@@ -180,6 +182,7 @@ impl Error {
             | Self::Address(_)
             | Self::Wish(_)
             | Self::MessageTooLarge { .. }
+            | Self::ReportTooLarge { .. }
             | Self::Schedule(_)
             | Self::NeverRuns { .. }
             | Self::TooManySlots(_)

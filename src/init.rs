@@ -12,10 +12,12 @@ mod edge {}
 mod edge_store {}
 
 pgrx::extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
+pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["schema"]);
 pgrx::extension_sql_file!(
     "../sql/views.sql",
     name = "views",
     requires = [
+        "jobs",
         api::control::queued_per_role,
         api::views::origin,
         api::views::redacted_url,
@@ -75,6 +77,10 @@ pgrx::extension_sql_file!(
         api::http::http_put_async,
         api::schedules::import::import_pg_cron,
         api::invoke::invoke,
+        api::jobs::job,
+        api::jobs::reports::complete,
+        api::jobs::reports::fail,
+        api::jobs::reports::heartbeat,
         api::outcome::cancel,
         api::outcome::replay,
         api::outcome::replay_dead,

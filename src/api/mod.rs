@@ -14,6 +14,7 @@ mod follow;
 mod handler;
 mod http;
 mod invoke;
+mod jobs;
 mod net;
 mod outcome;
 mod request;

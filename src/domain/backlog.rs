@@ -16,7 +16,7 @@ use super::lane::{Lane, Memory, Room};
 pub use super::lane::{Appetite, OnDisk, Rest};
 use super::lane_policy::{Capacity, Gate, LanePolicy};
 use super::quota::Allowance;
-use super::tally::{Ended, Kind, Tally};
+use super::tally::{CallEnd, Ended, Kind, Tally};
 
 /// The name of a lane: an endpoint's own, or for a bare URL its origin.
 pub type LaneName = Arc<str>;
@@ -200,6 +200,13 @@ impl<T> Backlog<T> {
         let Some(entry) = self.lanes.get_mut(lane) else { return };
         entry.ended(ended, &self.breaker, now);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.touch(lane);
+    }
+
+    /// It is known now what became of a call of this lane that has left the wire before.
+    pub fn closed(&mut self, lane: &LaneName, call: CallEnd) {
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        entry.tally.count_call(call);
         self.touch(lane);
     }
 

@@ -50,6 +50,10 @@ pub enum FailureClass {
     HttpStatus,
     /// The call grew too old before it could be sent.
     Expired,
+    /// A job's function had accepted it, and was not heard of in time.
+    LeaseExpired,
+    /// A job's function said that it failed.
+    Job,
     /// The list of items that the call sent was too much at once, and is sent as two calls.
     Split,
     /// Some of the items that the call sent have failed, and are not sent again.
@@ -69,7 +73,7 @@ pub enum Retryability {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Dns,
         Self::Blocked,
         Self::Connect,
@@ -92,6 +96,8 @@ impl FailureClass {
         Self::Internal,
         Self::HttpStatus,
         Self::Expired,
+        Self::LeaseExpired,
+        Self::Job,
         Self::Split,
         Self::Items,
     ];
@@ -121,6 +127,8 @@ impl FailureClass {
             Self::Internal => "internal",
             Self::HttpStatus => "http",
             Self::Expired => "expired",
+            Self::LeaseExpired => "lease_expired",
+            Self::Job => "job",
             Self::Split => "split",
             Self::Items => "items",
         }
@@ -128,7 +136,8 @@ impl FailureClass {
 
     /// Whether a failure of this class may be retried, and at whose cost.
     ///
-    /// A status is decided by the policy, so [`FailureClass::HttpStatus`] is final here.
+    /// A status is decided by the policy, so [`FailureClass::HttpStatus`] is final here; and of jobs that were accepted
+    /// `domain::job` decides.
     pub fn retryability(self) -> Retryability {
         match self {
             Self::Dns
@@ -151,6 +160,8 @@ impl FailureClass {
             | Self::Cancelled
             | Self::HttpStatus
             | Self::Expired
+            | Self::LeaseExpired
+            | Self::Job
             | Self::Split
             | Self::Items => Retryability::Final,
             Self::Interrupted | Self::Exhausted => Retryability::Uncharged,

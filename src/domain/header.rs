@@ -30,9 +30,9 @@ pub enum HeaderError {
     Block,
 }
 
-/// Headers that frame the message on the wire, where a second, differing one is how requests are smuggled, and the one
-/// that numbers attempts.
-const RESERVED: [&str; 9] = [
+/// Headers that frame the message on the wire, where a second, differing one is how requests are smuggled, and those
+/// that tell of the attempt and of a job's delivery.
+const RESERVED: [&str; 13] = [
     "connection",
     "content-length",
     "host",
@@ -42,6 +42,10 @@ const RESERVED: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
     "x-edge-attempt",
+    "x-edge-deadline",
+    "x-edge-job",
+    "x-edge-progress",
+    "x-edge-token",
 ];
 
 /// Names and values together, each with its separators. No common server takes more.

@@ -1,6 +1,28 @@
 //! A background job: a call that its function may accept now and complete later.
+//!
+//! Each sending of a job is a delivery with a token of its own. A delivery has a lease: until it runs out, whoever has the
+//! token may say how the job ended, or that it is still being worked on. Whatever has been said so wins over everything
+//! that the dispatcher knows.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+
+use super::outcome::{Outcome, Response};
+use super::retry::{History, is_too_old};
+use super::retry_policy::RetryPolicy;
+
+/// The shortest deadline and heartbeat.
+pub const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The longest deadline and heartbeat.
+pub const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
+
+/// The largest progress, in bytes as it is sent in a header.
+pub const LARGEST_PROGRESS: usize = 4096;
+
+/// A header with which a function says that it has accepted, where status and body are somebody else's.
+const ACCEPTED: &str = "x-edge-accepted";
 
 /// What a job's function is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,4 +31,165 @@ pub struct Terms {
     pub deadline: Duration,
     /// How long a function that has accepted may be silent, where that is less.
     pub heartbeat: Option<Duration>,
+}
+
+/// The latest delivery of a job, while it may still be reported on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The number of the try.
+    pub number: u32,
+    /// When it was sent.
+    pub sent_at: SystemTime,
+    /// When its function said that it will report later.
+    pub accepted_at: Option<SystemTime>,
+    /// When it was last said to be worked on.
+    pub heard_at: Option<SystemTime>,
+    /// Until then its token is good.
+    pub lease_until: SystemTime,
+    /// How it ended, where its function has said so.
+    pub said: Option<Said>,
+}
+
+/// How a job ended, in the words of its function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It is done; with a result, as a text of JSON.
+    Completed(Option<String>),
+    /// This delivery has failed.
+    Failed {
+        /// Why.
+        error: String,
+        /// Whether another one makes sense.
+        again: Again,
+    },
+}
+
+/// Whether a function that has failed wants its job again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// As long as there are attempts left.
+    Welcome,
+    /// It would fail as well.
+    InVain,
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// Its function has said how it ended.
+    Said(Said),
+    /// Its function has accepted it, and has until then to be heard of.
+    Accepted {
+        /// When its lease runs out.
+        until: SystemTime,
+    },
+    /// It was heard of, and has until then.
+    GoesOn {
+        /// When its lease runs out.
+        until: SystemTime,
+    },
+    /// Nothing was heard of it in time.
+    Lapsed,
+    /// It is a call as any other.
+    AsAnyCall,
+}
+
+/// When a delivery that has failed is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pause {
+    /// At once: its function is gone, and the job has waited long enough.
+    None,
+    /// As the policy says.
+    Policy {
+        /// In 0..=1.
+        random: f64,
+    },
+}
+
+impl Terms {
+    /// How long a sign of life counts.
+    pub fn grace(&self) -> Duration {
+        self.heartbeat.unwrap_or(self.deadline)
+    }
+}
+
+/// What follows from the answer to a delivery, or from there being none.
+pub fn after_answer(terms: &Terms, delivery: Option<&Delivery>, outcome: &Outcome, now: SystemTime) -> Course {
+    if let Some(said) = delivery.and_then(|delivery| delivery.said.clone()) {
+        return Course::Said(said);
+    }
+    match outcome {
+        Outcome::Response(response) if accepts(response) => {
+            let until = delivery.map(|delivery| lease_at_acceptance(terms, delivery, now));
+            until.filter(|until| *until > now).map_or(Course::Lapsed, |until| Course::Accepted { until })
+        }
+        Outcome::Response(_) | Outcome::Streamed(_) | Outcome::Failure(_) => Course::AsAnyCall,
+    }
+}
+
+/// What follows from looking at a delivery that is not on the wire.
+pub fn at_rest(delivery: Option<&Delivery>, now: SystemTime) -> Course {
+    let Some(delivery) = delivery else { return Course::AsAnyCall };
+    if let Some(said) = &delivery.said {
+        return Course::Said(said.clone());
+    }
+    match delivery.accepted_at {
+        None => Course::AsAnyCall,
+        Some(_) if delivery.lease_until > now => Course::GoesOn { until: delivery.lease_until },
+        Some(_) => Course::Lapsed,
+    }
+}
+
+/// Whether an answer means that the function has accepted the job and reports later.
+pub fn accepts(response: &Response) -> bool {
+    let status = response.head.status;
+    let says_so = || response.head.header(ACCEPTED).is_some_and(|value| value.trim() == "1");
+    status == 202 || (200..=299).contains(&status) && (says_so() || is_queued(&response.body))
+}
+
+/// Whether a body is a JSON object that has the member `"queued": true`.
+fn is_queued(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Body {
+        queued: bool,
+    }
+    let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    is_object && serde_json::from_slice::<Body>(body).is_ok_and(|body| body.queued)
+}
+
+/// How long a delivery has that is accepted now: to its deadline or the next sign of life, whichever comes first; but what
+/// earlier signs of life have given it, it keeps.
+pub fn lease_at_acceptance(terms: &Terms, delivery: &Delivery, now: SystemTime) -> SystemTime {
+    let deadline = delivery.sent_at + terms.deadline;
+    let lease = terms.heartbeat.map_or(deadline, |heartbeat| deadline.min(now + heartbeat));
+    delivery.heard_at.map_or(lease, |heard| lease.max(heard + terms.grace()))
+}
+
+/// When a job of which a delivery has failed is delivered again; `None` where that was the last one.
+pub fn next_delivery(policy: &RetryPolicy, history: &History, pause: Pause, now: SystemTime) -> Option<SystemTime> {
+    if history.charged >= history.max_attempts.unwrap_or(policy.max_attempts) {
+        return None;
+    }
+    let at = match pause {
+        Pause::None => now,
+        Pause::Policy { random } => now + policy.wait(history.charged, random),
+    };
+    (!is_too_old(policy, history.born_at, at)).then_some(at)
+}
+
+/// A text of JSON that can stand in a header: everything but visible ASCII and spaces is escaped. All that can be found of
+/// it in such a text stands within its strings.
+pub fn in_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, ' '..='~') {
+            text.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
 }

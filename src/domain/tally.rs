@@ -49,6 +49,8 @@ pub enum CallEnd {
     Failed,
     /// It is tried again.
     Retried,
+    /// That is not known yet: it is a job.
+    Open,
 }
 
 /// Counts since the last look.
@@ -73,10 +75,16 @@ impl Tally {
     pub fn count(&mut self, ended: &Ended) {
         self.attempts += 1;
         self.ill += u64::from(ended.health == Health::Ill);
-        match ended.call {
+        self.count_call(ended.call);
+    }
+
+    /// Counts what became of a call.
+    pub fn count_call(&mut self, call: CallEnd) {
+        match call {
             CallEnd::Succeeded => self.succeeded += 1,
             CallEnd::Failed => self.failed += 1,
             CallEnd::Retried => self.retried += 1,
+            CallEnd::Open => {}
         }
     }
 }

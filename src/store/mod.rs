@@ -16,6 +16,7 @@ mod error_code;
 pub mod event_batch;
 pub mod events;
 pub mod fresh;
+pub mod jobs;
 pub mod jsonb_array;
 pub mod key_file;
 pub mod leases;

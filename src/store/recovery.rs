@@ -20,6 +20,8 @@ pub struct Interrupted {
     pub interruptions: u32,
     /// Of a call whose answer was to be streamed.
     pub stream: Option<Streaming>,
+    /// Whether it is a background job, on which somebody may have reported.
+    pub is_job: bool,
 }
 
 /// How far the answer of an interrupted call had come.
@@ -51,7 +53,7 @@ statements! {
                 select coalesce(max(event.seq), 0) from edge_store.event
                 where event.call_id = request.id and event.slot = request.slot)
             end,
-            stream.status_code, stream.headers
+            stream.status_code, stream.headers, request.deadline_ms is not null
         from edge_store.lease, unnest(lease.call_ids, lease.numbers, lease.interruptions)
                  as entry (call_id, number, interruptions)
         join edge_store.request on request.id = entry.call_id
@@ -73,6 +75,9 @@ statements! {
              noted as (delete from edge_store.callback),
              taken as (delete from edge_store.lease),
              streamed as (delete from edge_store.stream),
+             -- One that a session of the copy has locked is of no use either: its call has ended.
+             delivered as (delete from edge_store.job where call_id = any (array(
+                 select call_id from edge_store.job for update skip locked))),
              counted as (delete from edge_store.usage),
              wanted as (
                  delete from edge_store.cancellation using birth where pg_catalog.age(cancellation.xmin) > birth.age)
@@ -154,6 +159,7 @@ pub fn interrupted() -> Result<Vec<Interrupted>, Error> {
                 number: count(5)?,
                 interruptions: count(6)?,
                 stream: streaming(&row)?,
+                is_job: row.get(11)?.unwrap_or(false),
             })
         })
         .collect()

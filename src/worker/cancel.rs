@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::SystemTime;
 
 use super::ledger::{Source, Waiting};
-use super::settle::{self, Unsent};
+use super::settle::Unsent;
 use super::turn::Dispatcher;
 use crate::domain::call::CallId;
 use crate::error::Error;
@@ -30,15 +30,18 @@ impl Dispatcher {
         let is_wanted = |waiting: &Waiting| wanted.contains(&waiting.queued.id.0);
         for waiting in self.backlog.remove(is_wanted) {
             self.ledger.stops_waiting(waiting.queued.id);
-            settle::end_unsent(&waiting.queued, waiting.source, Unsent::Cancelled, now, &mut self.outbox);
+            self.end_unsent(waiting.queued, waiting.source, Unsent::Cancelled, now);
         }
         let ended = self.outbox.ended();
         for queued in scan::cancelled_deferred(overtaken)? {
             // One that was about to be put off again must not be: it ends here.
             self.outbox.deferrals.retain(|deferral| deferral.call != queued.id);
+            if self.jobs.is_open(queued.id) {
+                continue;
+            }
             if !ended.contains(&queued.id.0) && !self.ledger.is_in_flight(queued.id) && !self.is_being_taken(queued.id)
             {
-                settle::end_unsent(&queued, Source::Deferred, Unsent::Cancelled, now, &mut self.outbox);
+                self.end_unsent(queued, Source::Deferred, Unsent::Cancelled, now);
             }
         }
         let mut cancelled = Cancelled::All;
@@ -46,9 +49,14 @@ impl Dispatcher {
             let put_off = self.outbox.deferrals.iter().any(|deferral| deferral.call.0 == id);
             if put_off || self.is_being_taken(CallId(id)) {
                 cancelled = Cancelled::AllButMoving;
+            } else if self.jobs.is_open(CallId(id)) {
+                self.jobs.cancel(CallId(id));
             } else if self.ledger.is_in_flight(CallId(id)) {
                 if let Some(engine) = &self.engine {
                     engine.cancel(CallId(id));
+                }
+                if self.ledger.of(CallId(id)).is_some_and(|entry| entry.terms.is_some()) {
+                    self.jobs.cancels_in_flight();
                 }
             } else if calls::is_final(id)? {
                 self.schedules.overtaken.remove(&id);

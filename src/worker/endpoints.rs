@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::ledger::{Source, Waiting};
 use super::report;
-use super::settle::{self, Unsent};
+use super::settle::Unsent;
 use super::turn::Dispatcher;
 use crate::domain::backlog::LaneName;
 use crate::domain::endpoint::Endpoint;
@@ -119,7 +119,7 @@ impl Dispatcher {
         let is_of_it = |waiting: &Waiting| waiting.queued.endpoint.as_deref() == Some(&*name);
         for waiting in self.backlog.remove(is_of_it) {
             self.ledger.stops_waiting(waiting.queued.id);
-            settle::end_unsent(&waiting.queued, waiting.source, gone(&name), now, &mut self.outbox);
+            self.end_unsent(waiting.queued, waiting.source, gone(&name), now);
         }
         let in_hand = self.deferred_in_hand();
         let found = under_snapshot(|| scan::deferred_to(&name, in_hand, HANDFUL))?;
@@ -127,7 +127,7 @@ impl Dispatcher {
             self.endpoints.dropped.pop();
         }
         for queued in found {
-            settle::end_unsent(&queued, Source::Deferred, gone(&name), now, &mut self.outbox);
+            self.end_unsent(queued, Source::Deferred, gone(&name), now);
         }
         Ok(())
     }

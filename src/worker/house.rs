@@ -84,7 +84,7 @@ impl Dispatcher {
             ring: self.ring,
             retention: self.settings.retention,
             now,
-            in_memory: self.ledger.all(),
+            in_memory: self.ledger.all().into_iter().chain(self.jobs.calls()).collect(),
             floor: self.floor(),
         };
         let ring = in_place(|| {
@@ -95,6 +95,7 @@ impl Dispatcher {
             Ok(Some(ring)) => {
                 self.ledger.move_slot(from, to);
                 self.sockets.move_slot(from, to);
+                self.jobs.move_slot(from, to);
                 self.backlog.for_each_waiting(|waiting| {
                     if waiting.queued.slot == from {
                         waiting.queued.slot = to;
@@ -112,12 +113,12 @@ impl Dispatcher {
 
     /// Whether nothing waits, runs or is to be written.
     pub(super) fn is_idle(&self) -> bool {
-        self.ledger.in_flight() == 0 && self.backlog.waiting() == 0 && self.outbox.is_empty()
+        self.ledger.in_flight() == 0 && self.backlog.waiting() == 0 && self.outbox.is_empty() && self.jobs.is_empty()
     }
 
     /// Whether no call is on the wire.
     pub(super) fn nothing_in_flight(&self) -> bool {
-        self.ledger.in_flight() == 0 && self.reports.is_empty()
+        self.ledger.in_flight() == 0 && self.reports.is_empty() && self.jobs.is_empty()
     }
 
     /// Whether the engine's thread still runs.

@@ -14,6 +14,36 @@ use crate::store::deferred::{Deferral, Until};
 use crate::store::recovery::{Interrupted, Streaming};
 use crate::store::responses::{Ending, StreamEnd, Trace};
 
+/// What is known of a job that was on the wire when its dispatcher ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// Nothing was said of it, and nothing can be from now on.
+    No,
+    /// A session is just about to, or to say that it lives: whoever takes the job up next will see.
+    Perhaps,
+    /// It was said how it ended: whoever takes it up next will see.
+    Yes,
+}
+
+/// Writes what becomes of a job that was on the wire when its dispatcher ended.
+pub fn interrupted_job(
+    found: &Interrupted,
+    reported: Reported,
+    max_interruptions: u32,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) {
+    match reported {
+        Reported::No => interrupted(found, max_interruptions, now, outbox),
+        // It is not given up before that is known.
+        Reported::Perhaps => interrupted(found, max_interruptions.max(found.interruptions + 2), now, outbox),
+        Reported::Yes => {
+            let Interrupted { call, slot, number, interruptions, .. } = *found;
+            outbox.deferrals.push(Deferral { call, slot, tries: number, interruptions, until: Until::Due(now) });
+        }
+    }
+}
+
 /// Writes what becomes of a call that was on the wire when its dispatcher ended.
 pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
     let interruptions = found.interruptions + 1;

@@ -168,9 +168,11 @@ impl Ledger {
         self.in_flight.len()
     }
 
-    /// The batches whose leases may go, given the newest one that must stay.
-    pub fn take_finished_batches(&mut self, newest: i64) -> Vec<i64> {
-        let (stay, go) = std::mem::take(&mut self.finished_batches).into_iter().partition(|batch| *batch == newest);
+    /// The batches whose leases may go, given the newest one that must stay, and those of which something is still to be
+    /// written.
+    pub fn take_finished_batches(&mut self, newest: i64, unwritten: &HashSet<i64>) -> Vec<i64> {
+        let stays = |batch: &i64| *batch == newest || unwritten.contains(batch);
+        let (stay, go) = std::mem::take(&mut self.finished_batches).into_iter().partition(stays);
         self.finished_batches = stay;
         go
     }

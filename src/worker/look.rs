@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::cancel::Cancelled;
 use super::endpoints;
 use super::ledger::{Source, Waiting};
-use super::settle::{self, Unsent};
+use super::settle::Unsent;
 use super::turn::{Dispatcher, care};
 use crate::domain::backlog::{Admission, Appetite, LaneName, OnDisk, Rest};
 use crate::domain::cursor::Scan;
@@ -39,6 +39,9 @@ impl Dispatcher {
         }
         self.end_calls_of_dropped(now)?;
         self.recount(now)?;
+        if self.wants.jobs {
+            self.look_at_reports(now)?;
+        }
         if self.wants.scan && self.can_scan() {
             self.scan(now)?;
         }
@@ -86,7 +89,7 @@ impl Dispatcher {
         if found.len() < limit {
             self.timers.next_due = under_snapshot(|| scan::next_due(now))?;
         }
-        for queued in found {
+        for queued in self.part_accepted(found, now)? {
             self.admit(queued, Source::Deferred, now);
         }
         Ok(())
@@ -126,6 +129,7 @@ impl Dispatcher {
         let mut ids = self.ledger.deferred_in_memory();
         ids.extend(self.outbox.deferrals.iter().map(|deferral| deferral.call.0));
         ids.extend(&self.outbox.undeferred);
+        ids.extend(self.jobs.calls());
         ids
     }
 
@@ -154,13 +158,13 @@ impl Dispatcher {
     /// Makes a request of a row; ends the call where that cannot be done or is not wanted.
     fn prepare(&mut self, queued: Queued, source: Source, now: SystemTime) -> Option<(LaneName, Waiting)> {
         if queued.cancelled {
-            settle::end_unsent(&queued, source, Unsent::Cancelled, now, &mut self.outbox);
+            self.end_unsent(queued, source, Unsent::Cancelled, now);
             return None;
         }
         match self.restore(&queued) {
             Ok((lane, request)) => Some((lane, Waiting { queued, request, source })),
             Err(why) => {
-                settle::end_unsent(&queued, source, why, now, &mut self.outbox);
+                self.end_unsent(queued, source, why, now);
                 None
             }
         }

@@ -18,6 +18,7 @@ mod house;
 mod identity;
 mod interrupted;
 mod interrupts;
+mod jobs;
 pub mod last_errors;
 pub mod latch;
 mod launcher;

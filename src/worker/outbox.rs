@@ -107,6 +107,35 @@ impl Outbox {
             && settled_cancellations.is_empty()
     }
 
+    /// Takes the rows of another one, but for a lease, of which there is one a turn.
+    pub fn absorb(&mut self, other: Self) {
+        let Self {
+            endings,
+            failed_tries,
+            deferrals,
+            undeferred,
+            callbacks,
+            finished_batches,
+            settled_cancellations,
+            lease: _,
+            leased_deferred,
+            landings,
+            over,
+            offspring,
+        } = other;
+        self.endings.extend(endings);
+        self.failed_tries.extend(failed_tries);
+        self.deferrals.extend(deferrals);
+        self.undeferred.extend(undeferred);
+        self.callbacks.extend(callbacks);
+        self.finished_batches.extend(finished_batches);
+        self.settled_cancellations.extend(settled_cancellations);
+        self.leased_deferred.extend(leased_deferred);
+        self.landings.extend(landings);
+        self.over.extend(over);
+        self.offspring.extend(offspring);
+    }
+
     /// Losing a lease means sending again; losing an outcome would mean the same, but for a call that is done. An event that
     /// somebody has read may not be lost either: the call would be made anew, and other events take its number.
     pub fn durability(&self) -> Durability {

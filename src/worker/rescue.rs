@@ -44,6 +44,7 @@ impl Dispatcher {
         for (call, rows) in self.by_call() {
             self.rescue_one(call, rows, &mut told);
         }
+        self.rescue_jobs(&mut told);
         self.announce(&told);
     }
 

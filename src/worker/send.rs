@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use super::jobs::{Handover, LOOK_AGAIN};
 use super::ledger::{InFlight, Source, Stream, Waiting};
-use super::settle::{self, Unsent};
+use super::settle::Unsent;
 use super::signals;
 use super::turn::Dispatcher;
 use super::wake::reason;
@@ -39,6 +40,8 @@ pub struct Departure {
     pub queued: Queued,
     pub source: Source,
     pub attempt: Attempt,
+    /// Of a job.
+    pub handover: Option<Handover>,
 }
 
 /// Why a call that was taken does not go out.
@@ -47,6 +50,10 @@ pub enum KeptBack {
     ForGood(Unsent),
     /// Something is in the way that will pass. It costs no attempt.
     ForNow,
+    /// A session is just reporting on an earlier delivery of the job.
+    Locked,
+    /// One has reported.
+    Said,
 }
 
 /// How soon a call is tried again that something was in the way of.
@@ -64,6 +71,7 @@ impl From<Unsent> for KeptBack {
 impl Dispatcher {
     /// Chooses calls to send, and prepares their lease.
     pub(super) fn choose(&mut self, now: SystemTime) -> Result<(), Error> {
+        self.let_go_of_jobs(now);
         if self.paused || self.stopping || self.has_been_told() {
             self.give_back(now);
         } else {
@@ -99,6 +107,7 @@ impl Dispatcher {
         while bytes < BODY_BUDGET {
             let handful = self.backlog.take(now, HANDFUL);
             self.chosen.extend(handful);
+            self.hold_chosen()?;
             if self.chosen.is_empty() {
                 break;
             }
@@ -126,15 +135,23 @@ impl Dispatcher {
     /// Gives a call its place among those that are leased; or ends it, where it cannot be sent as things are now.
     fn depart(&mut self, lane: LaneName, waiting: Waiting, now: SystemTime) {
         let Waiting { queued, request, source } = waiting;
-        let why = match self.attempt(&lane, &queued, request, now) {
-            Ok(attempt) => return self.taking.push(Departure { lane, queued, source, attempt }),
+        let made = self.handover(&queued).and_then(|handover| {
+            let attempt = self.attempt(&lane, &queued, request, handover.as_ref(), now)?;
+            Ok((attempt, handover))
+        });
+        let why = match made {
+            Ok((attempt, handover)) => {
+                return self.taking.push(Departure { lane, queued, source, attempt, handover });
+            }
             Err(why) => why,
         };
         self.backlog.recall(&lane, queued.kind());
         self.ledger.stops_waiting(queued.id);
         match why {
-            KeptBack::ForGood(why) => settle::end_unsent(&queued, source, why, now, &mut self.outbox),
+            KeptBack::ForGood(why) => self.end_unsent(queued, source, why, now),
             KeptBack::ForNow => self.outbox.deferrals.push(queued.deferral(Until::Due(now + PAUSE_OF_ONE))),
+            KeptBack::Locked => self.outbox.deferrals.push(queued.deferral(Until::Due(now + LOOK_AGAIN))),
+            KeptBack::Said => self.was_said(queued, source, now),
         }
     }
 
@@ -183,6 +200,7 @@ impl Dispatcher {
         lane: &LaneName,
         queued: &Queued,
         mut request: Request,
+        handover: Option<&Handover>,
         now: SystemTime,
     ) -> Result<Attempt, KeptBack> {
         if is_too_old(self.endpoints.retry(lane), queued.born_at(), now) {
@@ -200,6 +218,9 @@ impl Dispatcher {
         let endpoint = endpoint.map(AsRef::as_ref);
         self.complete(queued, endpoint, &mut request)?;
         self.add_key(queued, &mut request);
+        if let Some(handover) = handover {
+            handover.add_headers(&mut request.headers);
+        }
         self.sign(queued, endpoint, &mut request, now)?;
         Ok(Attempt {
             call: queued.id,

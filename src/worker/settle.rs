@@ -49,18 +49,8 @@ pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &m
     let Grounds { policy, said, now, random } = grounds;
     let charged = entry.number.saturating_sub(entry.interruptions);
     let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
-    let reach = match &report.outcome {
-        Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
-        Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
-        Outcome::Failure(_) => Reach::Silent,
-    };
+    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
     let call_id = report.call;
-    // A request of pg_edge_net has one attempt and is made at once, whatever became of those before it.
-    let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
-        (Health::Unknown, None)
-    } else {
-        (health(&report.outcome), asks_to_wait(policy, &report.outcome, said, now))
-    };
     let call = match decide(policy, &history, &report.outcome, said, now, random) {
         Verdict::Retry(retry) => {
             put_off(report, entry, said, retry, outbox);
@@ -84,6 +74,36 @@ pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &m
         outbox.over.push(call_id.0);
     }
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
+}
+
+/// What an attempt says of its endpoint, whatever it means for its call.
+pub(super) struct Bearing {
+    pub(super) reach: Reach,
+    pub(super) health: Health,
+    /// The peer wants to be left alone until then.
+    pub(super) parks_endpoint: Option<SystemTime>,
+}
+
+/// What a report says of its endpoint.
+pub(super) fn bearing(
+    report: &Report,
+    entry: &InFlight,
+    policy: &RetryPolicy,
+    said: &Said,
+    now: SystemTime,
+) -> Bearing {
+    let reach = match &report.outcome {
+        Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
+        Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
+        Outcome::Failure(_) => Reach::Silent,
+    };
+    // A request of pg_edge_net has one attempt and is made at once, whatever became of those before it.
+    let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
+        (Health::Unknown, None)
+    } else {
+        (health(&report.outcome), asks_to_wait(policy, &report.outcome, said, now))
+    };
+    Bearing { reach, health, parks_endpoint }
 }
 
 /// Ends a call of whose stream an event could not be stored, whatever else became of it.
@@ -165,6 +185,7 @@ pub(super) fn note(ending: Ending, whose: &Whose, outbox: &mut Outbox) {
 }
 
 /// Why a call ends that is not on the wire.
+#[derive(Clone, Debug)]
 pub enum Unsent {
     /// Its user cancelled it.
     Cancelled,

@@ -78,8 +78,8 @@ unsafe fn concerns_us(node: *mut pg_sys::Node) -> bool {
     // SAFETY: every statement begins with its tag.
     let tag = unsafe { (*node).type_ };
     // SAFETY: as above.
-    let undoes = unsafe { undoes_prepared(node) };
-    undoes
+    let resolves = unsafe { resolution_of_prepared(node) };
+    resolves.is_some()
         || matches!(
             tag,
             pg_sys::NodeTag::T_DropdbStmt
@@ -95,8 +95,11 @@ unsafe fn concerns_us(node: *mut pg_sys::Node) -> bool {
 unsafe extern "C-unwind" fn prepare(node: *mut pg_sys::Node) {
     // SAFETY: the caller passes a statement of a kind named in `concerns_us`.
     unsafe {
-        if undoes_prepared(node) {
-            wake::at_commit(reason::RECOUNT);
+        match resolution_of_prepared(node) {
+            Some(Resolution::Undone) => wake::at_commit(reason::RECOUNT),
+            // Its session told of what it has queued when it prepared it; what it has reported can be seen only now.
+            Some(Resolution::Done) => wake::at_commit(reason::JOBS),
+            None => {}
         }
         if drops_extension(node) {
             wake::at_commit(reason::LOOK);
@@ -187,12 +190,25 @@ unsafe fn option_of(options: *mut pg_sys::List, name: &CStr) -> Option<*mut pg_s
     }
 }
 
-unsafe fn undoes_prepared(node: *mut pg_sys::Node) -> bool {
+/// What becomes of a prepared transaction.
+enum Resolution {
+    Done,
+    Undone,
+}
+
+/// What a command has become of a prepared transaction, where it is about one.
+unsafe fn resolution_of_prepared(node: *mut pg_sys::Node) -> Option<Resolution> {
     // SAFETY: a node's tag tells its type.
-    unsafe {
-        (*node).type_ == pg_sys::NodeTag::T_TransactionStmt
-            && (*node.cast::<pg_sys::TransactionStmt>()).kind
-                == pg_sys::TransactionStmtKind::TRANS_STMT_ROLLBACK_PREPARED
+    let kind = unsafe {
+        if (*node).type_ != pg_sys::NodeTag::T_TransactionStmt {
+            return None;
+        }
+        (*node.cast::<pg_sys::TransactionStmt>()).kind
+    };
+    match kind {
+        pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED => Some(Resolution::Done),
+        pg_sys::TransactionStmtKind::TRANS_STMT_ROLLBACK_PREPARED => Some(Resolution::Undone),
+        _ => None,
     }
 }
 

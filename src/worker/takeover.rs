@@ -10,7 +10,8 @@ use pgrx::pg_sys;
 
 use super::commands::Commands;
 use super::endpoints::Endpoints;
-use super::interrupted;
+use super::interrupted::{self, Reported};
+use super::jobs::Jobs;
 use super::latch;
 use super::ledger::Ledger;
 use super::lock::{self, Hold};
@@ -26,14 +27,17 @@ use super::streams::Streams;
 use super::turn::{Dispatcher, Timers, Wants, capacity};
 use super::usage::Usage;
 use crate::domain::backlog::{Backlog, LaneName};
+use crate::domain::call::CallId;
 use crate::domain::cursor::Cursor;
 use crate::domain::request::Targets;
 use crate::domain::tally::Kind;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
+use crate::store::jobs::deliveries;
+use crate::store::jobs::hold::{self, Held};
 use crate::store::leases::Lease;
-use crate::store::recovery::Standing;
+use crate::store::recovery::{Interrupted, Standing};
 use crate::store::retention::Ring;
 use crate::store::sockets::handling;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -73,6 +77,7 @@ impl Dispatcher {
             secrets: Secrets::default(),
             schedules: Schedules::new(),
             sockets: Sockets::new(),
+            jobs: Jobs::default(),
             usage: Usage::new(),
             timers: Timers {
                 next_due: Some(now),
@@ -114,6 +119,7 @@ impl Dispatcher {
                 cancellations: true,
                 extension: false,
                 callbacks: true,
+                jobs: true,
                 commands: true,
             },
             endpoints: Endpoints::default(),
@@ -151,8 +157,22 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
     under_snapshot(|| {
         let standing = recovery::standing()?;
         let mut outbox = Outbox::default();
-        for call in recovery::interrupted()? {
-            interrupted::interrupted(&call, settings.max_interruptions, now, &mut outbox);
+        let found = recovery::interrupted()?;
+        let held = hold_jobs(&found)?;
+        let (mut over, mut ended) = (Vec::new(), Vec::new());
+        for call in &found {
+            if !call.is_job {
+                interrupted::interrupted(call, settings.max_interruptions, now, &mut outbox);
+                continue;
+            }
+            let reported = reported(&held, call.call);
+            let before = outbox.endings.len();
+            interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox);
+            if outbox.endings.len() > before {
+                ended.push(call.call);
+            } else if reported == Reported::No {
+                over.push(call.call);
+            }
         }
         let control = control::read()?;
         let last_handed_out = fresh::last_handed_out()?;
@@ -162,6 +182,27 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         recovery::clear_standing()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write(ring.current)?;
+        if !over.is_empty() {
+            deliveries::end_deliveries(&over)?;
+        }
+        if !ended.is_empty() {
+            deliveries::forget(&ended)?;
+        }
         Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
+}
+
+/// What the row of a job says, where it can be had.
+fn reported(held: &Held, call: CallId) -> Reported {
+    match held.row(call) {
+        Some(row) if row.delivery.said.is_some() => Reported::Yes,
+        None if held.is_locked(call) => Reported::Perhaps,
+        Some(_) | None => Reported::No,
+    }
+}
+
+/// Takes the rows of the jobs that were on the wire, as far as they can be had.
+fn hold_jobs(found: &[Interrupted]) -> Result<Held, Error> {
+    let jobs: Vec<CallId> = found.iter().filter(|call| call.is_job).map(|call| call.call).collect();
+    if jobs.is_empty() { Ok(Held::default()) } else { hold::hold(&jobs) }
 }

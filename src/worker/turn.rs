@@ -3,7 +3,7 @@
 //! Runs on the main thread of a dispatcher. Reading changes only memory and stays true when the transaction fails;
 //! what is to be written stays in the outbox until a transaction with it has committed.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use super::commands::Commands;
 use super::endpoints::Endpoints;
 use super::failpoint;
+use super::jobs::Jobs;
 use super::ledger::{Ledger, Source, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
@@ -37,8 +38,8 @@ use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::callbacks::COLLECTOR;
-use crate::store::deferred::Until;
+use crate::store::callbacks::{COLLECTOR, Callback};
+use crate::store::deferred::{Deferral, Until};
 use crate::store::fresh::Care;
 use crate::store::leases::Lease;
 use crate::store::owner;
@@ -59,7 +60,7 @@ const SPILL_TICK: Duration = Duration::from_millis(200);
 const WINDOW: usize = 4096;
 
 /// Bytes of answers settled in one turn, so that no statement grows without bound.
-const ANSWER_BUDGET: usize = 32 * 1024 * 1024;
+pub(super) const ANSWER_BUDGET: usize = 32 * 1024 * 1024;
 
 /// A dispatcher at work.
 pub struct Dispatcher {
@@ -96,6 +97,7 @@ pub struct Dispatcher {
     pub(super) secrets: Secrets,
     pub(super) schedules: Schedules,
     pub(super) sockets: Sockets,
+    pub(super) jobs: Jobs,
     pub(super) usage: Usage,
     pub(super) wants: Wants,
     pub(super) timers: Timers,
@@ -115,6 +117,8 @@ pub(super) struct Wants {
     pub cancellations: bool,
     pub extension: bool,
     pub callbacks: bool,
+    /// Functions may have reported how their jobs ended.
+    pub jobs: bool,
     /// There may be a command to be begun or ended.
     pub commands: bool,
 }
@@ -183,7 +187,8 @@ impl Dispatcher {
         let dropped = self.endpoints.has_dropped();
         // What held a lane back may have ended since the turn began.
         let came = !self.reports.is_empty() || self.streams.is_behind();
-        if self.can_send(now) || scan || callbacks || dropped || self.wants.cancellations || came {
+        let wanted = self.wants.cancellations || self.wants.jobs;
+        if self.can_send(now) || scan || callbacks || dropped || wanted || came {
             return Duration::ZERO;
         }
         let may_spill = self.backlog.waiting() > 0 && !self.paused;
@@ -200,6 +205,7 @@ impl Dispatcher {
             self.usage.next_write(),
             self.runners.next_try(now),
             self.commands.next_try(now),
+            self.jobs.next_look(now),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
@@ -218,6 +224,7 @@ impl Dispatcher {
         self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
         self.wants.cancellations |= reasons & reason::CANCEL != 0;
         self.wants.extension |= reasons & reason::LOOK != 0;
+        self.wants.jobs |= reasons & reason::JOBS != 0;
         // A run of a schedule may have been asked for, or may go on after a pause.
         let of_commands = reason::COMMANDS | reason::SCHEDULES | reason::CONTROL;
         self.wants.commands |= reasons & of_commands != 0;
@@ -235,6 +242,7 @@ impl Dispatcher {
             self.wants.scan = true;
             self.wants.cancellations = true;
             self.wants.extension = true;
+            self.wants.jobs = true;
             self.schedules.want();
             self.sockets.want();
         }
@@ -286,6 +294,10 @@ impl Dispatcher {
             }
             let Some(entry) = self.ledger.returns(report.call) else { continue };
             self.count_answer(&entry, &report.outcome, now);
+            if entry.terms.is_some() {
+                self.delivery_returns(report, entry, now);
+                continue;
+            }
             let settled = match self.streams.take_refusal(report.call) {
                 Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
                 None => {
@@ -314,7 +326,8 @@ impl Dispatcher {
         let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
         let scan = self.wants.scan && self.can_scan();
         let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
-        let wants = scan || config || self.wants.cancellations || self.wants.extension;
+        let jobs = self.wants.jobs || self.jobs.next_look(now).is_some_and(|at| at <= now);
+        let wants = scan || config || jobs || self.wants.cancellations || self.wants.extension;
         let timers = &self.timers;
         let house = [timers.next_advance, timers.next_key_sweep, timers.next_history, timers.next_expiry]
             .iter()
@@ -343,9 +356,11 @@ impl Dispatcher {
     }
 
     fn write(&mut self, now: SystemTime) -> Result<(), Error> {
-        let done = self.ledger.take_finished_batches(self.newest_batch);
+        let unwritten: HashSet<i64> = self.jobs.batches().collect();
+        let done = self.ledger.take_finished_batches(self.newest_batch, &unwritten);
         self.outbox.finished_batches.extend(done);
-        if !self.outbox.endings.is_empty() {
+        self.decide_jobs(now)?;
+        if !self.outbox.endings.is_empty() || !self.jobs.decided().rows.endings.is_empty() {
             failpoint::hit("before_response_commit");
         }
         if !self.outbox.landings.is_empty() {
@@ -353,21 +368,26 @@ impl Dispatcher {
         }
         under_snapshot(|| {
             self.outbox.write(self.ring.current)?;
+            self.jobs.decided().write(self.ring.current)?;
+            self.write_deliveries()?;
             self.write_usage(now)
         })
     }
 
     /// How much of this turn must be on disk when it commits. The lease of a call that a predecessor may have had on
-    /// the wire must: if the call is what ended it, each further end has to be counted.
+    /// the wire must: if the call is what ended it, each further end has to be counted. So must what a job is sent with: its
+    /// function will work for long, and then come back with it.
     fn durability(&self) -> Durability {
         let recovering = |lease: &Lease| lease.calls.iter().any(|leased| leased.call.0 <= self.recovering_to);
-        let must_last = self.outbox.lease.as_ref().is_some_and(recovering) || self.leases_to_quota();
+        let has_jobs = !self.jobs.decided().is_empty() || self.taking.iter().any(|taken| taken.handover.is_some());
+        let must_last = self.outbox.lease.as_ref().is_some_and(recovering) || self.leases_to_quota() || has_jobs;
         if must_last { Durability::Full } else { self.outbox.durability() }
     }
 
     /// The transaction is on its way to disk: tell the world, and send what it leased.
     fn committed(&mut self, now: SystemTime) {
-        let outbox = std::mem::take(&mut self.outbox);
+        let mut outbox = std::mem::take(&mut self.outbox);
+        outbox.absorb(self.jobs_are_decided());
         counting::ended(&outbox.endings);
         self.schedules.note_ends(&outbox.endings);
         if let Some(lease) = &outbox.lease {
@@ -377,7 +397,18 @@ impl Dispatcher {
         self.usage_committed(now);
         self.wants.scan |= !outbox.offspring.is_empty();
         self.send(outbox.lease.as_ref(), now);
-        for deferral in &outbox.deferrals {
+        self.note_deferrals(&outbox.deferrals);
+        self.announce(&outbox.told_of());
+        self.show_gauges(now);
+        self.note_callbacks(&outbox.callbacks);
+        self.runners.look_after(now);
+        let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
+        self.timers.next_poll = now + poll;
+    }
+
+    /// Calls have been put off.
+    pub(super) fn note_deferrals(&mut self, deferrals: &[Deferral]) {
+        for deferral in deferrals {
             match &deferral.until {
                 Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),
                 Until::Room(lane) => {
@@ -385,17 +416,15 @@ impl Dispatcher {
                 }
             }
         }
-        self.announce(&outbox.told_of());
-        self.show_gauges(now);
-        let (for_net, for_roles): (Vec<_>, Vec<_>) =
-            outbox.callbacks.iter().partition(|callback| callback.owner == COLLECTOR);
+    }
+
+    /// Callbacks are to be run.
+    pub(super) fn note_callbacks(&mut self, callbacks: &[Callback]) {
+        let (for_net, for_roles): (Vec<_>, Vec<_>) = callbacks.iter().partition(|callback| callback.owner == COLLECTOR);
         self.wants.callbacks |= !for_roles.is_empty();
         if !for_net.is_empty() {
             self.runners.want_collector();
         }
-        self.runners.look_after(now);
-        let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
-        self.timers.next_poll = now + poll;
     }
 
     /// As many calls at once as the settings allow, and the file descriptors that websockets leave.

@@ -42,6 +42,8 @@ pub mod reason {
     pub const SOCKETS: u32 = 1024;
     /// Messages were queued for websockets.
     pub const MESSAGES: u32 = 2048;
+    /// Functions have reported how their jobs ended.
+    pub const JOBS: u32 = 4096;
 
     /// What is work for a dispatcher, also where there is none.
     pub(super) const WORK: u32 = CALLS | SCHEDULES | SOCKETS | MESSAGES;

@@ -12,6 +12,7 @@ mod endpoint;
 mod guard;
 mod header;
 mod interruption;
+mod job;
 mod lane;
 mod net;
 mod network;

@@ -131,6 +131,8 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             | Class::Cancelled
             | Class::HttpStatus
             | Class::Expired
+            | Class::LeaseExpired
+            | Class::Job
             | Class::Split
             | Class::Items => None,
         };

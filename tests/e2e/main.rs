@@ -23,6 +23,7 @@ mod guard;
 mod idempotency;
 mod identity;
 mod invariants;
+mod jobs;
 mod limits;
 mod net;
 mod pg_cron;

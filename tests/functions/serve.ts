@@ -1,6 +1,6 @@
 // Serves the functions of this folder as an edge runtime does: POST /functions/v1/NAME goes to NAME.ts. Prints the port.
 
-const functions = ["stream-ai", "stalls", "breaks-off", "byte-by-byte", "morning-digest"];
+const functions = ["stream-ai", "stalls", "breaks-off", "byte-by-byte", "morning-digest", "send-letters", "is-shut-down"];
 const handlers = new Map<string, { fetch(request: Request): Response | Promise<Response> }>();
 for (const name of functions) {
   handlers.set(name, (await import(`./${name}.ts`)).default);

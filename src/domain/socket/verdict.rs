@@ -113,6 +113,8 @@ fn after_failure(failure: &Failure) -> Judged {
         | FailureClass::Cancelled
         | FailureClass::HttpStatus
         | FailureClass::Expired
+        | FailureClass::LeaseExpired
+        | FailureClass::Job
         | FailureClass::Split
         | FailureClass::Items => Verdict::Failed,
     };

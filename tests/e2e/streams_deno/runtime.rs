@@ -13,15 +13,20 @@ pub struct Runtime {
 impl Runtime {
     /// Serves the functions; the language model that one of them asks is at this URL.
     pub fn start(model: &str) -> Self {
-        Self::run("serve.ts", model)
+        Self::start_with(&[("ANTHROPIC_BASE_URL", model)])
+    }
+
+    /// Serves the functions, which find these variables in their environment.
+    pub fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::run("serve.ts", variables)
     }
 
     /// A stand-in for a platform, which answers as one does when things go wrong.
     pub fn gateway() -> Self {
-        Self::run("gateway.ts", "")
+        Self::run("gateway.ts", &[])
     }
 
-    fn run(script: &str, model: &str) -> Self {
+    fn run(script: &str, variables: &[(&str, &str)]) -> Self {
         // Where `setup/deno.sh` put it: beside what cargo built.
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("deno");
         let program = home.join("deno");
@@ -29,9 +34,9 @@ impl Runtime {
         let mut deno = Command::new(&program);
         // Nothing from the network but this machine, and nothing from a cache of the caller's.
         deno.args(["run", "--no-remote", "--no-npm", "--no-config", "--no-check", "--no-prompt"]);
-        deno.args(["--allow-net=127.0.0.1", "--allow-env=ANTHROPIC_BASE_URL"]);
+        deno.args(["--allow-net=127.0.0.1", "--allow-env=ANTHROPIC_BASE_URL,SUPABASE_URL,SUPABASE_ANON_KEY"]);
         deno.arg(format!("--allow-read={functions}")).arg(format!("{functions}/{script}"));
-        deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1").env("ANTHROPIC_BASE_URL", model);
+        deno.env("DENO_DIR", home.join("cache")).env("DENO_NO_UPDATE_CHECK", "1").envs(variables.iter().copied());
         let deno = deno.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut deno = deno.unwrap_or_else(|error| {
             panic!("{}: {error}; setup/deno.sh {} installs it", program.display(), home.display())

@@ -1,0 +1,5 @@
+//! Background jobs: the row of each.
+
+pub mod deliveries;
+pub mod hold;
+pub mod reports;

@@ -1,0 +1,230 @@
+//! From a case, and the row of its job, to the rows that are written. What follows from what is `domain::job`'s.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::super::outbox::Outbox;
+use super::super::settle::{self, Grounds, Unsent, Whose, note};
+use super::decide::{Circumstances, Decided};
+use super::{Case, Why};
+use crate::domain::attempt::Report;
+use crate::domain::call::{CallId, Final};
+use crate::domain::job::{self, Again, Course, Pause, Said};
+use crate::domain::outcome::FailureClass;
+use crate::domain::profile::said as platform;
+use crate::domain::retry::History;
+use crate::domain::tally::CallEnd;
+use crate::store::attempts::FailedTry;
+use crate::store::deferred::{Deferral, Until};
+use crate::store::jobs::deliveries::Acceptance;
+use crate::store::jobs::hold::{Answer, Row};
+use crate::store::responses::{Ending, Trace};
+use crate::store::scan::Queued;
+use crate::worker::ledger::{InFlight, Source};
+use crate::worker::trace::{block, trace};
+
+/// What is known of a job, wherever it is.
+struct Subject {
+    whose: Whose,
+    number: u32,
+    interruptions: u32,
+    history: History,
+    answer: Answer,
+    source: Option<Source>,
+}
+
+/// Adds what follows from a case.
+pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, decided: &mut Decided) {
+    match case {
+        Case::Answered { report, entry } => answered(report, entry, given, decided),
+        Case::Unstorable { entry, reason } => unstorable(call, entry, reason, given, decided),
+        Case::Resting { queued, source, why } => resting(queued, *source, why, given, decided),
+    }
+}
+
+fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
+    let Some(terms) = entry.terms else { return };
+    let delivery = given.row.map(|row| &row.delivery);
+    let headers = report.outcome.head().map(block);
+    let platform = platform::Said::of(given.policy.profile, &report.outcome);
+    let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
+    let subject = of_flight(report.call, entry, answer);
+    match job::after_answer(&terms, delivery, &report.outcome, given.now) {
+        Course::Said(said) => follow(said, subject, given, decided),
+        Course::Accepted { until } => {
+            put_off(&subject, Until::Due(until), &mut decided.rows);
+            let acceptance =
+                Acceptance { call: report.call, at: given.now, lease_until: until, answer: subject.answer };
+            decided.accepted.push(acceptance);
+        }
+        Course::Lapsed => lapsed(subject, given, decided),
+        Course::AsAnyCall | Course::GoesOn { .. } => as_any_call(report, entry, given, decided),
+    }
+}
+
+/// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
+fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
+    let before = decided.rows.endings.len();
+    let platform = platform::Said::of(given.policy.profile, &report.outcome);
+    let Circumstances { policy, now, random, .. } = *given;
+    let grounds = Grounds { policy, said: &platform, now, random };
+    let settled = settle::settle(report.clone(), entry, grounds, &mut decided.rows);
+    if decided.rows.endings.len() > before {
+        decided.ended.push(report.call);
+    } else {
+        decided.over.push(report.call);
+    }
+    decided.ends.push((given.lane.clone(), settled.ended.call));
+}
+
+/// An answer that cannot be stored ends its call, as that of any other call does, unless the function has reported.
+fn unstorable(call: CallId, entry: &InFlight, reason: &str, given: &Circumstances<'_>, decided: &mut Decided) {
+    let answer = Answer { url: entry.url.clone(), ..Answer::default() };
+    let subject = of_flight(call, entry, answer);
+    match given.row.and_then(|row| row.delivery.said.clone()) {
+        Some(said) => follow(said, subject, given, decided),
+        None => {
+            let error = format!("the answer could not be stored: {reason}");
+            end(subject, Final::Failed, Some((FailureClass::Internal, error)), given, decided);
+        }
+    }
+}
+
+fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>, decided: &mut Decided) {
+    let subject = || of_rest(queued, source, given.row);
+    match (job::at_rest(given.row.map(|row| &row.delivery), given.now), why) {
+        (Course::Said(said), _) => follow(said, subject(), given, decided),
+        (Course::GoesOn { .. } | Course::Accepted { .. } | Course::Lapsed, Why::Ends(Unsent::Cancelled)) => {
+            decided.rows.settled_cancellations.push(queued.id.0);
+            let error = "the call was cancelled after its function had accepted it".to_owned();
+            end(subject(), Final::Cancelled, Some((FailureClass::Cancelled, error)), given, decided);
+        }
+        (_, Why::Ends(unsent)) => {
+            settle::end_unsent(queued, source, unsent.clone(), given.now, &mut decided.rows);
+            decided.ended.push(queued.id);
+        }
+        (Course::GoesOn { until } | Course::Accepted { until }, Why::Due | Why::Said) => {
+            put_off(&subject(), Until::Due(until), &mut decided.rows);
+        }
+        (Course::Lapsed, Why::Due | Why::Said) => lapsed(subject(), given, decided),
+        // It was taken out of where it waited, and there was no reason to.
+        (Course::AsAnyCall, Why::Due | Why::Said) => {
+            put_off(&subject(), Until::Due(given.now), &mut decided.rows);
+        }
+    }
+}
+
+/// Does what the function has said.
+fn follow(said: Said, subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {
+    match said {
+        Said::Completed(result) => completed(result, subject, given, decided),
+        Said::Failed { error, again: Again::InVain } => {
+            end(subject, Final::Failed, Some((FailureClass::Job, error)), given, decided);
+        }
+        Said::Failed { error, again: Again::Welcome } => {
+            failed(subject, (FailureClass::Job, error), Pause::Policy { random: given.random }, given, decided);
+        }
+    }
+}
+
+fn completed(result: Option<String>, mut subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {
+    // What came of the delivery besides no longer matters: neither an error nor the headers of its answer.
+    (subject.answer.trace.error_class, subject.answer.trace.error) = (None, None);
+    subject.answer.headers = result.is_some().then(|| "content-type: application/json\n".to_owned());
+    end(subject, Final::Succeeded, None, given, decided);
+    if let Some(ending) = decided.rows.endings.last_mut() {
+        ending.body = result.map(Bytes::from);
+    }
+}
+
+fn lapsed(subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {
+    let error = given.row.map_or_else(|| "the job's delivery is not known any more".to_owned(), silence);
+    failed(subject, (FailureClass::LeaseExpired, error), Pause::None, given, decided);
+}
+
+/// How long nothing was heard of a job whose lease has run out.
+fn silence(row: &Row) -> String {
+    let since = [Some(row.delivery.sent_at), row.delivery.accepted_at, row.delivery.heard_at];
+    let last = since.into_iter().flatten().max().unwrap_or(row.delivery.sent_at);
+    let silent = row.delivery.lease_until.duration_since(last).unwrap_or_default();
+    format!("the function has accepted the job, and was not heard of for {} s", seconds(silent))
+}
+
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// Delivers a job again whose delivery has failed, or ends it.
+fn failed(
+    subject: Subject,
+    (class, error): (FailureClass, String),
+    pause: Pause,
+    given: &Circumstances<'_>,
+    decided: &mut Decided,
+) {
+    let Some(at) = job::next_delivery(given.policy, &subject.history, pause, given.now) else {
+        return end(subject, Final::Failed, Some((class, error)), given, decided);
+    };
+    put_off(&subject, Until::Due(at), &mut decided.rows);
+    let Subject { whose: Whose { call, slot, .. }, number, answer, .. } = subject;
+    let trace = Trace { error_class: Some(class.name()), error: Some(error), ..answer.trace };
+    decided.rows.failed_tries.push(FailedTry { call, slot, number, trace, retry_at: at });
+    decided.over.push(call);
+    decided.ends.push((given.lane.clone(), CallEnd::Retried));
+}
+
+/// Ends a job.
+fn end(
+    subject: Subject,
+    state: Final,
+    error: Option<(FailureClass, String)>,
+    given: &Circumstances<'_>,
+    decided: &mut Decided,
+) {
+    let Subject { whose, number, answer: Answer { mut trace, headers, url }, source, .. } = subject;
+    if let Some((class, error)) = error {
+        (trace.error_class, trace.error) = (Some(class.name()), Some(error));
+    }
+    note(Ending { url, headers, ..whose.unanswered(state, number, trace, given.now) }, &whose, &mut decided.rows);
+    if source.is_some_and(Source::is_deferred) {
+        decided.rows.undeferred.push(whose.call.0);
+    }
+    decided.ended.push(whose.call);
+    let end = if state == Final::Succeeded { CallEnd::Succeeded } else { CallEnd::Failed };
+    decided.ends.push((given.lane.clone(), end));
+}
+
+/// Lets a job wait in the table of deferred calls.
+fn put_off(subject: &Subject, until: Until, rows: &mut Outbox) {
+    let Subject { whose: Whose { call, slot, .. }, number, interruptions, .. } = *subject;
+    rows.deferrals.push(Deferral { call, slot, tries: number, interruptions, until });
+}
+
+fn of_flight(call: CallId, entry: &InFlight, answer: Answer) -> Subject {
+    let (number, interruptions) = (entry.number, entry.interruptions);
+    Subject {
+        whose: Whose { call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete },
+        number,
+        interruptions,
+        history: history(number, interruptions, entry.max_attempts, entry.born_at),
+        answer,
+        source: None,
+    }
+}
+
+fn of_rest(queued: &Queued, source: Source, row: Option<&Row>) -> Subject {
+    let (number, interruptions) = (queued.tries, queued.interruptions);
+    Subject {
+        whose: Whose { call: queued.id, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete },
+        number,
+        interruptions,
+        history: history(number, interruptions, queued.max_attempts, queued.born_at()),
+        answer: row.map(|row| row.answer.clone()).unwrap_or_default(),
+        source: Some(source),
+    }
+}
+
+fn history(number: u32, interruptions: u32, max_attempts: Option<u32>, born_at: SystemTime) -> History {
+    History { charged: number.saturating_sub(interruptions), max_attempts, born_at }
+}
