@@ -51,7 +51,7 @@ const SUPERUSER_S: [&str; 7] = [
     "edge.rotate_secret_key()",
 ];
 
-const VIEWS: [&str; 12] = [
+const VIEWS: [&str; 13] = [
     "edge.calls",
     "edge.jobs",
     "edge.attempts",
