@@ -17,6 +17,7 @@ begin
         edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.invoke_batch, edge.job, edge.retry_policy, edge.wait,
         edge.result, edge.status, edge.cancel, edge.replay, edge.replay_dead, edge.worker_status, edge.health, edge.tail, edge.tail_text,
         edge.poll, edge.stream_text to %s', role);
+    execute format('grant execute on function edge.webhook, edge.check_webhook to %s', role);
     execute format('grant execute on function edge.schedule, edge.schedule_invoke, edge.schedule_http, edge.unschedule(text, boolean),
         edge.unschedule(bigint, boolean),
         edge.pause_schedule, edge.resume_schedule, edge.run_now, edge.backfill, edge.next_runs, edge.describe_schedule, edge.import_pg_cron to %s', role);

@@ -201,6 +201,11 @@ comment on table edge_store.ws_incoming is 'Messages that came. Append-only, cut
 comment on table edge_store.ws_outcome is 'What became of messages. Append-only, cut into slots.';
 comment on table edge_store.ws_handling is 'Messages that are to be given to a function.';
 
+comment on function edge.webhook is 'For CREATE TRIGGER … AFTER INSERT OR UPDATE OR DELETE ON … FOR EACH ROW EXECUTE FUNCTION edge.webhook(function or URL, endpoint, options): has a call made of each row, with a body {type, table, schema, record, old_record}. The calls belong to the table''s owner; whoever writes needs no right. See docs/database-webhooks.md.';
+comment on function edge.check_webhook is 'Raises what is wrong with a trigger that calls edge.webhook, by its oid in pg_trigger; warns where its endpoint does not exist. Done by itself when such a trigger is made.';
+comment on function edge_store.check_webhooks is 'Checks the triggers that a command has made, as far as they call edge.webhook.';
+comment on event trigger pg_edge_check_webhooks is 'Checks triggers that call edge.webhook when they are made.';
+
 comment on view edge.endpoints is 'The named endpoints. Credentials in headers are hidden; names of secrets are shown.';
 comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), the endpoint''s own Retry-After (parked_until), or its monthly quota, which is used up (held_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
 comment on column edge.stat_endpoints.last_error is 'What was wrong with the latest attempt that failed.';

@@ -20,6 +20,8 @@ use crate::domain::socket::address::AddressError;
 use crate::domain::socket::wish::WishError;
 use crate::domain::stream::path::PathError;
 use crate::domain::stream::rules::UnknownFormat;
+use crate::domain::webhook::error::WebhookError;
+use crate::store::trigger::table::Table;
 
 /// What SQL users are told.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +138,14 @@ pub enum Error {
     Command(String),
     #[error("pg_cron is not in this database")]
     NoPgCron,
+    #[error("edge.webhook can be called by triggers only")]
+    NotATrigger,
+    #[error("trigger \"{trigger}\" of table {table}: {why}")]
+    Trigger { trigger: String, table: String, why: Box<Error> },
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error("the calls of a webhook belong to the table's owner \"{owner}\", whose rights you do not have")]
+    NotTheOwner { owner: String },
     #[error("pg_edge is not installed in this database")]
     NotInstalled,
     #[error("a table of pg_edge holds a null where there must be a value, or no row where there must be one")]
@@ -198,7 +208,14 @@ impl Error {
             Self::NotEnded(_) | Self::SocketClosed(_) => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::AmbiguousSchedule(_) | Self::AmbiguousSocket(_) => Code::ERRCODE_AMBIGUOUS_ALIAS,
             Self::Command(_) => Code::ERRCODE_SYNTAX_ERROR,
-            Self::NotExecutable(_) | Self::SecretsNotAllowed => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Self::NotExecutable(_) | Self::SecretsNotAllowed | Self::NotTheOwner { .. } => {
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE
+            }
+            Self::Webhook(WebhookError::NoColumn { .. }) => Code::ERRCODE_UNDEFINED_COLUMN,
+            Self::Webhook(WebhookError::NoFunction(_)) => Code::ERRCODE_UNDEFINED_FUNCTION,
+            Self::Webhook(_) => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::NotATrigger => Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+            Self::Trigger { why, .. } => why.sqlstate(),
             Self::NotACallback(_) | Self::NotAReceiver(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
             Self::QueueFull { .. } | Self::SocketFull { .. } | Self::TooManySockets { .. } => {
                 Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
@@ -208,8 +225,15 @@ impl Error {
         }
     }
 
+    /// The same, of a trigger.
+    pub fn of_trigger(self, trigger: String, table: Option<Table>) -> Self {
+        let table = table.map_or_else(String::new, |table| format!("\"{}\".\"{}\"", table.schema, table.name));
+        Self::Trigger { trigger, table, why: Box::new(self) }
+    }
+
     fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
+            Self::Trigger { why, .. } => return why.hint(),
             Self::QueueFull { queued, limit, .. } => {
                 return Some(Cow::Owned(format!(
                     "{queued} are queued, and pg_edge.max_queued_per_role allows {limit}. Wait until some have ended, cancel \

@@ -45,6 +45,11 @@ pgrx::extension_sql_file!(
 );
 pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
+    "../sql/webhook.sql",
+    name = "webhook",
+    requires = ["schema", api::webhook::check::check_webhook]
+);
+pgrx::extension_sql_file!(
     "../sql/access.sql",
     name = "access",
     requires = [
@@ -52,6 +57,7 @@ pgrx::extension_sql_file!(
         "health",
         "schedules",
         "websockets",
+        "webhook",
         "usage",
         api::batch::invoke_batch,
         api::control::pause,

@@ -32,6 +32,7 @@ mod sockets;
 mod storage;
 mod stream_peer;
 mod streams;
+mod webhooks;
 mod world;
 
 use std::process::ExitCode;
@@ -63,6 +64,9 @@ async fn run() -> ExitCode {
     }
     if wants(&queueing::ROWS) {
         queueing::measure(&mut report, &wants).await;
+    }
+    if wants(&webhooks::ROWS) {
+        webhooks::measure(&mut report, &wants).await;
     }
     if wants(&storage::ROWS) {
         storage::measure(&mut report).await;

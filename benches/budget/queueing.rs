@@ -44,8 +44,8 @@ async fn four_clients(report: &mut Report, name: &'static str, fsync: &str, worl
     report.row(name, what, "tps", median(&ours), median(&limit), Budget::AtLeast(0.75));
 }
 
-/// Transactions a second.
-fn pgbench(world: &World, script: &str) -> f64 {
+/// Transactions a second, of four clients.
+pub fn pgbench(world: &World, script: &str) -> f64 {
     let file = world.cluster.socket_dir().join("script.sql");
     std::fs::write(&file, script).expect("the cluster's directory can be written");
     let seconds = scale::span(Duration::from_secs(12)).as_secs().to_string();

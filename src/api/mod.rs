@@ -27,3 +27,4 @@ mod stats;
 mod streams;
 pub mod views;
 mod watch;
+mod webhook;

@@ -133,7 +133,12 @@ pub fn stored(base: &Url, url: &str, params: Option<&str>) -> Result<String, End
     if is_absolute(url) {
         return Ok(whole.into());
     }
-    let path = request::with_params(resolve(&nowhere()?, url)?, params)?;
+    stored_path(url, params)
+}
+
+/// The same for a path, without looking at any base.
+pub fn stored_path(path: &str, params: Option<&str>) -> Result<String, EndpointError> {
+    let path = request::with_params(resolve(&nowhere()?, path)?, params)?;
     Ok(path[Position::BeforePath..].trim_start_matches('/').to_owned())
 }
 
@@ -159,6 +164,12 @@ fn is_absolute(url: &str) -> bool {
     // A scheme is read without regard to case, spaces before it are skipped, and slashes may be missing.
     let start = url.trim_start().to_ascii_lowercase();
     start.starts_with("http:") || start.starts_with("https:")
+}
+
+/// The largest request body of an endpoint that says so much of its own, or nothing.
+pub fn max_request_bytes(own: Option<usize>, profile: Profile, setting: usize) -> usize {
+    let platform = profile.limits().max_request_bytes.unwrap_or(usize::MAX);
+    own.unwrap_or(setting.min(platform))
 }
 
 fn nowhere() -> Result<Url, EndpointError> {
@@ -188,8 +199,7 @@ impl Endpoint {
 
     /// The largest request body. What the endpoint itself says wins; the platform's limit only lowers the setting.
     pub fn max_request_bytes(&self, setting: usize) -> usize {
-        let platform = self.profile.limits().max_request_bytes.unwrap_or(usize::MAX);
-        self.limits.max_request_bytes.unwrap_or(setting.min(platform))
+        max_request_bytes(self.limits.max_request_bytes, self.profile, setting)
     }
 
     /// Adds what a platform's own client would add to a request whose placeholders are filled in.

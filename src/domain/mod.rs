@@ -43,3 +43,4 @@ pub mod stream;
 pub mod tally;
 pub mod text;
 pub mod usage;
+pub mod webhook;

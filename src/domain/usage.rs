@@ -20,7 +20,7 @@ pub struct Counts {
 
 /// Counts that are to be added.
 #[derive(Clone, Debug, Default)]
-pub struct Deltas(HashMap<(LaneName, Month), Counts>);
+pub struct Deltas(HashMap<LaneName, Vec<(Month, Counts)>>);
 
 /// In the place of the origins that are too many to be told apart. No endpoint and no origin is called so.
 pub const OTHER: &str = "(other)";
@@ -71,22 +71,28 @@ impl Deltas {
         if counts == Counts::default() {
             return;
         }
-        match self.0.get_mut(&(LaneName::clone(lane), month)) {
-            Some(sum) => sum.add(counts),
-            None => drop(self.0.insert((LaneName::clone(lane), month), counts)),
+        // Looked up by the bare name: every attempt is counted here, and nearly all of them find their row.
+        let Some(months) = self.0.get_mut(&**lane) else {
+            self.0.insert(LaneName::clone(lane), vec![(month, counts)]);
+            return;
+        };
+        match months.iter_mut().find(|(known, _)| *known == month) {
+            Some((_, sum)) => sum.add(counts),
+            None => months.push((month, counts)),
         }
     }
 
     /// Adds all of another sum.
     pub fn add_all(&mut self, others: &Self) {
-        for ((lane, month), counts) in &others.0 {
-            self.add(lane, *month, *counts);
+        for (lane, month, counts) in others.iter() {
+            self.add(lane, month, counts);
         }
     }
 
     /// The attempts that are counted here.
     pub fn attempts(&self, lane: &LaneName, month: Month) -> i64 {
-        self.0.get(&(LaneName::clone(lane), month)).map_or(0, |counts| counts.attempts)
+        let of_lane = self.0.get(&**lane).into_iter().flatten();
+        of_lane.filter(|(known, _)| *known == month).map(|(_, counts)| counts.attempts).sum()
     }
 
     /// Whether there is nothing to be added.
@@ -96,7 +102,7 @@ impl Deltas {
 
     /// What is to be added, lane by lane, in the order in which rows are always locked.
     pub fn rows(&self) -> Vec<(&str, Month, Counts)> {
-        let mut rows: Vec<_> = self.0.iter().map(|((lane, month), counts)| (&**lane, *month, *counts)).collect();
+        let mut rows: Vec<_> = self.iter().map(|(lane, month, counts)| (&**lane, month, counts)).collect();
         rows.sort_unstable_by_key(|(lane, month, _)| (*lane, *month));
         rows
     }
@@ -105,10 +111,14 @@ impl Deltas {
     #[must_use]
     pub fn renamed(&self, mut name: impl FnMut(&LaneName, Month) -> LaneName) -> Self {
         let mut renamed = Self::default();
-        for ((lane, month), counts) in &self.0 {
-            renamed.add(&name(lane, *month), *month, *counts);
+        for (lane, month, counts) in self.iter() {
+            renamed.add(&name(lane, month), month, counts);
         }
         renamed
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&LaneName, Month, Counts)> {
+        self.0.iter().flat_map(|(lane, months)| months.iter().map(move |(month, counts)| (lane, *month, *counts)))
     }
 }
 

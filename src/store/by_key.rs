@@ -57,10 +57,28 @@ pub fn visit_after(
     visitor: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error>,
 ) -> Result<(), Error> {
     let conditions = [
-        Condition { column: 1, strategy: pg_sys::BTEqualStrategyNumber, function: pg_sys::F_INT8EQ, value: key },
-        Condition { column: 2, strategy: pg_sys::BTGreaterStrategyNumber, function: pg_sys::F_INT8GT, value: after },
+        Condition::number(1, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ, key),
+        Condition::number(2, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT, after),
     ];
     visit(table, pg_sys::AccessShareLock, &conditions, columns, visitor)
+}
+
+/// What `read` makes of the row whose key is a name.
+pub fn named<T>(
+    table: &'static CStr,
+    name: &str,
+    columns: &[Column],
+    read: impl Fn(&Row<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let mut found = None;
+    let value = name.into_datum().ok_or(Error::Malformed)?;
+    let (strategy, function) = (pg_sys::BTEqualStrategyNumber, pg_sys::F_TEXTEQ);
+    let condition = Condition { column: 1, strategy, function, type_oid: pg_sys::TEXTOID, value };
+    visit(table, pg_sys::AccessShareLock, &[condition], columns, |row| {
+        found = Some(read(row)?);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }
 
 /// What a column of the key must be, counted from 1.
@@ -68,19 +86,21 @@ struct Condition {
     column: usize,
     strategy: u32,
     function: u32,
-    value: i64,
+    type_oid: pg_sys::Oid,
+    value: pg_sys::Datum,
+}
+
+impl Condition {
+    fn number(column: usize, strategy: u32, function: u32, value: i64) -> Self {
+        Self { column, strategy, function, type_oid: pg_sys::INT8OID, value: pg_sys::Datum::from(value) }
+    }
 }
 
 /// The key's first column lies in a range.
 fn between(first: i64, last: i64) -> [Condition; 2] {
     [
-        Condition {
-            column: 1,
-            strategy: pg_sys::BTGreaterEqualStrategyNumber,
-            function: pg_sys::F_INT8GE,
-            value: first,
-        },
-        Condition { column: 1, strategy: pg_sys::BTLessEqualStrategyNumber, function: pg_sys::F_INT8LE, value: last },
+        Condition::number(1, pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_INT8GE, first),
+        Condition::number(1, pg_sys::BTLessEqualStrategyNumber, pg_sys::F_INT8LE, last),
     ]
 }
 
@@ -225,18 +245,27 @@ unsafe fn begin(relation: pg_sys::Relation, index: pg_sys::Relation, keys: i32) 
 ///
 /// The index must be open.
 unsafe fn scan_keys(index: pg_sys::Relation, conditions: &[Condition]) -> Result<Vec<pg_sys::ScanKeyData>, Error> {
-    // SAFETY: the descriptor lives as long as the index is open. The comparisons are those of bigint, which each of these
-    // columns is, and bigint is passed by value.
+    // SAFETY: the descriptor lives as long as the index is open, and so do the collations of its columns. The comparisons are
+    // those of the type that each of these columns is said to have.
     unsafe {
         let columns = PgTupleDesc::from_pg_unchecked((*index).rd_att);
         let key_of = |condition: &Condition| {
             let column = columns.get(condition.column - 1).ok_or(Error::Malformed)?;
-            if column.atttypid != pg_sys::INT8OID {
+            if column.atttypid != condition.type_oid {
                 return Err(Error::Malformed);
             }
             let mut key = pg_sys::ScanKeyData::default();
-            let (strategy, value) = (condition.strategy as u16, pg_sys::Datum::from(condition.value));
-            pg_sys::ScanKeyInit(&mut key, condition.column as i16, strategy, condition.function.into(), value);
+            pg_sys::ScanKeyEntryInitialize(
+                &mut key,
+                0,
+                condition.column as i16,
+                condition.strategy as u16,
+                pg_sys::InvalidOid,
+                // Names are in the order of the index's own collation.
+                *(*index).rd_indcollation.add(condition.column - 1),
+                condition.function.into(),
+                condition.value,
+            );
             Ok(key)
         };
         conditions.iter().map(key_of).collect()

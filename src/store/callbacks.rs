@@ -19,6 +19,9 @@ pub struct Taken {
 /// In the place of a call's function: its outcome is stored by the collector of pg_edge_net. No function has this oid.
 pub const FOR_COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
 
+/// In the place of a call's function: one that was gone when the call was queued. No function has this oid.
+pub const GONE: pg_sys::Oid = pg_sys::Oid::from_u32(2);
+
 /// In the place of a role: the collector, which is none. No role has this oid either.
 pub const COLLECTOR: pg_sys::Oid = pg_sys::Oid::from_u32(1);
 

@@ -7,6 +7,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use super::by_key;
 use super::datum::Jsonb;
 use super::statement::statements;
 use crate::domain::endpoint::{self, Endpoint, EndpointLimits};
@@ -185,6 +186,18 @@ pub type Named = (String, Result<Endpoint, Error>);
 /// One endpoint.
 pub fn find(name: &str) -> Result<Option<Endpoint>, Error> {
     read(Some(name))?.pop().map(|(_, endpoint)| endpoint).transpose()
+}
+
+/// The largest request body that an endpoint takes, read without SQL since it is asked for each row that a webhook tells of. `None`
+/// where there is no such endpoint, or nothing can be made of what is said of it.
+pub fn max_request_bytes(name: &str, setting: usize) -> Result<Option<usize>, Error> {
+    let columns = [(c"profile", pg_sys::TEXTOID), (c"max_request_bytes", pg_sys::INT4OID)];
+    let found = by_key::named(c"endpoint", name, &columns, |row| {
+        let profile = row.get::<String>(0)?.and_then(|profile| Profile::parse(&profile).ok());
+        let own = row.get::<i32>(1)?.map(|size| size.unsigned_abs() as usize);
+        Ok(profile.map(|profile| endpoint::max_request_bytes(own, profile, setting)))
+    })?;
+    Ok(found.flatten())
 }
 
 /// All endpoints by name, and why one of them cannot be used: somebody may have written its row by hand.

@@ -188,7 +188,7 @@ pub fn insert_all<'a>(calls: impl IntoIterator<Item = (i64, NewCall<'a>)>) -> Re
 
 /// The time that the clock shows, not that at which the transaction began.
 #[allow(unsafe_code, reason = "pgrx' own goes through a call of an SQL function")]
-pub(super) fn now() -> Option<TimestampWithTimeZone> {
+pub fn now() -> Option<TimestampWithTimeZone> {
     // SAFETY: reads the clock.
     TimestampWithTimeZone::try_from(unsafe { pg_sys::GetCurrentTimestamp() }).ok()
 }

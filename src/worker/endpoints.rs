@@ -43,12 +43,7 @@ impl Endpoints {
         self.known.get(lane).map_or(&self.retry, |endpoint| &endpoint.retry)
     }
 
-    /// How much an endpoint may be sent in a month, where that is limited.
-    pub fn quota(&self, name: &str) -> Option<Quota> {
-        self.known.get(name)?.quota
-    }
-
-    /// The endpoints that are limited so.
+    /// The endpoints that may be sent so much in a month.
     pub fn quotas(&self) -> impl Iterator<Item = (LaneName, Quota)> + '_ {
         self.known.iter().filter_map(|(name, endpoint)| Some((name.clone(), endpoint.quota?)))
     }

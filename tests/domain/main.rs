@@ -58,4 +58,5 @@ mod stream_quota;
 mod stream_runs;
 mod stream_speech;
 mod text;
+mod webhook;
 mod zones;

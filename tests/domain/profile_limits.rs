@@ -60,6 +60,7 @@ fn endpoint(profile: Profile) -> Endpoint {
         profile,
         retry: Arc::new(RetryPolicy::default()),
         lane: LanePolicy::default(),
+        quota: None,
         limits: EndpointLimits::default(),
         signing_secrets: Vec::new(),
         max_redirects: 0,

@@ -55,3 +55,4 @@ mod streams_deno;
 mod streams_reading;
 mod tls;
 mod waiting;
+mod webhooks;

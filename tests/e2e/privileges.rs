@@ -38,6 +38,7 @@ const FUNCTIONS: [&str; 32] = [
     "edge.ws_send('room', ''::bytea)",
     "edge.ws_close('room')",
     "edge.ws_close(1)",
+    "edge.check_webhook(0)",
 ];
 
 /// Those that are the superuser's.

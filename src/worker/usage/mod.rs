@@ -7,7 +7,8 @@
 
 mod writing;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use self::writing::Passed;
@@ -37,10 +38,26 @@ pub struct Usage {
     written_at: SystemTime,
     /// The month for which it is known what is left of quotas.
     month: Option<Month>,
+    /// The endpoints that have one.
+    quotas: HashMap<LaneName, Quota>,
+    calendar: Calendar,
     /// The origins that are counted this month.
     origins: Option<(Month, HashSet<LaneName>)>,
     /// What the running transaction writes.
     writing: Option<Vec<Passed>>,
+}
+
+/// A month, and the time that it takes.
+#[derive(Debug)]
+struct Calendar {
+    month: Month,
+    span: Range<SystemTime>,
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self { month: Month::of(SystemTime::UNIX_EPOCH), span: SystemTime::UNIX_EPOCH..SystemTime::UNIX_EPOCH }
+    }
 }
 
 /// What an attempt was counted as.
@@ -59,14 +76,17 @@ impl Usage {
             since: None,
             written_at: SystemTime::UNIX_EPOCH,
             month: None,
+            quotas: HashMap::new(),
+            calendar: Calendar::default(),
             origins: None,
             writing: None,
         }
     }
 
     /// Whether it is known what is left of quotas.
-    pub fn knows(&self, now: SystemTime) -> bool {
-        self.month == Some(Month::of(now))
+    pub fn knows(&mut self, now: SystemTime) -> bool {
+        let month = self.month_of(now);
+        self.month == Some(month)
     }
 
     /// When what is counted is to be written at the latest.
@@ -77,6 +97,15 @@ impl Usage {
     /// What is known of quotas does not hold any more, and is worked out anew before anything is sent.
     pub fn forget_quotas(&mut self) {
         self.month = None;
+    }
+
+    /// The month of a moment, which is nearly always that of the moment before.
+    fn month_of(&mut self, at: SystemTime) -> Month {
+        if !self.calendar.span.contains(&at) {
+            let month = Month::of(at);
+            self.calendar = Calendar { month, span: month.begins_at()..month.next().begins_at() };
+        }
+        self.calendar.month
     }
 
     fn add(&mut self, lane: &LaneName, month: Month, counts: Counts, now: SystemTime) {
@@ -100,11 +129,11 @@ impl Dispatcher {
 
     /// Counts what the next lease takes on, of endpoints that are held to a quota.
     pub(super) fn count_leased(&mut self, now: SystemTime) {
+        let month = self.usage.month_of(now);
         let mut leased = Deltas::default();
         for departure in &self.taking {
             if self.is_held_to_quota(&departure.lane) {
-                let Counted { month, counts } = counted(departure, now);
-                leased.add(&departure.lane, month, counts);
+                leased.add(&departure.lane, month, counted(departure, month).counts);
             }
         }
         self.usage.leased = leased;
@@ -117,7 +146,7 @@ impl Dispatcher {
 
     /// Counts a call that goes out, where its lease has not. Gives what it was counted as.
     pub(super) fn count_departure(&mut self, departure: &Departure, now: SystemTime) -> Counted {
-        let counted = counted(departure, now);
+        let counted = counted(departure, self.usage.month_of(now));
         if !self.is_held_to_quota(&departure.lane) {
             self.usage.add(&departure.lane, counted.month, counted.counts, now);
         }
@@ -128,7 +157,8 @@ impl Dispatcher {
     pub(super) fn count_answer(&mut self, entry: &InFlight, outcome: &Outcome, now: SystemTime) {
         match outcome {
             Outcome::Response(response) => {
-                self.usage.add(&entry.lane, Month::of(now), Counts::answer(response.body.len()), now);
+                let month = self.usage.month_of(now);
+                self.usage.add(&entry.lane, month, Counts::answer(response.body.len()), now);
             }
             // Its events were counted as they came.
             Outcome::Streamed(_) => {}
@@ -145,26 +175,27 @@ impl Dispatcher {
 
     /// Counts what has come of a streamed answer.
     pub(super) fn count_events(&mut self, lane: &LaneName, bytes: usize, now: SystemTime) {
-        self.usage.add(lane, Month::of(now), Counts::answer(bytes), now);
+        let month = self.usage.month_of(now);
+        self.usage.add(lane, month, Counts::answer(bytes), now);
     }
 
     /// Works out what is left of each quota: at the beginning, when endpoints change, and in each new month.
     pub(super) fn allow(&mut self, now: SystemTime) -> Result<(), Error> {
         let month = Month::of(now);
-        let limited: Vec<(LaneName, Quota)> = self.endpoints.quotas().collect();
-        let names: Vec<String> = limited.iter().map(|(name, _)| name.to_string()).collect();
+        let limited: HashMap<LaneName, Quota> = self.endpoints.quotas().collect();
+        let names: Vec<String> = limited.keys().map(LaneName::to_string).collect();
         let used = if names.is_empty() { Vec::new() } else { under_snapshot(|| store::usage::attempts(names, month))? };
-        for (lane, quota) in limited {
-            let written = used.iter().find(|(name, _)| **name == *lane).map_or(0, |(_, attempts)| *attempts);
-            let used = written + self.usage.held.attempts(&lane, month) + self.on_their_way(&lane);
-            self.backlog.allow(&lane, quota.allowance(u64::try_from(used).unwrap_or(0), month));
+        for (lane, quota) in &limited {
+            let written = used.iter().find(|(name, _)| **name == **lane).map_or(0, |(_, attempts)| *attempts);
+            let used = written + self.usage.held.attempts(lane, month) + self.on_their_way(lane);
+            self.backlog.allow(lane, quota.allowance(u64::try_from(used).unwrap_or(0), month));
         }
-        self.usage.month = Some(month);
+        (self.usage.month, self.usage.quotas) = (Some(month), limited);
         Ok(())
     }
 
     fn is_held_to_quota(&self, lane: &LaneName) -> bool {
-        self.endpoints.quota(lane).is_some_and(|quota| quota.action == Action::Hold)
+        self.usage.quotas.get(lane).is_some_and(|quota| quota.action == Action::Hold)
     }
 
     /// Calls of a lane that are taken and not counted yet.
@@ -176,8 +207,8 @@ impl Dispatcher {
 }
 
 /// What a call that goes out counts as. A try that was broken off by a crash was one as well.
-fn counted(departure: &Departure, now: SystemTime) -> Counted {
+fn counted(departure: &Departure, month: Month) -> Counted {
     let first = if departure.queued.tries == 0 { First::Yes } else { First::No };
     let bytes = departure.attempt.request.body.as_ref().map_or(0, bytes::Bytes::len);
-    Counted { month: Month::of(now), counts: Counts::attempt(first, bytes) }
+    Counted { month, counts: Counts::attempt(first, bytes) }
 }

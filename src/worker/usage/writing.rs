@@ -48,7 +48,9 @@ impl Dispatcher {
         let mut passed = Vec::new();
         for sum in store::usage::add(&rows)? {
             let added = rows.iter().find(|(lane, month, _)| *lane == sum.endpoint && month.to_string() == sum.month);
-            let Some((quota, (_, _, counts))) = self.endpoints.quota(&sum.endpoint).zip(added) else { continue };
+            let Some((quota, (_, _, counts))) = self.usage.quotas.get(sum.endpoint.as_str()).copied().zip(added) else {
+                continue;
+            };
             let count = |count: i64| u64::try_from(count).unwrap_or(0);
             if let Some(mark) = quota.passed(count(sum.attempts - counts.attempts), count(sum.attempts)) {
                 passed.push(Passed { endpoint: sum.endpoint, quota, attempts: sum.attempts, mark });

@@ -98,6 +98,8 @@ async fn held_calls_go_on_at_the_turn_of_the_month_in_utc() {
     create(&scene, ", monthly_quota => 2, quota_action => 'hold'").await;
     queue(&scene.db, 5).await;
     held(&scene).await;
+    eventually("two have been answered", SOON, || async { states(&scene.db).await == ["pending 3", "succeeded 2"] })
+        .await;
     let left = "select extract(epoch from held_until - clock_timestamp())::float8 from edge.stat_endpoints where endpoint = 'crm'";
     let left: f64 = scene.db.one(left).await;
     scene.cluster.clock().step_forward(Duration::from_secs_f64(left - 4.0));
@@ -163,4 +165,33 @@ async fn a_turn_that_fails_counts_nothing_twice() {
         held(&scene).await;
         comes_to(&scene, "crm", [40, 40, 40 * BODY, 40 * ANSWER]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_how_far_a_quota_is_used() {
+    let scene = Scene::start().await;
+    create(&scene, ", monthly_quota => 10").await;
+    let problem = "select problem from edge.problems where subject = 'endpoint crm'";
+    queue(&scene.db, 7).await;
+    all_ended(&scene.cluster, "postgres").await;
+    comes_to(&scene, "crm", [7, 7, 7 * BODY, 7 * ANSWER]).await;
+    assert_eq!(scene.db.maybe::<String>(problem).await, None);
+    queue(&scene.db, 1).await;
+    let says = |sentence: &'static str| {
+        let db = &scene.db;
+        eventually(
+            sentence,
+            SOON,
+            move || async move { db.maybe::<String>(problem).await.as_deref() == Some(sentence) },
+        )
+    };
+    says("80 % of its monthly quota of 10 attempts are used").await;
+    queue(&scene.db, 3).await;
+    says("its monthly quota of 10 attempts is used up, and calls go on").await;
+    scene.db.exec("select edge.alter_endpoint('crm', quota_action => 'hold')").await;
+    says("its monthly quota of 10 attempts is used up, and its calls wait for the next month (UTC)").await;
+    assert!(!scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
+    scene.db.exec("select edge.alter_endpoint('crm', monthly_quota => 100)").await;
+    assert!(scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
+    all_ended(&scene.cluster, "postgres").await;
 }

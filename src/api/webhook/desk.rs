@@ -1,0 +1,187 @@
+//! Where the rows of a trigger become calls, and the calls rows of the queue.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+
+use super::plan::{Plan, Secrets};
+use crate::api::{arguments, request};
+use crate::domain::batch::Round;
+use crate::domain::webhook::batch::Batch;
+use crate::domain::webhook::options::Grouping;
+use crate::domain::webhook::payload::{Change, Heading};
+use crate::domain::webhook::shape::Event;
+use crate::error::Error;
+use crate::guc::Settings;
+use crate::store::callbacks::GONE;
+use crate::store::datum::Jsonb;
+use crate::store::queue::{self, NewCall};
+use crate::store::transaction::in_own_memory;
+use crate::store::trigger::callback::Name;
+use crate::store::trigger::table;
+use crate::store::{endpoints, owner};
+use crate::worker::queued;
+use crate::worker::wake::{self, reason};
+
+/// So many calls are written together.
+const HANDFUL: usize = 256;
+
+/// Calls with so many bytes are not kept back for others.
+const ENOUGH_BYTES: usize = 1024 * 1024;
+
+/// Takes rows, and writes calls.
+pub struct Desk<'a> {
+    plan: &'a Plan,
+    owner: pg_sys::Oid,
+    on_complete: Option<pg_sys::Oid>,
+    run_at: Option<TimestampWithTimeZone>,
+    heading: Heading,
+    /// The bytes that a request may have.
+    limit: usize,
+    /// The list that is being written, where rows go out as lists.
+    batch: Option<Batch>,
+    waiting: Vec<Letter>,
+    bytes: usize,
+}
+
+/// A call that is to be written.
+struct Letter {
+    body: String,
+    metadata: Option<String>,
+}
+
+impl<'a> Desk<'a> {
+    /// Ready for the rows of one firing.
+    pub fn open(plan: &'a Plan, event: Event) -> Result<Self, Error> {
+        let table = table::find(plan.root)?;
+        if plan.secrets == Secrets::Named {
+            request::may_hold_placeholders(table.owner, &plan.webhook.headers)?;
+        }
+        let limit = limit(plan.webhook.endpoint.as_deref())?;
+        let batch = match plan.webhook.options.grouping {
+            Grouping::OneByOne => None,
+            Grouping::Batches(most) => Some(Batch::new(most, limit)),
+        };
+        Ok(Self {
+            plan,
+            owner: table.owner,
+            // Whoever writes the row cannot help it if the function is gone: the call is made, and that the function is not
+            // there is an error of the callback.
+            on_complete: plan.on_complete.as_ref().map(|name| Name::find(name).unwrap_or(GONE)),
+            run_at: plan.delay.and_then(after),
+            heading: Heading::new(event, &table.schema, &table.name),
+            limit,
+            batch,
+            waiting: Vec::new(),
+            bytes: 0,
+        })
+    }
+
+    /// How many bytes a request may have.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes what is to be told of a row.
+    pub fn tell(&mut self, change: Change<'_>) -> Result<(), Error> {
+        let options = &self.plan.webhook.options;
+        let metadata = if options.metadata_columns.is_empty() {
+            options.metadata.clone()
+        } else {
+            Some(change.metadata(options.metadata.as_deref(), &options.metadata_columns))
+        };
+        let change = match &options.columns {
+            Some(columns) => change.only(columns),
+            None => change,
+        };
+        match &mut self.batch {
+            None => {
+                let body = change.tell(&self.heading, self.limit);
+                self.post(Letter { body, metadata })
+            }
+            Some(batch) => {
+                let item = change.tell(&self.heading, Batch::room_for_one(self.limit));
+                match batch.push(&item) {
+                    Some(body) => self.post(Letter { body, metadata }),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Writes what is left.
+    pub fn close(mut self) -> Result<(), Error> {
+        if let Some(body) = self.batch.as_mut().and_then(Batch::take) {
+            let metadata = self.plan.webhook.options.metadata.clone();
+            self.post(Letter { body, metadata })?;
+        }
+        self.write()
+    }
+
+    fn post(&mut self, letter: Letter) -> Result<(), Error> {
+        self.bytes += letter.body.len();
+        self.waiting.push(letter);
+        if self.waiting.len() >= HANDFUL || self.bytes >= ENOUGH_BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Writes the calls. However many the owner has: that his queue is full is nothing that whoever writes a row can mend.
+    fn write(&mut self) -> Result<(), Error> {
+        let letters = std::mem::take(&mut self.waiting);
+        self.bytes = 0;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        in_own_memory(|| {
+            let ids = letters.iter().map(|_| queue::next_id()).collect::<Result<Vec<i64>, Error>>()?;
+            let calls = ids.into_iter().zip(&letters).map(|(id, letter)| (id, self.call(letter)));
+            owner::confined(|| queue::insert_all(calls))
+        })?;
+        letters.iter().for_each(|_| queued::note(self.owner));
+        wake::at_commit(reason::CALLS);
+        Ok(())
+    }
+
+    fn call<'l>(&'l self, letter: &'l Letter) -> NewCall<'l> {
+        let Plan { webhook, headers, timeout_ms, max_attempts, .. } = self.plan;
+        NewCall {
+            owner: self.owner,
+            method: webhook.method.as_str(),
+            url: &webhook.url,
+            endpoint: webhook.endpoint.as_deref(),
+            headers: headers.as_deref(),
+            body: Some(letter.body.as_bytes()),
+            timeout_ms: *timeout_ms,
+            max_attempts: *max_attempts,
+            run_at: self.run_at,
+            on_complete: self.on_complete,
+            idempotency_key: None,
+            // What the row says may be more than fits, or what jsonb cannot hold: the call is more than what is said about it.
+            metadata: letter
+                .metadata
+                .as_deref()
+                .and_then(kept)
+                .or_else(|| webhook.options.metadata.as_deref().and_then(kept)),
+            stream: None,
+            terms: None,
+            round: self.batch.is_some().then_some(Round(0)),
+        }
+    }
+}
+
+/// The bytes that a request may have. An endpoint that is not there takes as many as the setting says: the call is queued, and
+/// fails by itself.
+fn limit(endpoint: Option<&str>) -> Result<usize, Error> {
+    let setting = Settings::current().max_request_bytes;
+    let Some(name) = endpoint else { return Ok(setting) };
+    Ok(owner::confined(|| endpoints::max_request_bytes(name, setting))?.unwrap_or(setting))
+}
+
+/// Metadata as it is kept, where it can be.
+fn kept(json: &str) -> Option<Jsonb> {
+    Jsonb::parse(json).and_then(|metadata| arguments::metadata(metadata).ok())
+}
+
+/// So many microseconds from now on.
+fn after(delay: i64) -> Option<TimestampWithTimeZone> {
+    let now: i64 = queue::now()?.into_inner();
+    TimestampWithTimeZone::try_from(now.saturating_add(delay)).ok()
+}

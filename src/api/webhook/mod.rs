@@ -1,0 +1,95 @@
+//! `edge.webhook`: the function that triggers call, to have a call made of each row that is written.
+//!
+//! Runs in the session of whoever writes, who needs no right for it: the calls are those of the table's owner.
+
+pub mod check;
+mod desk;
+mod plan;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use self::desk::Desk;
+use self::plan::Plan;
+use crate::domain::webhook::payload::Change;
+use crate::domain::webhook::record::Record;
+use crate::error::Error;
+use crate::store::transaction::in_own_memory;
+use crate::store::trigger::fired::{Fired, Seen};
+use crate::store::trigger::row::{Row, Text};
+use crate::store::trigger::table;
+use crate::store::trigger::transition::Transition;
+
+/// Queues the calls of a trigger that has fired. Declared by sql/webhook.sql.
+#[pg_extern(sql = false)]
+fn webhook(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    let fired = Fired::of(&call).ok_or(Error::NotATrigger)?;
+    let in_trigger = |why: Error| why.of_trigger(fired.name(), table::find(fired.relation()).ok());
+    Ok(fire(&fired).map_err(in_trigger)?)
+}
+
+fn fire(fired: &Fired<'_>) -> Result<(), Error> {
+    let plan = plan::of(fired)?;
+    fired.shape().fits(&plan.webhook.options)?;
+    let seen = fired.seen();
+    // Before anything else is asked: most rows of a busy table may be none of the webhook's.
+    if let Seen::Row { old, new } = &seen
+        && !plan.is_to_be_told(old.as_ref(), new.as_ref())
+    {
+        return Ok(());
+    }
+    let mut desk = Desk::open(&plan, fired.event())?;
+    match seen {
+        Seen::Row { old, new } => one_row(&mut desk, old.as_ref(), new.as_ref())?,
+        Seen::Rows { old, new } => all_rows(&plan, &mut desk, old, new)?,
+        Seen::Nothing => desk.tell(Change::default())?,
+    }
+    desk.close()
+}
+
+/// A row that is to be told of, or one of many.
+fn one_row(desk: &mut Desk<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
+    let limit = desk.limit();
+    let (old, new) = (old.map(|row| row.json(limit)), new.map(|row| row.json(limit)));
+    let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|text| text.omitted.clone()).collect();
+    omitted.sort_unstable();
+    omitted.dedup();
+    let (record, old_record) = (record(new.as_ref(), &omitted), record(old.as_ref(), &omitted));
+    desk.tell(Change { record, old_record, omitted })
+}
+
+fn record<'a>(text: Option<&'a Text>, omitted: &[String]) -> Option<Record<'a>> {
+    text.map(|text| Record::Whole(&text.json).without(omitted))
+}
+
+/// The rows of a statement.
+fn all_rows(
+    plan: &Plan,
+    desk: &mut Desk<'_>,
+    mut old: Option<Transition<'_>>,
+    mut new: Option<Transition<'_>>,
+) -> Result<(), Error> {
+    // The n-th of the one table is the n-th of the other, unless a trigger of a partition took a row out of an update halfway.
+    let paired = match (&old, &new) {
+        (Some(old), Some(new)) => old.count() == new.count(),
+        _ => true,
+    };
+    loop {
+        let has_new = new.as_mut().is_some_and(Transition::advance);
+        let has_old = (paired || !has_new) && old.as_mut().is_some_and(Transition::advance);
+        if !has_new && !has_old {
+            break;
+        }
+        in_own_memory(|| {
+            let old = old.as_ref().filter(|_| has_old).and_then(Transition::row);
+            let new = new.as_ref().filter(|_| has_new).and_then(Transition::row);
+            if plan.is_to_be_told(old.as_ref(), new.as_ref()) {
+                one_row(desk, old.as_ref(), new.as_ref())?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        pgrx::check_for_interrupts!();
+    }
+    old.into_iter().chain(new).for_each(Transition::close);
+    Ok(())
+}

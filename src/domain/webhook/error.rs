@@ -1,0 +1,85 @@
+//! Why a trigger cannot call `edge.webhook`.
+
+use super::options::NAMES;
+use crate::domain::endpoint::EndpointError;
+use crate::domain::header::HeaderError;
+use crate::domain::request::RequestError;
+
+/// What is wrong with the arguments of a trigger, or with the trigger.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookError {
+    /// Too few or too many arguments.
+    #[error("edge.webhook takes a function or a URL, then an endpoint, then options, and not {0} arguments")]
+    Arguments(usize),
+    /// The options have the wrong shape.
+    #[error("the options must be a JSON object, such as {{\"timeout\": \"10 s\"}}")]
+    NotAnObject,
+    /// No option of that name.
+    #[error("there is no option \"{}\"; there are {}", .0.escape_debug(), NAMES.join(", "))]
+    Unknown(String),
+    /// An option has a value of the wrong kind.
+    #[error("option \"{option}\" must be {wanted}, not {given}")]
+    Value {
+        /// Its name.
+        option: &'static str,
+        /// What it takes.
+        wanted: &'static str,
+        /// What was given, shortened.
+        given: String,
+    },
+    /// An option that means nothing without another.
+    #[error("option \"{option}\" needs {needed}")]
+    Alone {
+        /// Its name.
+        option: &'static str,
+        /// What is missing.
+        needed: &'static str,
+    },
+    /// Two that cannot be had together.
+    #[error("option \"metadata_columns\" is about one row, and a batch has many")]
+    RowOfBatch,
+    /// A request that could not carry the row.
+    #[error("a request with method GET or HEAD has no body, so it cannot carry the row")]
+    NoBody,
+    /// Not after the fact.
+    #[error("it must be an AFTER trigger: what a {0} trigger sees may still be changed, or not happen")]
+    NotAfter(&'static str),
+    /// A batch of what is always one.
+    #[error(
+        "option \"batch\" needs FOR EACH STATEMENT, and the rows by name: CREATE TRIGGER … AFTER INSERT ON … REFERENCING NEW \
+         TABLE AS added FOR EACH STATEMENT …"
+    )]
+    BatchOfOne,
+    /// The rows are not there.
+    #[error(
+        "option \"{0}\" needs the rows: with FOR EACH STATEMENT name them by REFERENCING NEW TABLE AS …, OLD TABLE AS …, or \
+         say FOR EACH ROW"
+    )]
+    NeedsRows(&'static str),
+    /// Half of the rows are not there.
+    #[error("option \"when_changed\" needs the rows before and after: REFERENCING OLD TABLE AS … NEW TABLE AS …")]
+    NeedsBoth,
+    /// The table has no such column.
+    #[error("option \"{option}\" names column \"{}\", which the table does not have", .column.escape_debug())]
+    NoColumn {
+        /// Its name.
+        option: &'static str,
+        /// What it names.
+        column: String,
+    },
+    /// Not a name of a function.
+    #[error("option \"on_complete\" must name a function with its schema, such as \"public.sent\", not \"{}\"", .0.escape_debug())]
+    FunctionName(String),
+    /// No function that could be called back.
+    #[error("option \"on_complete\" names a function that is not there: {}(edge.response)", .0.escape_debug())]
+    NoFunction(String),
+    /// Not a path to a function, or not the name of an endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// Bad headers.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A bad URL, parameters or method.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}

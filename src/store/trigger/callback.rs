@@ -1,0 +1,43 @@
+//! The function that a webhook's option names, found by its schema and name: those of a trigger outlive dumps, numbers do not.
+
+#![allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+
+use std::ffi::CString;
+
+use pgrx::prelude::*;
+
+/// A function `(edge.response)`.
+#[derive(Clone, Debug)]
+pub struct Name {
+    schema: CString,
+    function: CString,
+}
+
+impl Name {
+    /// `None` where one cannot be a name.
+    pub fn new(schema: &str, function: &str) -> Option<Self> {
+        Some(Self { schema: CString::new(schema).ok()?, function: CString::new(function).ok()? })
+    }
+
+    /// Its number now. No search path plays a part, and no right.
+    pub fn find(&self) -> Option<pg_sys::Oid> {
+        // SAFETY: main thread, inside a transaction; names are C strings that outlive the calls.
+        let found = unsafe {
+            let edge = pg_sys::get_namespace_oid(c"edge".as_ptr(), true);
+            let response = pg_sys::get_rel_type_id(pg_sys::get_relname_relid(c"response".as_ptr(), edge));
+            let schema = pg_sys::get_namespace_oid(self.schema.as_ptr(), true);
+            if schema == pg_sys::InvalidOid {
+                return None;
+            }
+            pg_sys::GetSysCacheOid(
+                pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+                pg_sys::Anum_pg_proc_oid as i16,
+                pg_sys::Datum::from(self.function.as_ptr()),
+                pg_sys::Datum::from(pg_sys::buildoidvector(&response, 1)),
+                pg_sys::Datum::from(schema),
+                pg_sys::Datum::from(0),
+            )
+        };
+        (found != pg_sys::InvalidOid).then_some(found)
+    }
+}
