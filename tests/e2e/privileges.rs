@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 32] = [
+const FUNCTIONS: [&str; 33] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
