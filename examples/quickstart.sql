@@ -85,5 +85,23 @@ select connection, direction, kind, data, state from edge.ws_messages order by i
 select name, state, sent, received from edge.ws_connections order by name;
 select name, edge.ws_close(name) as closed from unnest(array['ada', 'grace']) as name;
 
+\echo '8. A trigger that tells a function of each row, after the commit, in the shape of database webhooks.'
+select edge.create_endpoint('quickstart', :'base_url') \g /dev/null
+create table signup (id bigint primary key generated always as identity, name text);
+create trigger greet after insert on signup for each row
+execute function edge.webhook('hello', 'quickstart', '{"metadata_columns": ["id"]}');
+insert into signup (name) values ('Ada'), ('Grace');
+do $$
+begin
+    for look in 1..300 loop
+        exit when (select count(*) = 2 from edge.calls where endpoint = 'quickstart' and state = 'succeeded');
+        commit;
+        perform pg_sleep(0.1);
+    end loop;
+end $$;
+select metadata, state, (edge.result(id)).json from edge.calls where endpoint = 'quickstart' order by id;
+drop table signup;
+select edge.drop_endpoint('quickstart') \g /dev/null
+
 \echo 'How the worker is doing:'
 select state, in_flight, queue_depth, last_error from edge.worker_status();

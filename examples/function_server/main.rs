@@ -90,7 +90,8 @@ async fn handle(mut request: Request<Incoming>, memory: Arc<Mutex<Memory>>) -> R
     }
     Ok(match (&head.method, path) {
         (&Method::POST, "/functions/v1/hello") => {
-            let name = given["name"].as_str().unwrap_or("World");
+            // A database webhook has it in the record.
+            let name = given["name"].as_str().or(given["record"]["name"].as_str()).unwrap_or("World");
             answer(StatusCode::OK, &json!({ "message": format!("Hello {name}") }))
         }
         (&Method::POST, "/functions/v1/flaky") => {
