@@ -294,8 +294,8 @@ impl Dispatcher {
             }
             let Some(entry) = self.ledger.returns(report.call) else { continue };
             self.count_answer(&entry, &report.outcome, now);
-            if entry.terms.is_some() {
-                self.delivery_returns(report, entry, now);
+            if let Some(terms) = entry.terms {
+                self.delivery_returns(report, entry, terms, now);
                 continue;
             }
             let settled = match self.streams.take_refusal(report.call) {

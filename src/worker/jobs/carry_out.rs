@@ -10,7 +10,7 @@ use super::decide::{Circumstances, Decided};
 use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::{CallId, Final};
-use crate::domain::job::{self, Again, Course, Pause, Said};
+use crate::domain::job::{self, Again, Course, Pause, Said, Terms};
 use crate::domain::outcome::FailureClass;
 use crate::domain::profile::said as platform;
 use crate::domain::retry::History;
@@ -37,20 +37,19 @@ struct Subject {
 /// Adds what follows from a case.
 pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, decided: &mut Decided) {
     match case {
-        Case::Answered { report, entry } => answered(report, entry, given, decided),
+        Case::Answered { terms, report, entry } => answered(terms, report, entry, given, decided),
         Case::Unstorable { entry, reason } => unstorable(call, entry, reason, given, decided),
         Case::Resting { queued, source, why } => resting(queued, *source, why, given, decided),
     }
 }
 
-fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let Some(terms) = entry.terms else { return };
+fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let delivery = given.row.map(|row| &row.delivery);
     let headers = report.outcome.head().map(block);
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
     let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
     let subject = of_flight(report.call, entry, answer);
-    match job::after_answer(&terms, delivery, &report.outcome, given.now) {
+    match job::after_answer(terms, delivery, &report.outcome, given.now) {
         Course::Said(said) => follow(said, subject, given, decided),
         Course::Accepted { until } => {
             put_off(&subject, Until::Due(until), &mut decided.rows);
