@@ -83,11 +83,6 @@ pub enum Course {
         /// When its lease runs out.
         until: SystemTime,
     },
-    /// It was heard of, and has until then.
-    GoesOn {
-        /// When its lease runs out.
-        until: SystemTime,
-    },
     /// Nothing was heard of it in time.
     Lapsed,
     /// It is a call as any other.
@@ -135,7 +130,7 @@ pub fn at_rest(delivery: Option<&Delivery>, now: SystemTime) -> Course {
     }
     match delivery.accepted_at {
         None => Course::AsAnyCall,
-        Some(_) if delivery.lease_until > now => Course::GoesOn { until: delivery.lease_until },
+        Some(_) if delivery.lease_until > now => Course::Accepted { until: delivery.lease_until },
         Some(_) => Course::Lapsed,
     }
 }

@@ -114,7 +114,7 @@ fn an_answer_accepts_ends_or_comes_too_late() {
 
 #[test]
 fn at_rest_a_delivery_goes_on_until_its_lease_is_over() {
-    assert_eq!(at_rest(Some(&accepted()), at(299)), Course::GoesOn { until: at(300) });
+    assert_eq!(at_rest(Some(&accepted()), at(299)), Course::Accepted { until: at(300) });
     assert_eq!(at_rest(Some(&accepted()), at(300)), Course::Lapsed);
     assert_eq!(at_rest(Some(&sent()), at(900)), Course::AsAnyCall, "it waits to be sent again");
     assert_eq!(at_rest(None, at(9)), Course::AsAnyCall);

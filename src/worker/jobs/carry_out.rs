@@ -58,7 +58,7 @@ fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstan
             decided.accepted.push(acceptance);
         }
         Course::Lapsed => lapsed(subject, given, decided),
-        Course::AsAnyCall | Course::GoesOn { .. } => as_any_call(report, entry, given, decided),
+        Course::AsAnyCall => as_any_call(report, entry, given, decided),
     }
 }
 
@@ -94,7 +94,7 @@ fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>
     let subject = || of_rest(queued, source, given.row);
     match (job::at_rest(given.row.map(|row| &row.delivery), given.now), why) {
         (Course::Said(said), _) => follow(said, subject(), given, decided),
-        (Course::GoesOn { .. } | Course::Accepted { .. } | Course::Lapsed, Why::Ends(Unsent::Cancelled)) => {
+        (Course::Accepted { .. } | Course::Lapsed, Why::Ends(Unsent::Cancelled)) => {
             decided.rows.settled_cancellations.push(queued.id.0);
             let error = "the call was cancelled after its function had accepted it".to_owned();
             end(subject(), Final::Cancelled, Some((FailureClass::Cancelled, error)), given, decided);
@@ -103,7 +103,7 @@ fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>
             settle::end_unsent(queued, source, unsent.clone(), given.now, &mut decided.rows);
             decided.ended.push(queued.id);
         }
-        (Course::GoesOn { until } | Course::Accepted { until }, Why::Due | Why::Said) => {
+        (Course::Accepted { until }, Why::Due | Why::Said) => {
             put_off(&subject(), Until::Due(until), &mut decided.rows);
         }
         (Course::Lapsed, Why::Due | Why::Said) => lapsed(subject(), given, decided),
