@@ -64,15 +64,13 @@ fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstan
 
 /// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
 fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let before = decided.rows.endings.len();
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
     let Circumstances { policy, now, random, .. } = *given;
     let grounds = Grounds { policy, said: &platform, now, random };
     let settled = settle::settle(report.clone(), entry, grounds, &mut decided.rows);
-    if decided.rows.endings.len() > before {
-        decided.ended.push(report.call);
-    } else {
-        decided.over.push(report.call);
+    match settled.ended.call {
+        CallEnd::Retried => decided.over.push(report.call),
+        CallEnd::Succeeded | CallEnd::Failed | CallEnd::Open => decided.ended.push(report.call),
     }
     decided.ends.push((given.lane.clone(), settled.ended.call));
 }
