@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::api::arguments::required;
-use crate::domain::job::{LARGEST_PROGRESS, in_ascii};
+use crate::domain::job::{Again, LARGEST_PROGRESS, in_ascii};
 use crate::domain::text;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -44,8 +44,8 @@ fn fail(
     retry: default!(Option<bool>, "true"),
 ) -> Result<bool, ErrorReport> {
     let error = text::beginning(&required(error, "error")?.read("error")?, LONGEST_ERROR);
-    let retry = required(retry, "retry")?;
-    let taken = report(id, token, |report| reports::fail(report, &error, retry))?;
+    let again = if required(retry, "retry")? { Again::Welcome } else { Again::InVain };
+    let taken = report(id, token, |report| reports::fail(report, &error, again))?;
     Ok(ends(taken))
 }
 

@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use super::letter::Letter;
 use crate::domain::attempt::Timings;
 use crate::domain::call::CallId;
-use crate::domain::job::{Again, Delivery, Said};
+use crate::domain::job::{Delivery, Said};
 use crate::error::Error;
 use crate::store::responses::Trace;
 use crate::store::statement::{column, statements};
@@ -104,20 +105,15 @@ fn row(found: &SpiHeapTupleData<'_>) -> Result<(CallId, Row), Error> {
         accepted_at: at(4)?,
         heard_at: at(5)?,
         lease_until: at(6)?.ok_or(Error::Malformed)?,
-        said: said(found.get(7)?, found.get(8)?),
+        said: said(found.get(7)?, found.get(8)?)?,
     };
     let answer = Answer { trace: trace(found, at(10)?)?, headers: found.get(18)?, url: found.get(19)? };
     Ok((CallId(found.get(1)?.ok_or(Error::Malformed)?), Row { delivery, progress: found.get(9)?, answer }))
 }
 
-/// A result is read by itself.
-fn said(letter: Option<String>, error: Option<String>) -> Option<Said> {
-    let error = error.unwrap_or_default();
-    match letter?.as_str() {
-        "c" => Some(Said::Completed(None)),
-        "r" => Some(Said::Failed { error, again: Again::Welcome }),
-        _ => Some(Said::Failed { error, again: Again::InVain }),
-    }
+fn said(letter: Option<String>, error: Option<String>) -> Result<Option<Said>, Error> {
+    let letter = letter.map(|letter| Letter::parse(&letter).ok_or(Error::Malformed)).transpose()?;
+    Ok(letter.map(|letter| letter.said(error)))
 }
 
 fn trace(found: &SpiHeapTupleData<'_>, started_at: Option<SystemTime>) -> Result<Trace, Error> {
