@@ -36,8 +36,6 @@ pub struct Terms {
 /// The latest delivery of a job, while it may still be reported on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The number of the try.
-    pub number: u32,
     /// When it was sent.
     pub sent_at: SystemTime,
     /// When its function said that it will report later.

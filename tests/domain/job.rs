@@ -22,7 +22,7 @@ fn secs(seconds: u64) -> Duration {
 
 /// Sent at 0, with a lease until 300.
 fn sent() -> Delivery {
-    Delivery { number: 1, sent_at: at(0), accepted_at: None, heard_at: None, lease_until: at(300), said: None }
+    Delivery { sent_at: at(0), accepted_at: None, heard_at: None, lease_until: at(300), said: None }
 }
 
 fn accepted() -> Delivery {
