@@ -388,26 +388,31 @@ impl Dispatcher {
     fn committed(&mut self, now: SystemTime) {
         let mut outbox = std::mem::take(&mut self.outbox);
         outbox.absorb(self.jobs_are_decided());
-        counting::ended(&outbox.endings);
-        self.schedules.note_ends(&outbox.endings);
         if let Some(lease) = &outbox.lease {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
         }
         self.usage_committed(now);
-        self.wants.scan |= !outbox.offspring.is_empty();
         self.send(outbox.lease.as_ref(), now);
-        self.note_deferrals(&outbox.deferrals);
+        self.note_written(&outbox);
         self.announce(&outbox.told_of());
         self.show_gauges(now);
-        self.note_callbacks(&outbox.callbacks);
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;
     }
 
+    /// Rows are on their way to disk, by whatever transaction: remembers what follows from them.
+    pub(super) fn note_written(&mut self, rows: &Outbox) {
+        counting::ended(&rows.endings);
+        self.schedules.note_ends(&rows.endings);
+        self.wants.scan |= !rows.offspring.is_empty();
+        self.note_deferrals(&rows.deferrals);
+        self.note_callbacks(&rows.callbacks);
+    }
+
     /// Calls have been put off.
-    pub(super) fn note_deferrals(&mut self, deferrals: &[Deferral]) {
+    fn note_deferrals(&mut self, deferrals: &[Deferral]) {
         for deferral in deferrals {
             match &deferral.until {
                 Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),
@@ -419,7 +424,7 @@ impl Dispatcher {
     }
 
     /// Callbacks are to be run.
-    pub(super) fn note_callbacks(&mut self, callbacks: &[Callback]) {
+    fn note_callbacks(&mut self, callbacks: &[Callback]) {
         let (for_net, for_roles): (Vec<_>, Vec<_>) = callbacks.iter().partition(|callback| callback.owner == COLLECTOR);
         self.wants.callbacks |= !for_roles.is_empty();
         if !for_net.is_empty() {
