@@ -25,7 +25,7 @@ statements! {
         select endpoint, attempts from edge_store.usage where endpoint = any ($1) and month = $2::date";
 
     ORIGINS(TEXTOID, INT8OID) = "
-        select endpoint from edge_store.usage where month = $1::date and strpos(endpoint, ':') > 0 limit $2";
+        select endpoint from edge_store.usage where month = $1::date and endpoint like '%://%' limit $2";
 
     HAS_OLD(TEXTOID) = "select from edge_store.usage where month < $1::date limit 1";
 
