@@ -1,6 +1,6 @@
 //! From a case, and the row of its job, to the rows that are written. What follows from what is `domain::job`'s.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -204,7 +204,7 @@ fn of_flight(call: CallId, entry: &InFlight, answer: Answer) -> Subject {
         whose: Whose { call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete },
         number,
         interruptions,
-        history: history(number, interruptions, entry.max_attempts, entry.born_at),
+        history: History::of(number, interruptions, entry.max_attempts, entry.born_at),
         answer,
         source: None,
     }
@@ -216,12 +216,8 @@ fn of_rest(queued: &Queued, source: Source, row: Option<&Row>) -> Subject {
         whose: Whose { call: queued.id, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete },
         number,
         interruptions,
-        history: history(number, interruptions, queued.max_attempts, queued.born_at()),
+        history: History::of(number, interruptions, queued.max_attempts, queued.born_at()),
         answer: row.map(|row| row.answer.clone()).unwrap_or_default(),
         source: Some(source),
     }
-}
-
-fn history(number: u32, interruptions: u32, max_attempts: Option<u32>, born_at: SystemTime) -> History {
-    History { charged: number.saturating_sub(interruptions), max_attempts, born_at }
 }
