@@ -21,6 +21,9 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 /// The largest progress, in bytes as it is sent in a header.
 pub const LARGEST_PROGRESS: usize = 4096;
 
+/// As much of a function's error is kept, in bytes.
+pub const LONGEST_ERROR: usize = 8192;
+
 /// A header with which a function says that it has accepted, where status and body are somebody else's.
 const ACCEPTED: &str = "x-edge-accepted";
 
