@@ -54,6 +54,7 @@ mod usage;
 pub mod waiters;
 pub mod wake;
 mod waking;
+mod written;
 
 /// Called from `_PG_init` while the server starts.
 pub fn register() {

@@ -16,7 +16,7 @@ use super::jobs::Jobs;
 use super::ledger::{Ledger, Source, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
-use super::queued::counting::{self, Counting};
+use super::queued::counting::Counting;
 use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
@@ -35,8 +35,7 @@ use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::callbacks::{COLLECTOR, Callback};
-use crate::store::deferred::{Deferral, Until};
+use crate::store::deferred::Until;
 use crate::store::fresh::Care;
 use crate::store::leases::Lease;
 use crate::store::owner;
@@ -202,36 +201,6 @@ impl Dispatcher {
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;
-    }
-
-    /// Rows are on their way to disk, by whatever transaction: remembers what follows from them.
-    pub(super) fn note_written(&mut self, rows: &Outbox) {
-        counting::ended(&rows.endings);
-        self.schedules.note_ends(&rows.endings);
-        self.wants.scan |= !rows.offspring.is_empty();
-        self.note_deferrals(&rows.deferrals);
-        self.note_callbacks(&rows.callbacks);
-    }
-
-    /// Calls have been put off.
-    fn note_deferrals(&mut self, deferrals: &[Deferral]) {
-        for deferral in deferrals {
-            match &deferral.until {
-                Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),
-                Until::Room(lane) => {
-                    self.backlog.note_spilled(&LaneName::from(lane.as_str()), deferral.kind());
-                }
-            }
-        }
-    }
-
-    /// Callbacks are to be run.
-    fn note_callbacks(&mut self, callbacks: &[Callback]) {
-        let (for_net, for_roles): (Vec<_>, Vec<_>) = callbacks.iter().partition(|callback| callback.owner == COLLECTOR);
-        self.wants.callbacks |= !for_roles.is_empty();
-        if !for_net.is_empty() {
-            self.runners.want_collector();
-        }
     }
 
     /// As many calls at once as the settings allow, and the file descriptors that websockets leave.
