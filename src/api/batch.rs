@@ -37,7 +37,8 @@ fn invoke_batch(
     max_bytes: default!(Option<i32>, "NULL"),
 ) -> Result<SetOfIterator<'static, i64>, ErrorReport> {
     let endpoint = arguments::required(endpoint, "endpoint")?;
-    let items = arguments::required(items, "items")?.read("items")?;
+    // What array_agg gives where there are no rows.
+    let items = items.map(|items| items.read("items")).transpose()?.unwrap_or_default();
     let method = arguments::required(method, "method")?.read("method")?;
     let key = idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let bodies = chunks(&items, most(max_items, max_bytes, endpoint)?).map_err(Error::from)?;

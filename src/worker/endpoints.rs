@@ -56,7 +56,7 @@ impl Endpoints {
 
 /// Why a call to an endpoint that is not there ends.
 pub fn gone(name: &str) -> Unsent {
-    Unsent::Refused(format!("endpoint \"{name}\" was dropped"))
+    Unsent::Refused(format!("there is no endpoint \"{name}\": it was dropped, or is still to be made"))
 }
 
 impl Dispatcher {

@@ -202,7 +202,8 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
     let (state, class, error) = match why {
         Unsent::Cancelled => {
             outbox.settled_cancellations.push(call.0);
-            (Final::Cancelled, FailureClass::Cancelled, "the call was cancelled before it was sent".to_owned())
+            let again = if queued.tries > 0 { " again" } else { "" };
+            (Final::Cancelled, FailureClass::Cancelled, format!("the call was cancelled before it was sent{again}"))
         }
         Unsent::Refused(reason) => (Final::Failed, FailureClass::InvalidRequest, reason),
         Unsent::Unresolved(reason) => (Final::Failed, FailureClass::Secret, reason),
