@@ -84,7 +84,7 @@ impl Dispatcher {
             self.backlog.allow(name, None);
         }
         self.endpoints.known = found;
-        self.allow(now)
+        self.work_out_quotas(now)
     }
 
     /// Reads the endpoints anew if one that these calls name is not known: it may be younger than what was read, and nobody

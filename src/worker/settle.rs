@@ -47,8 +47,7 @@ pub struct Grounds<'a> {
 /// Adds to the outbox what follows from a report.
 pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &mut Outbox) -> Settled {
     let Grounds { policy, said, now, random } = grounds;
-    let charged = entry.number.saturating_sub(entry.interruptions);
-    let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
+    let history = History::of(entry.number, entry.interruptions, entry.max_attempts, entry.born_at);
     let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
     let call_id = report.call;
     let call = match decide(policy, &history, &report.outcome, said, now, random) {
