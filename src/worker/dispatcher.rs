@@ -228,11 +228,15 @@ impl Dispatcher {
         while let Some(turn) = self.last_turn() {
             let until = if self.nothing_in_flight() { farewell } else { deadline };
             let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-            let is_done = self.nothing_in_flight() && self.sockets.count() == 0;
+            let is_done = self.nothing_in_flight() && self.sockets.count() == 0 && self.jobs.is_empty();
             if left.is_zero() || is_done || turn == Turn::ExtensionGone {
                 break;
             }
-            let pause = if turn == Turn::ExtensionChanging { left.min(PAUSE_FOR_DDL) } else { left };
+            // Rows of jobs are looked at again. Those that a session has locked are not waited for beyond the farewell: what it
+            // reports, the next dispatcher finds.
+            let looks = self.jobs.next_look(SystemTime::now());
+            let looks = looks.map_or(left, |at| at.duration_since(SystemTime::now()).unwrap_or_default());
+            let pause = if turn == Turn::ExtensionChanging { PAUSE_FOR_DDL } else { looks }.min(left);
             if rest(pause).is_err() {
                 break;
             }
@@ -250,9 +254,13 @@ impl Dispatcher {
             .ok()
     }
 
-    /// Whether the engine has said something that is not written yet.
+    /// Whether the engine has said something that is not written yet, and can be.
     fn is_behind(&self) -> bool {
-        self.streams.is_behind() || !self.reports.is_empty() || !self.returned.is_empty() || self.sockets.is_behind()
+        self.streams.is_behind()
+            || !self.reports.is_empty()
+            || !self.returned.is_empty()
+            || self.sockets.is_behind()
+            || self.jobs.is_due(SystemTime::now())
     }
 
     /// Tells the sessions that wait for something new of these calls.

@@ -118,7 +118,7 @@ impl Dispatcher {
 
     /// Whether no call is on the wire.
     pub(super) fn nothing_in_flight(&self) -> bool {
-        self.ledger.in_flight() == 0 && self.reports.is_empty() && self.jobs.is_empty()
+        self.ledger.in_flight() == 0 && self.reports.is_empty() && !self.jobs.is_due(SystemTime::now())
     }
 
     /// Whether the engine's thread still runs.

@@ -152,11 +152,13 @@ impl Dispatcher {
         }
     }
 
-    /// Below this id, every call is done, deferred or leased once the outbox is written.
+    /// Below this id, every call is done, deferred or leased once the outbox is written. Of jobs that are still to be decided,
+    /// that is not certain: their rows may be locked, or be too many for one turn.
     pub(super) fn floor(&self) -> i64 {
         let taken: HashSet<i64> = self.taking.iter().map(|departure| departure.queued.id.0).collect();
         let waiting = self.ledger.fresh().find(|id| !taken.contains(id));
-        waiting.unwrap_or(i64::MAX).min(self.cursor.floor())
+        let undecided = self.jobs.oldest_in_queue();
+        [waiting, undecided].into_iter().flatten().fold(self.cursor.floor(), i64::min)
     }
 
     /// Hands the calls of a lease that has committed to the engine.

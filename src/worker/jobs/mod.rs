@@ -113,6 +113,18 @@ impl Jobs {
         self.open.values().map(|open| open.next_look(now)).min()
     }
 
+    /// The oldest job that is known from the queue alone, and neither leased nor put off: until its end is written, a floor
+    /// above it would lose it in a crash.
+    pub fn oldest_in_queue(&self) -> Option<i64> {
+        let in_queue = |open: &Open| matches!(open.case, Case::Resting { source: Source::Queue, .. });
+        self.open.iter().find(|(_, open)| in_queue(open)).map(|(call, _)| call.0)
+    }
+
+    /// Whether something is to be looked at now.
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        self.next_look(now).is_some_and(|at| at <= now)
+    }
+
     /// The batches whose leases must stay: what became of their calls is not written.
     pub fn batches(&self) -> impl Iterator<Item = i64> + '_ {
         self.open.values().filter_map(|open| match &open.case {
