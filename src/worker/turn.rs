@@ -135,6 +135,8 @@ impl Dispatcher {
             Ok(Turn::Done) => self.committed(now),
             Ok(other) => return Ok(other),
             Err(aborted) => {
+                // Rows of jobs that this turn was to forget are still there.
+                self.wants.jobs = true;
                 self.rescue(&aborted, now);
                 return Err(aborted);
             }

@@ -57,10 +57,7 @@ impl Dispatcher {
     /// Takes up what functions have reported, wherever their jobs are. Of one that is on the wire that is done when it is back.
     pub(in crate::worker) fn look_at_reports(&mut self, now: SystemTime) -> Result<(), Error> {
         let said: HashSet<i64> = under_snapshot(deliveries::said)?.into_iter().collect();
-        self.wants.jobs = false;
-        if said.is_empty() {
-            return Ok(());
-        }
+        let mut unreached = false;
         let is_said = |waiting: &Waiting| said.contains(&waiting.queued.id.0);
         for Waiting { queued, source, .. } in self.backlog.remove(is_said) {
             self.ledger.stops_waiting(queued.id);
@@ -73,20 +70,28 @@ impl Dispatcher {
             }
             // It is about to be sent or put off, and can be reached once that is written; or it is one too many for a turn.
             if self.is_moving(call) || resting.len() >= HANDFUL {
-                self.wants.jobs = true;
+                unreached = true;
             } else {
                 resting.push(call.0);
             }
         }
-        if resting.is_empty() {
-            return Ok(());
+        if !resting.is_empty() {
+            self.take_up(resting, now)?;
         }
-        for queued in under_snapshot(|| deliveries::put_off(resting.clone()))? {
+        // Last: a report that could not be taken up is told of by nobody again.
+        self.wants.jobs = unreached;
+        Ok(())
+    }
+
+    /// Takes up the reports on these jobs, of which memory knows nothing.
+    fn take_up(&mut self, mut calls: Vec<i64>, now: SystemTime) -> Result<(), Error> {
+        crate::worker::failpoint::hit("job_reports_found");
+        for queued in under_snapshot(|| deliveries::put_off(calls.clone()))? {
             self.open_resting(queued, Source::Deferred, Why::Said, now);
         }
         // A copy of a database ends the jobs of its original, also those that a session of the copy is reporting on.
-        resting.retain(|call| !self.jobs.is_open(CallId(*call)));
-        if resting.is_empty() { Ok(()) } else { under_snapshot(|| deliveries::forget_ended(resting)) }
+        calls.retain(|call| !self.jobs.is_open(CallId(*call)));
+        if calls.is_empty() { Ok(()) } else { under_snapshot(|| deliveries::forget_ended(calls)) }
     }
 
     /// Of calls whose time has come, takes out the jobs that are with a function: their leases may have run out.
