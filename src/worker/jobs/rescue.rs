@@ -10,6 +10,8 @@ use pgrx::PgSqlErrorCode;
 
 use super::Case;
 use crate::domain::call::CallId;
+use crate::store::deferred;
+use crate::store::jobs::deliveries;
 use crate::store::owner;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::worker::outbox::Outbox;
@@ -31,11 +33,15 @@ impl Dispatcher {
                 }
                 Err(failed) if failed.is_transient() => return,
                 // It has an end, and that is never written again.
-                Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
-                    self.jobs.close(call);
-                    self.schedules.ended_somehow(call.0);
-                    told.insert(call.0);
-                }
+                Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => match clear_away(call) {
+                    Ok(()) => {
+                        self.jobs.close(call);
+                        self.schedules.ended_somehow(call.0);
+                        told.insert(call.0);
+                    }
+                    Err(failed) if failed.is_transient() => return,
+                    Err(failed) => self.give_way(call, &failed, now),
+                },
                 Err(failed) => self.give_way(call, &failed, now),
             }
         }
@@ -65,4 +71,14 @@ impl Dispatcher {
             other => other,
         });
     }
+}
+
+/// Deletes what is left of a job whose call has ended otherwise: it would be found again and again.
+fn clear_away(call: CallId) -> Result<(), Aborted> {
+    attempt(|| {
+        owner::step_down()?;
+        under_snapshot(|| deferred::undefer(vec![call.0]))?;
+        under_snapshot(|| deliveries::forget_ended(vec![call.0]))?;
+        Ok(((), Durability::Relaxed))
+    })
 }

@@ -1,6 +1,6 @@
 //! Crashes and errors where a job is between its function and the tables.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -92,6 +92,11 @@ async fn a_completion_holds_when_the_end_cannot_be_written_at_first() {
 async fn a_completion_holds_when_the_dispatcher_fails_with_the_job_s_row_in_hand() {
     a_completion_holds_over("job_held", "kill").await;
     a_completion_holds_over("job_held", "error").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_holds_when_the_dispatcher_fails_to_take_it_up() {
+    a_completion_holds_over("job_reports_found", "error").await;
 }
 
 /// What the function reports while the dispatcher is down whose delivery it was.
@@ -245,4 +250,62 @@ async fn a_report_that_is_open_when_the_dispatcher_changes_is_waited_for_by_the_
         assert_eq!(scene.peer.count(WORK), if end == "commit" { 1 } else { 2 });
         nothing_is_left(&scene.db).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_call_has_ended_otherwise_is_cleared_away() {
+    let scene = start().await;
+    let id = job(&scene.db, "deadline => '1 hour'").await;
+    is_accepted(&scene.db, id).await;
+    let told = delivery(&scene, 1).await;
+    let sql = "insert into edge_store.response (call_id, slot, state, attempts, finished_at)
+               select call_id, slot, 'f', 1, now() from edge_store.deferred where call_id = $1";
+    scene.db.rows_with(sql, &[&id]).await;
+    assert!(told.complete(&scene.db, json!("late")).await);
+    nothing_is_left(&scene.db).await;
+    let other = scene.get("/").await;
+    assert_eq!(ended(&scene.db, other).await.get::<_, String>("state"), "succeeded");
+    assert_eq!(scene.db.one_with::<String>("select edge.status($1)", &[&id]).await, "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_job_whose_end_cannot_be_written_is_not_lost_in_a_crash() {
+    let mut scene = start().await;
+    scene
+        .db
+        .exec("alter table edge_store.response add constraint poison check (error_class <> 'secret') not valid")
+        .await;
+    let id = job(&scene.db, r#"headers => '{"x-key": "${secret:none}"}'"#).await;
+    // Later calls are leased, and move the floor.
+    for _ in 0..3 {
+        let other = scene.get("/").await;
+        ended(&scene.db, other).await;
+    }
+    assert_eq!(scene.db.one_with::<String>("select edge.status($1)", &[&id]).await, "pending");
+    scene.cluster.kill_postmaster();
+    scene.cluster.start_again();
+    scene.db = scene.cluster.connect().await;
+    scene.db.exec("alter table edge_store.response drop constraint poison").await;
+    let response = ended(&scene.db, id).await;
+    assert_eq!(response.get::<_, String>("state"), "failed");
+    nothing_is_left(&scene.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_session_that_reports() {
+    let (scene, session, id) = replaced_while_a_report_is_open().await;
+    eventually("the answer has come", SOON, || async { scene.peer.in_flight() == 0 }).await;
+    scene.db.exec("alter system set pg_edge.shutdown_grace = '60 s'").await;
+    scene.db.exec("select pg_reload_conf()").await;
+    let worker = dispatcher(&scene.cluster, "postgres").await;
+    let other = scene.get("/").await;
+    ended(&scene.db, other).await;
+    let began = SystemTime::now();
+    send(worker, Signal::SIGTERM);
+    successor(&scene.cluster, "dispatcher", "postgres", worker).await;
+    let took = began.elapsed().unwrap_or_default();
+    assert!(took < Duration::from_secs(30), "the stop took {took:?}, and would have waited for a minute");
+    session.exec("commit").await;
+    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("done"));
+    nothing_is_left(&scene.db).await;
 }
