@@ -1,8 +1,9 @@
-//! Keeping the values of secrets out of the server log and of pg_stat_activity.
+//! Keeping the values of secrets, and the tokens of jobs, out of the server log and of pg_stat_activity.
 //!
 //! Postgres logs statements, their parameters, and errors with the statement that met them. A line that names
-//! `set_secret` anywhere, or that is written while a statement runs that has called it, is replaced by a fixed
-//! sentence of the same severity. What Postgres writes without asking a hook is listed in docs/secrets.md.
+//! `set_secret` or one of the functions that report on a job anywhere, or that is written while a statement runs that
+//! has called one, is replaced by a fixed sentence of the same severity. What Postgres writes without asking a hook is
+//! listed in docs/secrets.md.
 //!
 //! Runs in every process of the cluster, wherever a line is logged: in signal handlers and out of memory too. So
 //! nothing here allocates, locks or raises an error.
@@ -14,18 +15,28 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use pgrx::pg_sys;
 
-/// What a text names that must not be logged.
+/// What a text names that must not be logged, whatever stands around it.
 const MARK: &[u8] = b"set_secret";
 
-/// What is logged instead. A line with this very pointer as its message has been dealt with.
-const INSTEAD: &CStr = c"a log line of a statement that names set_secret was hidden by pg_edge";
+/// The same, where their schema's name stands before them: by themselves they are words as any others.
+const REPORTS: [&[u8]; 3] = [b"complete", b"fail", b"heartbeat"];
+const SCHEMA: &[u8] = b"edge";
 
-/// What pg_stat_activity shows instead.
-const ACTIVITY: &CStr = c"select edge.set_secret(...)";
+/// Blanks as SQL knows them.
+const BLANKS: &[u8] = b" \t\n\r\x0b\x0c";
+
+/// What is logged instead. A line with this very pointer as its message has been dealt with.
+const INSTEAD: &CStr = c"a log line of a statement that sets a secret or reports on a job was hidden by pg_edge";
+
+/// What pg_stat_activity shows instead of a statement that sets a secret.
+pub const SETS_SECRET: &CStr = c"select edge.set_secret(...)";
+
+/// The same of one that reports on a job.
+pub const REPORTS_ON_JOB: &CStr = c"select edge.complete|fail|heartbeat(...)";
 
 static mut PREVIOUS: pg_sys::emit_log_hook_type = None;
 
-/// When the statement began that has called `edge.set_secret` last in this process; zero before the first.
+/// When the statement began that has called one of the functions last in this process; zero before the first.
 static CONCEALED: AtomicI64 = AtomicI64::new(0);
 
 unsafe extern "C-unwind" {
@@ -45,11 +56,11 @@ pub fn register() {
 }
 
 /// Hides the running statement from pg_stat_activity, at once, and from the log, until it has ended.
-pub fn running_statement() {
+pub fn running_statement(shown: &'static CStr) {
     // SAFETY: main thread, inside a statement; the text lives for ever, and is copied.
     unsafe {
         CONCEALED.store(pg_sys::GetCurrentStatementStartTimestamp(), Ordering::Relaxed);
-        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, ACTIVITY.as_ptr());
+        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, shown.as_ptr());
     }
 }
 
@@ -95,7 +106,7 @@ unsafe fn log_instead(line: *mut pg_sys::ErrorData) {
     }
 }
 
-/// Whether a line, or the statement that would be logged with it, may hold the value of a secret.
+/// Whether a line, or the statement that would be logged with it, may hold the value of a secret or the token of a job.
 ///
 /// SAFETY: the texts of the line must be C strings or null.
 unsafe fn gives_away(line: &pg_sys::ErrorData) -> bool {
@@ -110,7 +121,7 @@ unsafe fn gives_away(line: &pg_sys::ErrorData) -> bool {
     }
 }
 
-/// Whether a text names the function, in letters of either case.
+/// Whether a text names one of the functions, in letters of either case.
 ///
 /// SAFETY: `text` must be a C string or null.
 unsafe fn names_it(text: *const c_char) -> bool {
@@ -119,5 +130,29 @@ unsafe fn names_it(text: *const c_char) -> bool {
     }
     // SAFETY: the caller passes a C string.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
-    bytes.windows(MARK.len()).any(|window| window[0] | 0x20 == MARK[0] && window.eq_ignore_ascii_case(MARK))
+    names(bytes, MARK).next().is_some() || names(bytes, SCHEMA).any(|at| reports(&bytes[at + SCHEMA.len()..]))
+}
+
+/// Where a name stands in a text.
+fn names<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let is_name = move |window: &[u8]| window[0] | 0x20 == name[0] && window.eq_ignore_ascii_case(name);
+    text.windows(name.len()).enumerate().filter(move |(_, window)| is_name(window)).map(|(at, _)| at)
+}
+
+/// Whether a text goes on with one of the functions that report on a job, after the name of their schema. Either may be
+/// quoted, and blanks may stand around the dot.
+fn reports(after_schema: &[u8]) -> bool {
+    let after = past(past(after_schema, b"\""), BLANKS);
+    let Some(after) = after.strip_prefix(b".") else { return false };
+    let name = past(past(after, BLANKS), b"\"");
+    REPORTS.into_iter().any(|report| {
+        let is_named = name.get(..report.len()).is_some_and(|start| start.eq_ignore_ascii_case(report));
+        is_named && !name.get(report.len()).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_')
+    })
+}
+
+/// What follows in a text after some of these characters.
+fn past<'a>(text: &'a [u8], skipped: &[u8]) -> &'a [u8] {
+    let start = text.iter().position(|byte| !skipped.contains(byte)).unwrap_or(text.len());
+    &text[start..]
 }

@@ -17,7 +17,7 @@ use crate::{conceal, guc};
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
 fn set_secret(name: Option<Text>, value: Option<Text>) -> Result<(), ErrorReport> {
     // Before anything can fail: an error would be logged with the statement.
-    conceal::running_statement();
+    conceal::running_statement(conceal::SETS_SECRET);
     let name = required(name, "name")?.read("name")?;
     let value = Zeroizing::new(required(value, "value")?.read("value")?);
     placeholder::check_secret_name(&name).map_err(Error::from)?;

@@ -12,7 +12,7 @@ use search::{BOUND, LITERAL, SIGNING, all_disguises, assert_clean, files_with};
 
 /// What must be found, or the search would find nothing in any case.
 const CONTROL: &str = "CONTROL-of-the-search";
-const HIDDEN: &str = "a log line of a statement that names set_secret was hidden by pg_edge";
+const HIDDEN: &str = "a log line of a statement that sets a secret or reports on a job was hidden by pg_edge";
 
 /// Everything that makes Postgres write more into its log.
 const TALKATIVE: [(&str, &str); 20] = [
@@ -235,4 +235,39 @@ async fn the_client_still_gets_the_error_that_the_log_does_not_show() {
     })
     .await;
     assert_clean("the log", &scene.cluster.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_job_is_in_no_log_and_not_in_pg_stat_activity() {
+    const TOKEN: &str = "LEAK-of-a-token-4pQ0";
+    let scene = Scene::on(talkative()).await;
+    let db = &scene.db;
+    db.exec(&format!("select '{CONTROL}', 'edge.completeness'")).await;
+    let session = scene.cluster.connect().await;
+    session.exec(&format!("begin; select edge.heartbeat(1, '{TOKEN}')")).await;
+    let bound: [&(dyn ToSql + Sync); 1] = [&TOKEN];
+    for sql in ["edge.complete(1, $1)", "edge.fail(1, $1, 'no')", "edge.heartbeat(1, $1)"] {
+        db.rows_with(&format!("select {sql}"), &bound).await;
+        let literal = sql.replace("$1", &format!("'{TOKEN}'"));
+        db.exec(&format!("select {literal}")).await;
+        db.fails(&format!("select {literal}, 1 / 0")).await;
+        db.fails(&format!("select {}", literal.replace("(1,", "('one',"))).await;
+        let quoted = literal.replace("edge.", "\"edge\" . \"").replace('(', "\"(");
+        db.exec(&format!("SELECT {quoted}")).await;
+        // Not by its full name, but its error comes once it has run.
+        let short = literal.replace("edge.", "");
+        db.exec("set log_statement = none; set log_min_duration_statement = -1; set log_duration = off").await;
+        db.exec(&format!("set search_path = edge; do $$ begin perform {short}; raise log 'in a block'; end $$")).await;
+        db.exec("reset all").await;
+    }
+    assert!(!shown(db).await.contains(TOKEN), "SQL shows the token");
+    let logs = scene.cluster.data_dir().join("log");
+    eventually("the log has the lines", SERVER_DEADLINE, || async {
+        !files_with(logs.clone(), &[HIDDEN.to_owned()]).is_empty()
+    })
+    .await;
+    for told in [CONTROL, "edge.completeness"] {
+        assert!(!files_with(logs.clone(), &[told.to_owned()]).is_empty(), "{told} is hidden");
+    }
+    assert_eq!(files_with(logs, &[TOKEN.to_owned()]), Vec::<String>::new());
 }

@@ -1,10 +1,12 @@
-//! What a job's function reports: `edge.complete`, `edge.fail`, `edge.heartbeat`. Whoever has the token may, whatever his role.
+//! What a job's function reports: `edge.complete`, `edge.fail`, `edge.heartbeat`. Whoever has the token may, whatever his role;
+//! so the statement that says it is concealed.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::api::arguments::required;
+use crate::conceal;
 use crate::domain::job::{Again, LARGEST_PROGRESS, LONGEST_ERROR, in_ascii};
 use crate::domain::text;
 use crate::error::Error;
@@ -22,6 +24,7 @@ fn complete(
     token: Option<Text>,
     result: default!(Option<Jsonb>, "NULL"),
 ) -> Result<bool, ErrorReport> {
+    conceal::running_statement(conceal::REPORTS_ON_JOB);
     let most = Settings::current().max_response_bytes;
     // Read here, so that what could not be read later is refused now.
     let size = result.map(|result| result.read("result")).transpose()?.map_or(0, |text| text.len());
@@ -40,6 +43,7 @@ fn fail(
     error: Option<Text>,
     retry: default!(Option<bool>, "true"),
 ) -> Result<bool, ErrorReport> {
+    conceal::running_statement(conceal::REPORTS_ON_JOB);
     let error = text::beginning(&required(error, "error")?.read("error")?, LONGEST_ERROR);
     let again = if required(retry, "retry")? { Again::Welcome } else { Again::InVain };
     let taken = report(id, token, |report| reports::fail(report, &error, again))?;
@@ -53,6 +57,7 @@ fn heartbeat(
     token: Option<Text>,
     progress: default!(Option<Jsonb>, "NULL"),
 ) -> Result<bool, ErrorReport> {
+    conceal::running_statement(conceal::REPORTS_ON_JOB);
     if let Some(progress) = progress {
         let size = in_ascii(&progress.read("progress")?).len();
         if size > LARGEST_PROGRESS {
@@ -79,5 +84,5 @@ fn ends(taken: Taken) -> bool {
     if taken == Taken::Yes {
         wake::at_commit(reason::JOBS);
     }
-    taken == Taken::Yes
+    taken != Taken::No
 }

@@ -22,7 +22,9 @@ const A_REPORT: &CStr = c"a report on a job of pg_edge";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     Yes,
-    /// The token is not that of the present delivery, or its lease has run out, or it was reported on before.
+    /// The same was said before, and holds.
+    Before,
+    /// The token is not that of the present delivery, or its lease has run out, or it was reported on otherwise.
     No,
 }
 
@@ -42,6 +44,11 @@ statements! {
           and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
 
+    COMPLETED(INT8OID, BYTEAOID, OIDOID, TEXTOID) = "
+        select call_id from edge_store.job
+        where call_id = $1 and token = $2 and said = $4::\"char\"
+          and exists (select from edge_store.control where database_oid = $3)";
+
     FAIL(INT8OID, BYTEAOID, OIDOID, TEXTOID, TEXTOID) = "
         update edge_store.job set said = $5::\"char\", error = $4
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
@@ -57,11 +64,20 @@ statements! {
         returning call_id";
 }
 
-/// The job is done.
+/// The job is done. Whoever has not heard that he was heard may say it again: the first result is kept.
 pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Error> {
     let said = Letter::Completed.text();
     let args = [report.call.into(), report.token.into(), report.database.into(), result.into(), said.into()];
-    COMPLETE.with(|statement| write(statement, &args))
+    let taken = COMPLETE.with(|statement| write(statement, &args))?;
+    if taken == Taken::Yes {
+        return Ok(taken);
+    }
+    let args = [report.call.into(), report.token.into(), report.database.into(), said.into()];
+    // As a writing statement, which sees a report that was committed while this one waited for it.
+    match COMPLETED.with(|statement| write(statement, &args))? {
+        Taken::Yes => Ok(Taken::Before),
+        no => Ok(no),
+    }
 }
 
 /// The delivery has failed.

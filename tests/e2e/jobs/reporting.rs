@@ -100,7 +100,25 @@ async fn a_job_is_completed_once() {
     is_accepted(&scene.db, id).await;
     let told = delivery(&scene, 1).await;
     assert!(told.complete(&scene.db, json!("first")).await);
-    assert!(told.is_worthless(&scene.db).await, "it was completed twice");
+    assert!(!told.fail(&scene.db, "no", true).await, "it has failed and is completed");
+    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("first"));
+    assert!(told.is_worthless(&scene.db).await, "a call that has ended can be reported on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_that_is_said_again_was_heard_and_changes_nothing() {
+    let scene = start().await;
+    let gate = crate::harness::Gate::closed();
+    scene.peer.on(super::WORK, crate::harness::Reply::status(202).behind(&gate));
+    let id = job(&scene.db, "").await;
+    let told = delivery(&scene, 1).await;
+    assert!(told.complete(&scene.db, json!("first")).await);
+    // Its answer has not come, so the call has not ended.
+    assert!(told.complete(&scene.db, json!("second")).await, "who was not told of it may say it again");
+    let other = super::Delivery { token: "another".to_owned(), ..told.clone() };
+    assert!(!other.complete(&scene.db, json!("third")).await, "anybody may ask whether a job is done");
+    assert!(!told.fail(&scene.db, "no", true).await && !told.heartbeat(&scene.db, None).await);
+    gate.open();
     assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("first"));
     assert!(told.is_worthless(&scene.db).await, "a call that has ended can be reported on");
 }
