@@ -424,7 +424,7 @@ as $$
 $$;
 
 -- Stores the outcomes of calls that have ended, and notes whose they are if they are kept for longer than their calls. Gives which
--- ones wait for somebody who holds their rows of the queue. The plans must not depend on
+-- ones wait for somebody who holds their rows of the queue, or of what is noted of their ends. The plans must not depend on
 -- statistics, which are always behind. Triggers that users wrote for pg_net rely on the search path of a session; they run in the
 -- last statements alone, in which every name is whole.
 create function edge_store.net_collect(wanted bigint[], outlives_call boolean) returns bigint[]
@@ -450,6 +450,10 @@ begin
     -- Somebody is taking these out of the queue, and has not committed.
     busy := array(
         select queued.id from net.http_request_queue as queued where queued.id = any (ids) and queued.id <> all (awaited));
+    -- And somebody holds what is noted of these. Not told of, they would be asked for again at once.
+    busy := busy || array(
+        select callback.call_id from edge_store.callback
+        where callback.owner = 1 and callback.call_id = any (wanted) and callback.call_id <> all (ids));
     with taken as (
         delete from edge_store.callback
         where callback.owner = 1 and callback.call_id = any (ids) and callback.call_id <> all (busy)
