@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::batches::Returned;
 use super::commands::Commands;
 use super::endpoints::Endpoints;
 use super::failpoint;
@@ -83,7 +84,7 @@ pub struct Dispatcher {
     pub(super) targets: Targets,
     pub(super) reports: VecDeque<Report>,
     /// Answers that say something of a call's items, which are still to be read.
-    pub(super) returned: VecDeque<Report>,
+    pub(super) returned: Returned,
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
@@ -158,7 +159,7 @@ impl Dispatcher {
             Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
             Hold::Held(extension) if extension == self.extension => {
                 owner::step_down()?;
-                self.settle_returned(now)?;
+                self.settle_returned(now);
                 self.look(now)?;
                 self.choose(now)?;
                 self.write(now)?;
@@ -170,7 +171,7 @@ impl Dispatcher {
             Ok(Turn::Done) => self.committed(now),
             Ok(other) => return Ok(other),
             Err(aborted) => {
-                self.rescue(&aborted, now);
+                self.rescue(&aborted);
                 return Err(aborted);
             }
         }
@@ -206,6 +207,7 @@ impl Dispatcher {
             self.runners.next_try(now),
             self.commands.next_try(now),
             self.jobs.next_look(now),
+            self.returned.next_look(),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
@@ -289,7 +291,7 @@ impl Dispatcher {
                 continue;
             }
             if self.waits_for_items(&report) {
-                self.returned.push_back(report);
+                self.returned.add(report, now);
                 continue;
             }
             let Some(entry) = self.ledger.returns(report.call) else { continue };
@@ -339,7 +341,7 @@ impl Dispatcher {
             || self.wants.callbacks
             || !self.outbox.is_empty()
             || self.usage_is_due(now)
-            || !self.returned.is_empty()
+            || self.returned.next_look().is_some_and(|at| at <= now)
             || !self.taking.is_empty()
             || !self.chosen.is_empty()
     }
