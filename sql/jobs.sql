@@ -29,7 +29,7 @@ create table edge_store.job (
     headers         text,
     url             text,
     -- How the function says that it has ended: completed ('c'), failed ('r'), failed for good ('f').
-    said            "char",
+    said            "char"      check (said in ('c', 'r', 'f')),
     result          jsonb,
     error           text
 ) with (fillfactor = 50);

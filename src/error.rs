@@ -21,7 +21,6 @@ use crate::domain::socket::wish::WishError;
 use crate::domain::stream::path::PathError;
 use crate::domain::stream::rules::UnknownFormat;
 use crate::domain::webhook::error::WebhookError;
-use crate::store::trigger::table::Table;
 
 /// What SQL users are told.
 #[derive(Debug, thiserror::Error)]
@@ -225,9 +224,8 @@ impl Error {
         }
     }
 
-    /// The same, of a trigger.
-    pub fn of_trigger(self, trigger: String, table: Option<Table>) -> Self {
-        let table = table.map_or_else(String::new, |table| format!("\"{}\".\"{}\"", table.schema, table.name));
+    /// The same, of a trigger of this table, whose name is as it is shown.
+    pub fn of_trigger(self, trigger: String, table: String) -> Self {
         Self::Trigger { trigger, table, why: Box::new(self) }
     }
 

@@ -9,14 +9,12 @@ use super::arguments;
 use super::call::{Asked, Plan, queue_as};
 use super::invoke::function;
 use super::request::{self, Body};
+use crate::domain::batch::MOST_ITEMS;
 use crate::domain::batch::chunks::{Most, chunks};
 use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
 use crate::store::jsonb_array::JsonbArray;
-
-/// More items than this say little each, and finding those that have failed among them takes its time.
-const MOST_ITEMS: i32 = 10_000;
 
 /// Queues calls of a function, each with a list of some of the items, and gives their ids.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -39,7 +37,8 @@ fn invoke_batch(
     max_bytes: default!(Option<i32>, "NULL"),
 ) -> Result<SetOfIterator<'static, i64>, ErrorReport> {
     let endpoint = arguments::required(endpoint, "endpoint")?;
-    let items = arguments::required(items, "items")?.read("items")?;
+    // What array_agg gives where there are no rows.
+    let items = items.map(|items| items.read("items")).transpose()?.unwrap_or_default();
     let method = arguments::required(method, "method")?.read("method")?;
     let key = idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let bodies = chunks(&items, most(max_items, max_bytes, endpoint)?).map_err(Error::from)?;
@@ -68,7 +67,7 @@ fn invoke_batch(
 /// How much may go into one call: as was said, and not more than the endpoint takes.
 fn most(max_items: Option<i32>, max_bytes: Option<i32>, endpoint: Text) -> Result<Most, Error> {
     let given = arguments::required(max_items, "max_items")?;
-    let items = usize::try_from(given).ok().filter(|_| (1..=MOST_ITEMS).contains(&given));
+    let items = usize::try_from(given).ok().filter(|items| (1..=MOST_ITEMS).contains(items));
     let items = items.ok_or_else(|| Error::OutOfRange {
         argument: "max_items",
         wanted: "between 1 and 10000",

@@ -13,7 +13,7 @@ use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
 use crate::store::datum::{ResponseRow, Text};
-use crate::store::offspring;
+use crate::store::failed_items;
 use crate::store::owner;
 use crate::store::queue::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
@@ -147,7 +147,7 @@ fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> 
 
 /// The list of the items that have failed, of a call that says so of some of them: only those are sent again.
 fn failed_items(id: i64) -> Result<Option<Bytes>, Error> {
-    let Some((sent, answer)) = offspring::items_failed_of(id)? else { return Ok(None) };
+    let Some((sent, answer)) = failed_items::of(id)? else { return Ok(None) };
     match batch::course(Some(&sent), &answer) {
         Course::Again { body, .. } => Ok(Some(body)),
         Course::Plain | Course::Halved(_) | Course::Unclear(_) => Ok(None),

@@ -21,6 +21,9 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 /// The largest progress, in bytes as it is sent in a header.
 pub const LARGEST_PROGRESS: usize = 4096;
 
+/// As much of a function's error is kept, in bytes.
+pub const LONGEST_ERROR: usize = 8192;
+
 /// A header with which a function says that it has accepted, where status and body are somebody else's.
 const ACCEPTED: &str = "x-edge-accepted";
 
@@ -36,8 +39,6 @@ pub struct Terms {
 /// The latest delivery of a job, while it may still be reported on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The number of the try.
-    pub number: u32,
     /// When it was sent.
     pub sent_at: SystemTime,
     /// When its function said that it will report later.
@@ -80,11 +81,6 @@ pub enum Course {
     Said(Said),
     /// Its function has accepted it, and has until then to be heard of.
     Accepted {
-        /// When its lease runs out.
-        until: SystemTime,
-    },
-    /// It was heard of, and has until then.
-    GoesOn {
         /// When its lease runs out.
         until: SystemTime,
     },
@@ -135,7 +131,7 @@ pub fn at_rest(delivery: Option<&Delivery>, now: SystemTime) -> Course {
     }
     match delivery.accepted_at {
         None => Course::AsAnyCall,
-        Some(_) if delivery.lease_until > now => Course::GoesOn { until: delivery.lease_until },
+        Some(_) if delivery.lease_until > now => Course::Accepted { until: delivery.lease_until },
         Some(_) => Course::Lapsed,
     }
 }

@@ -57,6 +57,13 @@ pub struct History {
     pub born_at: SystemTime,
 }
 
+impl History {
+    /// That of a call at its attempt of this number, where those that a crash has interrupted do not count.
+    pub fn of(number: u32, interruptions: u32, max_attempts: Option<u32>, born_at: SystemTime) -> Self {
+        Self { charged: number.saturating_sub(interruptions), max_attempts, born_at }
+    }
+}
+
 /// Decides what follows from the latest attempt, of which the endpoint's platform said this. `random` lies in 0..=1.
 ///
 /// What is known of platforms only takes back what the policy would do: nothing is tried again because of it, and never sooner. Where the user's

@@ -122,9 +122,9 @@ impl Deltas {
     }
 }
 
-/// Whether a lane is that of a bare URL. Names of endpoints hold no colon.
+/// Whether a lane is that of a bare URL. Names of endpoints hold no colon. The same is asked in SQL.
 pub fn is_origin(lane: &str) -> bool {
-    lane.contains(':')
+    lane.contains("://")
 }
 
 fn signed(bytes: usize) -> i64 {

@@ -15,6 +15,7 @@ pub mod endpoints;
 mod error_code;
 pub mod event_batch;
 pub mod events;
+pub mod failed_items;
 pub mod fresh;
 pub mod jobs;
 pub mod jsonb_array;

@@ -1,5 +1,7 @@
 //! What the calls of each endpoint came to in each month. Only the dispatcher writes it.
 
+use std::collections::HashMap;
+
 use pgrx::prelude::*;
 
 use super::statement::{column, statements};
@@ -23,7 +25,7 @@ statements! {
         select endpoint, attempts from edge_store.usage where endpoint = any ($1) and month = $2::date";
 
     ORIGINS(TEXTOID, INT8OID) = "
-        select endpoint from edge_store.usage where month = $1::date and strpos(endpoint, ':') > 0 limit $2";
+        select endpoint from edge_store.usage where month = $1::date and endpoint like '%://%' limit $2";
 
     HAS_OLD(TEXTOID) = "select from edge_store.usage where month < $1::date limit 1";
 
@@ -65,7 +67,7 @@ pub fn add(rows: &[(&str, Month, Counts)]) -> Result<Vec<Sum>, Error> {
 }
 
 /// The attempts of endpoints in a month. One without any is not among them.
-pub fn attempts(endpoints: Vec<String>, month: Month) -> Result<Vec<(String, i64)>, Error> {
+pub fn attempts(endpoints: Vec<String>, month: Month) -> Result<HashMap<String, i64>, Error> {
     Spi::connect(|client| {
         let rows = ATTEMPTS.with(|statement| statement.read(client, &[endpoints.into(), month.to_string().into()]))?;
         rows.map(|row| Ok((row.get(1)?.ok_or(Error::Malformed)?, row.get(2)?.ok_or(Error::Malformed)?))).collect()

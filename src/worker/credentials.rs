@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::ledger::Waiting;
 use super::secrets::Unresolved;
-use super::send::KeptBack;
+use super::send::{KeptBack, PAUSE_OF_ONE};
 use super::settle::Unsent;
 use super::turn::Dispatcher;
 use crate::domain::attempt::Identity;
@@ -113,7 +113,7 @@ fn has_template(queued: &Queued) -> bool {
 impl From<Unresolved> for KeptBack {
     fn from(why: Unresolved) -> Self {
         match why {
-            Unresolved::NotNow(_) => Self::ForNow,
+            Unresolved::NotNow(_) => Self::ForNow(PAUSE_OF_ONE),
             why => Self::ForGood(Unsent::Unresolved(why.to_string())),
         }
     }

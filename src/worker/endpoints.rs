@@ -56,7 +56,7 @@ impl Endpoints {
 
 /// Why a call to an endpoint that is not there ends.
 pub fn gone(name: &str) -> Unsent {
-    Unsent::Refused(format!("endpoint \"{name}\" was dropped"))
+    Unsent::Refused(format!("there is no endpoint \"{name}\": it was dropped, or is still to be made"))
 }
 
 impl Dispatcher {
@@ -84,7 +84,7 @@ impl Dispatcher {
             self.backlog.allow(name, None);
         }
         self.endpoints.known = found;
-        self.allow(now)
+        self.work_out_quotas(now)
     }
 
     /// Reads the endpoints anew if one that these calls name is not known: it may be younger than what was read, and nobody

@@ -24,6 +24,8 @@ pub fn hit(point: &str) {
         "kill" => unsafe {
             libc::kill(libc::getpid(), libc::SIGKILL);
         },
+        // For a test that wants to know when somebody passes.
+        "pass" => {}
         "error" => pgrx::error!("failpoint {point}"),
         // A disk that is full, as Postgres would say it.
         "disk_full" => {

@@ -32,7 +32,7 @@ pub fn interrupted_job(
     max_interruptions: u32,
     now: SystemTime,
     outbox: &mut Outbox,
-) {
+) -> Fate {
     match reported {
         Reported::No => interrupted(found, max_interruptions, now, outbox),
         // It is not given up before that is known.
@@ -40,12 +40,13 @@ pub fn interrupted_job(
         Reported::Yes => {
             let Interrupted { call, slot, number, interruptions, .. } = *found;
             outbox.deferrals.push(Deferral { call, slot, tries: number, interruptions, until: Until::Due(now) });
+            Fate::SentAgain
         }
     }
 }
 
 /// Writes what becomes of a call that was on the wire when its dispatcher ended.
-pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) {
+pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime, outbox: &mut Outbox) -> Fate {
     let interruptions = found.interruptions + 1;
     let streaming = found.stream.clone().unwrap_or_default();
     let trace = Trace {
@@ -55,7 +56,8 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
         )),
         ..Trace::default()
     };
-    match fate(streaming.events, interruptions, max_interruptions) {
+    let fate = fate(streaming.events, interruptions, max_interruptions);
+    match fate {
         Fate::BrokenOff => broken_off(found, &streaming, now, outbox),
         Fate::GivenUp => {
             let whose = whose(found);
@@ -68,6 +70,7 @@ pub fn interrupted(found: &Interrupted, max_interruptions: u32, now: SystemTime,
             outbox.deferrals.push(Deferral { call, slot, tries: number, interruptions, until: Until::Due(now) });
         }
     }
+    fate
 }
 
 /// Ends a call whose answer was being streamed when its dispatcher ended.

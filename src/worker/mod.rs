@@ -29,6 +29,7 @@ mod look;
 mod outbox;
 pub mod queued;
 mod report;
+mod reports;
 mod rescue;
 #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
 mod role_settings;
@@ -52,6 +53,8 @@ mod turn;
 mod usage;
 pub mod waiters;
 pub mod wake;
+mod waking;
+mod written;
 
 /// Called from `_PG_init` while the server starts.
 pub fn register() {

@@ -10,7 +10,6 @@ use pgrx::PgSqlErrorCode;
 
 use super::batches::offspring::Offspring;
 use super::outbox::{Landing, Outbox};
-use super::queued::counting;
 use super::turn::Dispatcher;
 use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::FailureClass;
@@ -110,10 +109,8 @@ impl Dispatcher {
             Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, offspring, ..Outbox::default() };
         match self.write_alone(&alone) {
             Ok(()) => {
-                counting::ended(&alone.endings);
-                self.schedules.note_ends(&alone.endings);
+                self.note_written(&alone);
                 self.outbox.callbacks.retain(|callback| callback.call != call);
-                self.wants.scan |= !alone.offspring.is_empty();
                 told.insert(call.0);
             }
             // It has an answer, and that is never written again.

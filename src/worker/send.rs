@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use super::jobs::{Handover, LOOK_AGAIN};
+use super::jobs::Handover;
 use super::ledger::{InFlight, Source, Stream, Waiting};
 use super::settle::Unsent;
 use super::signals;
@@ -48,16 +48,14 @@ pub struct Departure {
 pub enum KeptBack {
     /// It ends.
     ForGood(Unsent),
-    /// Something is in the way that will pass. It costs no attempt.
-    ForNow,
-    /// A session is just reporting on an earlier delivery of the job.
-    Locked,
+    /// Something is in the way that will pass: it is tried again so much later. It costs no attempt.
+    ForNow(Duration),
     /// One has reported.
     Said,
 }
 
 /// How soon a call is tried again that something was in the way of.
-const PAUSE_OF_ONE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE_OF_ONE: Duration = Duration::from_secs(1);
 
 /// As many as browsers follow.
 const REDIRECTS_FOR_NET: u8 = 20;
@@ -149,8 +147,7 @@ impl Dispatcher {
         self.ledger.stops_waiting(queued.id);
         match why {
             KeptBack::ForGood(why) => self.end_unsent(queued, source, why, now),
-            KeptBack::ForNow => self.outbox.deferrals.push(queued.deferral(Until::Due(now + PAUSE_OF_ONE))),
-            KeptBack::Locked => self.outbox.deferrals.push(queued.deferral(Until::Due(now + LOOK_AGAIN))),
+            KeptBack::ForNow(pause) => self.outbox.deferrals.push(queued.deferral(Until::Due(now + pause))),
             KeptBack::Said => self.was_said(queued, source, now),
         }
     }

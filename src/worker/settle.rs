@@ -47,8 +47,7 @@ pub struct Grounds<'a> {
 /// Adds to the outbox what follows from a report.
 pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &mut Outbox) -> Settled {
     let Grounds { policy, said, now, random } = grounds;
-    let charged = entry.number.saturating_sub(entry.interruptions);
-    let history = History { charged, max_attempts: entry.max_attempts, born_at: entry.born_at };
+    let history = History::of(entry.number, entry.interruptions, entry.max_attempts, entry.born_at);
     let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
     let call_id = report.call;
     let call = match decide(policy, &history, &report.outcome, said, now, random) {
@@ -203,7 +202,8 @@ pub fn end_unsent(queued: &Queued, source: Source, why: Unsent, now: SystemTime,
     let (state, class, error) = match why {
         Unsent::Cancelled => {
             outbox.settled_cancellations.push(call.0);
-            (Final::Cancelled, FailureClass::Cancelled, "the call was cancelled before it was sent".to_owned())
+            let again = if queued.tries > 0 { " again" } else { "" };
+            (Final::Cancelled, FailureClass::Cancelled, format!("the call was cancelled before it was sent{again}"))
         }
         Unsent::Refused(reason) => (Final::Failed, FailureClass::InvalidRequest, reason),
         Unsent::Unresolved(reason) => (Final::Failed, FailureClass::Secret, reason),

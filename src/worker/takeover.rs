@@ -25,11 +25,13 @@ use super::shared::Database;
 use super::sockets::Sockets;
 use super::standings::Standings;
 use super::streams::Streams;
-use super::turn::{Dispatcher, Timers, Wants, capacity};
+use super::turn::{Dispatcher, capacity};
 use super::usage::Usage;
+use super::waking::{Timers, Wants};
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::call::CallId;
 use crate::domain::cursor::Cursor;
+use crate::domain::interruption::Fate;
 use crate::domain::request::Targets;
 use crate::domain::tally::Kind;
 use crate::engine::Engine;
@@ -167,12 +169,11 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
                 continue;
             }
             let reported = reported(&held, call.call);
-            let before = outbox.endings.len();
-            interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox);
-            if outbox.endings.len() > before {
-                ended.push(call.call);
-            } else if reported == Reported::No {
-                over.push(call.call);
+            match interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox) {
+                Fate::GivenUp | Fate::BrokenOff => ended.push(call.call),
+                Fate::SentAgain if reported == Reported::No => over.push(call.call),
+                // It may still be reported on, or was.
+                Fate::SentAgain => {}
             }
         }
         let control = control::read()?;

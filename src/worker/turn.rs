@@ -5,7 +5,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
@@ -18,29 +17,26 @@ use super::jobs::Jobs;
 use super::ledger::{Ledger, Source, Waiting};
 use super::lock::{self, Hold};
 use super::outbox::Outbox;
-use super::queued::counting::{self, Counting};
+use super::queued::counting::Counting;
 use super::runners::Runners;
 use super::schedules::Schedules;
 use super::secrets::Secrets;
 use super::send::Departure;
-use super::settle::{self, Grounds, Settled};
 use super::shared::Database;
 use super::sockets::Sockets;
 use super::standings::Standings;
 use super::streams::Streams;
 use super::usage::Usage;
-use super::wake::reason;
+use super::waking::{Timers, Wants};
 use crate::domain::attempt::Report;
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::cursor::Cursor;
 use crate::domain::lane_policy::Capacity;
-use crate::domain::profile::said::Said;
 use crate::domain::request::Targets;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::callbacks::{COLLECTOR, Callback};
-use crate::store::deferred::{Deferral, Until};
+use crate::store::deferred::Until;
 use crate::store::fresh::Care;
 use crate::store::leases::Lease;
 use crate::store::owner;
@@ -53,9 +49,6 @@ const SLOW_POLL: Duration = Duration::from_secs(300);
 
 /// While calls may still appear among ids already passed, it looks for them this often.
 const GAP_POLL: Duration = Duration::from_secs(5);
-
-/// While calls wait for room, the backlog is looked at this often.
-const SPILL_TICK: Duration = Duration::from_millis(200);
 
 /// Calls that may wait in memory.
 const WINDOW: usize = 4096;
@@ -109,34 +102,6 @@ pub struct Dispatcher {
     pub(super) stopping: bool,
 }
 
-/// What is to be looked at in the next transaction.
-#[derive(Debug)]
-pub(super) struct Wants {
-    pub scan: bool,
-    pub control: bool,
-    pub endpoints: bool,
-    pub cancellations: bool,
-    pub extension: bool,
-    pub callbacks: bool,
-    /// Functions may have reported how their jobs ended.
-    pub jobs: bool,
-    /// There may be a command to be begun or ended.
-    pub commands: bool,
-}
-
-/// What is due when.
-#[derive(Debug)]
-pub(super) struct Timers {
-    pub next_due: Option<SystemTime>,
-    pub next_poll: SystemTime,
-    pub next_spill: SystemTime,
-    pub next_advance: SystemTime,
-    pub next_key_sweep: SystemTime,
-    pub next_history: SystemTime,
-    /// When to look for responses of pg_edge_net that have been kept for long enough.
-    pub next_expiry: SystemTime,
-}
-
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -181,87 +146,8 @@ impl Dispatcher {
         Ok(Turn::Done)
     }
 
-    /// How long nothing is to be done unless the latch is set.
-    pub fn pause(&self, now: SystemTime) -> Duration {
-        let callbacks = self.wants.callbacks || self.runners.looks_again();
-        let scan = self.wants.scan && self.can_scan();
-        let dropped = self.endpoints.has_dropped();
-        // What held a lane back may have ended since the turn began.
-        let came = !self.reports.is_empty() || self.streams.is_behind();
-        let wanted = self.wants.cancellations || self.wants.jobs;
-        if self.can_send(now) || scan || callbacks || dropped || wanted || came {
-            return Duration::ZERO;
-        }
-        let may_spill = self.backlog.waiting() > 0 && !self.paused;
-        let spill = may_spill.then_some(self.timers.next_spill);
-        let moments = [
-            self.timers.next_due.filter(|_| self.backlog.room() > 0),
-            self.backlog.next_opening(now),
-            spill,
-            Some(self.timers.next_poll),
-            Some(self.timers.next_advance),
-            Some(self.timers.next_key_sweep),
-            Some(self.timers.next_history),
-            Some(self.timers.next_expiry),
-            self.usage.next_write(),
-            self.runners.next_try(now),
-            self.commands.next_try(now),
-            self.jobs.next_look(now),
-            self.returned.next_look(),
-        ];
-        let first = moments.into_iter().flatten().min().unwrap_or(now);
-        let pause = first.duration_since(now).unwrap_or_default();
-        let others = [self.schedules.pause(self.may_run()), self.sockets.pause()];
-        others.into_iter().flatten().fold(pause, Duration::min)
-    }
-
-    /// Takes the reasons that others left, and those that the clock gives.
-    fn note_reasons(&mut self, now: SystemTime) {
-        // While the window is full, nothing new can be read. The bit of new calls then stays set, and as long as it
-        // does, the sessions that queue more of them need not wake anybody.
-        let kept = if self.can_scan() { 0 } else { reason::CALLS };
-        let reasons = self.entry.wake.fetch_and(kept, Ordering::AcqRel);
-        self.wants.scan |= reasons & reason::CALLS != 0;
-        self.wants.control |= reasons & reason::CONTROL != 0;
-        self.wants.endpoints |= reasons & reason::ENDPOINTS != 0;
-        self.wants.cancellations |= reasons & reason::CANCEL != 0;
-        self.wants.extension |= reasons & reason::LOOK != 0;
-        self.wants.jobs |= reasons & reason::JOBS != 0;
-        // A run of a schedule may have been asked for, or may go on after a pause.
-        let of_commands = reason::COMMANDS | reason::SCHEDULES | reason::CONTROL;
-        self.wants.commands |= reasons & of_commands != 0;
-        if reasons & reason::RECOUNT != 0 {
-            self.counting.want();
-        }
-        if reasons & reason::SCHEDULES != 0 {
-            self.schedules.want();
-        }
-        self.sockets.note_reasons(reasons);
-        if reasons & reason::SECRETS != 0 {
-            self.secrets.forget();
-        }
-        if now >= self.timers.next_poll {
-            self.wants.scan = true;
-            self.wants.cancellations = true;
-            self.wants.extension = true;
-            self.wants.jobs = true;
-            self.schedules.want();
-            self.sockets.want();
-        }
-        // Another month has other quotas left.
-        self.wants.endpoints |= !self.usage.knows(now);
-        if now >= self.timers.next_spill {
-            self.timers.next_spill = now + SPILL_TICK;
-            if !self.paused {
-                self.spill(now);
-            }
-        }
-        self.runners.look_after(now);
-        self.wants.callbacks |= self.runners.take_look_again(now);
-    }
-
     /// Gives what lanes cannot send soon back to the table of deferred calls.
-    fn spill(&mut self, now: SystemTime) {
+    pub(super) fn spill(&mut self, now: SystemTime) {
         for (lane, waiting) in self.backlog.spill(now) {
             self.ledger.stops_waiting(waiting.queued.id);
             // One that was read from where it would be written is only forgotten.
@@ -269,92 +155,6 @@ impl Dispatcher {
                 self.outbox.deferrals.push(waiting.queued.deferral(Until::Room(lane.to_string())));
             }
         }
-    }
-
-    /// Turns finished attempts into rows.
-    fn settle_reports(&mut self, now: SystemTime) {
-        if let Some(engine) = &self.engine {
-            let (mut pieces, mut drained) = (Vec::new(), Vec::new());
-            engine.drain(&mut pieces, &mut drained);
-            engine.drain_sockets(&mut self.sockets.news);
-            self.streams.add(pieces);
-            self.reports.extend(drained);
-            super::engine_log::pump(engine);
-        }
-        self.land_pieces(now);
-        let behind = self.streams.behind();
-        let mut later = VecDeque::new();
-        while self.outbox.bytes() < ANSWER_BUDGET {
-            let Some(report) = self.reports.pop_front() else { break };
-            if behind.contains(&report.call) {
-                later.push_back(report);
-                continue;
-            }
-            if self.waits_for_items(&report) {
-                self.returned.add(report, now);
-                continue;
-            }
-            let Some(entry) = self.ledger.returns(report.call) else { continue };
-            self.count_answer(&entry, &report.outcome, now);
-            if entry.terms.is_some() {
-                self.delivery_returns(report, entry, now);
-                continue;
-            }
-            let settled = match self.streams.take_refusal(report.call) {
-                Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
-                None => {
-                    let policy = self.endpoints.retry(&entry.lane);
-                    let said = Said::of(policy.profile, &report.outcome);
-                    self.standings.heard(&entry.lane, &report.outcome, &said, now);
-                    let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
-                    settle::settle(report, &entry, grounds, &mut self.outbox)
-                }
-            };
-            self.note_settled(&entry.lane, &settled, now);
-        }
-        later.append(&mut self.reports);
-        self.reports = later;
-    }
-
-    /// Tells a lane what became of one of its attempts.
-    pub(super) fn note_settled(&mut self, lane: &LaneName, settled: &Settled, now: SystemTime) {
-        self.backlog.ended(lane, settled.ended, now);
-        if let Some(until) = settled.parks_endpoint {
-            self.backlog.park(lane, until);
-        }
-    }
-
-    fn has_work(&self, now: SystemTime) -> bool {
-        let due = self.timers.next_due.is_some_and(|at| at <= now) && self.backlog.room() > 0;
-        let scan = self.wants.scan && self.can_scan();
-        let config = self.wants.control || self.wants.endpoints || self.endpoints.has_dropped();
-        let jobs = self.wants.jobs || self.jobs.next_look(now).is_some_and(|at| at <= now);
-        let wants = scan || config || jobs || self.wants.cancellations || self.wants.extension;
-        let timers = &self.timers;
-        let house = [timers.next_advance, timers.next_key_sweep, timers.next_history, timers.next_expiry]
-            .iter()
-            .any(|at| now >= *at);
-        due || wants
-            || self.can_send(now)
-            || house
-            || self.wants_recount()
-            || self.wants.callbacks
-            || !self.outbox.is_empty()
-            || self.usage_is_due(now)
-            || self.returned.next_look().is_some_and(|at| at <= now)
-            || !self.taking.is_empty()
-            || !self.chosen.is_empty()
-    }
-
-    /// Whether a call that waits, in memory or on disk, may be sent now.
-    fn can_send(&self, now: SystemTime) -> bool {
-        let may_take = !self.paused && !self.stopping;
-        may_take && (self.backlog.can_send(now) || !self.backlog.hungry(now).is_empty())
-    }
-
-    /// Whether memory has room for more calls.
-    pub(super) fn can_scan(&self) -> bool {
-        self.backlog.room() > 0
     }
 
     fn write(&mut self, now: SystemTime) -> Result<(), Error> {
@@ -390,43 +190,18 @@ impl Dispatcher {
     fn committed(&mut self, now: SystemTime) {
         let mut outbox = std::mem::take(&mut self.outbox);
         outbox.absorb(self.jobs_are_decided());
-        counting::ended(&outbox.endings);
-        self.schedules.note_ends(&outbox.endings);
         if let Some(lease) = &outbox.lease {
             failpoint::hit("after_lease_commit");
             self.newest_batch = lease.batch;
         }
         self.usage_committed(now);
-        self.wants.scan |= !outbox.offspring.is_empty();
         self.send(outbox.lease.as_ref(), now);
-        self.note_deferrals(&outbox.deferrals);
+        self.note_written(&outbox);
         self.announce(&outbox.told_of());
         self.show_gauges(now);
-        self.note_callbacks(&outbox.callbacks);
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;
-    }
-
-    /// Calls have been put off.
-    pub(super) fn note_deferrals(&mut self, deferrals: &[Deferral]) {
-        for deferral in deferrals {
-            match &deferral.until {
-                Until::Due(at) => self.timers.next_due = Some(self.timers.next_due.map_or(*at, |due| due.min(*at))),
-                Until::Room(lane) => {
-                    self.backlog.note_spilled(&LaneName::from(lane.as_str()), deferral.kind());
-                }
-            }
-        }
-    }
-
-    /// Callbacks are to be run.
-    pub(super) fn note_callbacks(&mut self, callbacks: &[Callback]) {
-        let (for_net, for_roles): (Vec<_>, Vec<_>) = callbacks.iter().partition(|callback| callback.owner == COLLECTOR);
-        self.wants.callbacks |= !for_roles.is_empty();
-        if !for_net.is_empty() {
-            self.runners.want_collector();
-        }
     }
 
     /// As many calls at once as the settings allow, and the file descriptors that websockets leave.

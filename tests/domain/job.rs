@@ -22,7 +22,7 @@ fn secs(seconds: u64) -> Duration {
 
 /// Sent at 0, with a lease until 300.
 fn sent() -> Delivery {
-    Delivery { number: 1, sent_at: at(0), accepted_at: None, heard_at: None, lease_until: at(300), said: None }
+    Delivery { sent_at: at(0), accepted_at: None, heard_at: None, lease_until: at(300), said: None }
 }
 
 fn accepted() -> Delivery {
@@ -114,7 +114,7 @@ fn an_answer_accepts_ends_or_comes_too_late() {
 
 #[test]
 fn at_rest_a_delivery_goes_on_until_its_lease_is_over() {
-    assert_eq!(at_rest(Some(&accepted()), at(299)), Course::GoesOn { until: at(300) });
+    assert_eq!(at_rest(Some(&accepted()), at(299)), Course::Accepted { until: at(300) });
     assert_eq!(at_rest(Some(&accepted()), at(300)), Course::Lapsed);
     assert_eq!(at_rest(Some(&sent()), at(900)), Course::AsAnyCall, "it waits to be sent again");
     assert_eq!(at_rest(None, at(9)), Course::AsAnyCall);

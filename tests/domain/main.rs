@@ -7,6 +7,7 @@ mod breaker;
 mod call;
 mod callback;
 mod command;
+mod courses;
 mod cursor;
 mod endpoint;
 mod guard;

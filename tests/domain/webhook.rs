@@ -1,7 +1,8 @@
 //! What triggers ask for, and what is sent: arguments, options, payloads that fit, lists that are cut.
 
+use pg_edge::domain::batch::chunks::Most;
+use pg_edge::domain::batch::writer::ListWriter;
 use pg_edge::domain::webhook::Webhook;
-use pg_edge::domain::webhook::batch::Batch;
 use pg_edge::domain::webhook::options::{Grouping, NAMES, Options, WhenChanged};
 use pg_edge::domain::webhook::payload::{Change, Heading};
 use pg_edge::domain::webhook::record::Record;
@@ -192,7 +193,7 @@ fn metadata_is_what_is_fixed_and_what_the_row_says() {
 #[test]
 fn a_list_is_cut_by_items_and_by_bytes() {
     let lists = |most, bytes, items: &[&str]| {
-        let mut batch = Batch::new(most, bytes);
+        let mut batch = ListWriter::new(Most { items: most, bytes });
         let mut lists: Vec<String> = items.iter().filter_map(|item| batch.push(item)).collect();
         lists.extend(batch.take());
         lists
@@ -229,7 +230,7 @@ proptest! {
         most in 1usize..9,
         bytes in 2usize..40,
     ) {
-        let mut batch = Batch::new(most, bytes);
+        let mut batch = ListWriter::new(Most { items: most, bytes });
         let mut lists: Vec<String> = items.iter().filter_map(|item| batch.push(item)).collect();
         lists.extend(batch.take());
         let inner: Vec<&str> = lists.iter().map(|list| &list[1..list.len() - 1]).collect();

@@ -1,5 +1,7 @@
 //! What platforms answer when things go wrong, from a stand-in that Deno runs: each of their errors is understood and acted upon.
 
+#[path = "../domain/courses.rs"]
+mod courses;
 mod health;
 mod recovering;
 mod rows;

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::api::arguments::required;
-use crate::domain::job::{LARGEST_PROGRESS, in_ascii};
+use crate::domain::job::{Again, LARGEST_PROGRESS, LONGEST_ERROR, in_ascii};
 use crate::domain::text;
 use crate::error::Error;
 use crate::guc::Settings;
@@ -14,9 +14,6 @@ use crate::store::jobs::reports::{self, Report, Taken};
 use crate::store::owner;
 use crate::worker::latch::my_database;
 use crate::worker::wake::{self, reason};
-
-/// As much of an error is kept.
-const LONGEST_ERROR: usize = 8192;
 
 /// Says that a job is done.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -44,8 +41,8 @@ fn fail(
     retry: default!(Option<bool>, "true"),
 ) -> Result<bool, ErrorReport> {
     let error = text::beginning(&required(error, "error")?.read("error")?, LONGEST_ERROR);
-    let retry = required(retry, "retry")?;
-    let taken = report(id, token, |report| reports::fail(report, &error, retry))?;
+    let again = if required(retry, "retry")? { Again::Welcome } else { Again::InVain };
+    let taken = report(id, token, |report| reports::fail(report, &error, again))?;
     Ok(ends(taken))
 }
 

@@ -21,7 +21,7 @@ fn check_webhook(trigger: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
     let trigger = arguments::required(trigger, "trigger")?;
     let Some(found) = owner::acting(|| catalog::find(trigger))? else { return Ok(()) };
     let table = table::find(found.relation)?;
-    Ok(check(&found, &table).map_err(|why| why.of_trigger(found.name, Some(table)))?)
+    Ok(check(&found, &table).map_err(|why| why.of_trigger(found.name, table.to_string()))?)
 }
 
 fn check(found: &Found, table: &Table) -> Result<(), Error> {

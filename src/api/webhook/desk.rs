@@ -6,7 +6,8 @@ use pgrx::prelude::*;
 use super::plan::{Plan, Secrets};
 use crate::api::{arguments, request};
 use crate::domain::batch::Round;
-use crate::domain::webhook::batch::Batch;
+use crate::domain::batch::chunks::Most;
+use crate::domain::batch::writer::ListWriter;
 use crate::domain::webhook::options::Grouping;
 use crate::domain::webhook::payload::{Change, Heading};
 use crate::domain::webhook::shape::Event;
@@ -38,7 +39,7 @@ pub struct Desk<'a> {
     /// The bytes that a request may have.
     limit: usize,
     /// The list that is being written, where rows go out as lists.
-    batch: Option<Batch>,
+    batch: Option<ListWriter>,
     waiting: Vec<Letter>,
     bytes: usize,
 }
@@ -59,7 +60,7 @@ impl<'a> Desk<'a> {
         let limit = limit(plan.webhook.endpoint.as_deref())?;
         let batch = match plan.webhook.options.grouping {
             Grouping::OneByOne => None,
-            Grouping::Batches(most) => Some(Batch::new(most, limit)),
+            Grouping::Batches(most) => Some(ListWriter::new(Most { items: most, bytes: limit })),
         };
         Ok(Self {
             plan,
@@ -99,7 +100,7 @@ impl<'a> Desk<'a> {
                 self.post(Letter { body, metadata })
             }
             Some(batch) => {
-                let item = change.tell(&self.heading, Batch::room_for_one(self.limit));
+                let item = change.tell(&self.heading, ListWriter::room_for_one(self.limit));
                 match batch.push(&item) {
                     Some(body) => self.post(Letter { body, metadata }),
                     None => Ok(()),
@@ -110,7 +111,7 @@ impl<'a> Desk<'a> {
 
     /// Writes what is left.
     pub fn close(mut self) -> Result<(), Error> {
-        if let Some(body) = self.batch.as_mut().and_then(Batch::take) {
+        if let Some(body) = self.batch.as_mut().and_then(ListWriter::take) {
             let metadata = self.plan.webhook.options.metadata.clone();
             self.post(Letter { body, metadata })?;
         }

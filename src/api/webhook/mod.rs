@@ -24,7 +24,10 @@ use crate::store::trigger::transition::Transition;
 #[pg_extern(sql = false)]
 fn webhook(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let fired = Fired::of(&call).ok_or(Error::NotATrigger)?;
-    let in_trigger = |why: Error| why.of_trigger(fired.name(), table::find(fired.relation()).ok());
+    let in_trigger = |why: Error| {
+        let table = table::find(fired.relation()).map(|table| table.to_string());
+        why.of_trigger(fired.name(), table.unwrap_or_default())
+    };
     Ok(fire(&fired).map_err(in_trigger)?)
 }
 

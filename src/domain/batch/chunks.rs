@@ -1,6 +1,6 @@
 //! Cutting a list of items into the bodies of calls.
 
-use super::list;
+use super::writer::{BRACKETS, ListWriter};
 
 /// How much may go into one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,29 +29,17 @@ pub enum BatchError {
     },
 }
 
-/// What a list has besides its items: two brackets.
-const BRACKETS: usize = 2;
-
 /// The bodies: the items in their order, as many in each as may be.
 pub fn chunks(items: &[Option<String>], most: Most) -> Result<Vec<String>, BatchError> {
-    let mut bodies = Vec::new();
-    let (mut chunk, mut size): (Vec<&str>, usize) = (Vec::new(), BRACKETS);
+    let (mut bodies, mut list) = (Vec::new(), ListWriter::new(most));
     for (position, item) in (1..).zip(items) {
         let item = item.as_deref().ok_or(BatchError::Null(position))?;
         let alone = item.len() + BRACKETS;
         if alone > most.bytes {
             return Err(BatchError::TooLarge { position, size: alone, limit: most.bytes });
         }
-        // And the comma before it.
-        if !chunk.is_empty() && (chunk.len() == most.items || size + item.len() + 1 > most.bytes) {
-            bodies.push(list(&std::mem::take(&mut chunk)));
-            size = BRACKETS;
-        }
-        size += item.len() + usize::from(!chunk.is_empty());
-        chunk.push(item);
+        bodies.extend(list.push(item));
     }
-    if !chunk.is_empty() {
-        bodies.push(list(&chunk));
-    }
+    bodies.extend(list.take());
     Ok(bodies)
 }

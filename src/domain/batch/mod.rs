@@ -7,11 +7,18 @@ pub mod chunks;
 mod failed;
 mod look;
 mod matching;
+pub mod writer;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::outcome::{Outcome, Response};
+
+/// As many items as a call has where nothing is said.
+pub const USUAL_ITEMS: usize = 100;
+
+/// More items than this say little each, and finding those that have failed among them takes its time.
+pub const MOST_ITEMS: usize = 10_000;
 
 /// How often the items of a call have come back before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +98,5 @@ fn read(sent: &[u8]) -> Option<Vec<&RawValue>> {
 /// The list of some items.
 fn body<'a>(items: impl Iterator<Item = &'a RawValue>) -> Bytes {
     let items: Vec<&str> = items.map(RawValue::get).collect();
-    Bytes::from(list(&items))
-}
-
-/// A JSON array of values that are JSON already.
-fn list(items: &[&str]) -> String {
-    format!("[{}]", items.join(","))
+    Bytes::from(format!("[{}]", items.join(",")))
 }

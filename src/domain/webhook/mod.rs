@@ -2,7 +2,6 @@
 //!
 //! What stands between the parentheses of `edge.webhook(…)` is read here, and what is sent is put together.
 
-pub mod batch;
 pub mod error;
 pub mod options;
 pub mod payload;

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::WebhookError;
+use crate::domain::batch::{MOST_ITEMS, USUAL_ITEMS};
 
 /// What may be given, in the order of the page that describes it.
 pub const NAMES: [&str; 13] = [
@@ -23,12 +24,6 @@ pub const NAMES: [&str; 13] = [
     "method",
     "delay",
 ];
-
-/// As many rows as a batch has where nothing is said.
-const MAX_ITEMS: usize = 100;
-
-/// More would be a body that no function takes.
-const MOST_ITEMS: usize = 10_000;
 
 /// So much is shown of a value that is refused.
 const SHOWN: usize = 60;
@@ -150,7 +145,7 @@ impl Given<'_> {
         }
         let batch: Option<bool> = self.read("batch", "true or false")?;
         match (batch.unwrap_or(false), most) {
-            (true, most) => Ok(Grouping::Batches(most.unwrap_or(MAX_ITEMS))),
+            (true, most) => Ok(Grouping::Batches(most.unwrap_or(USUAL_ITEMS))),
             (false, None) => Ok(Grouping::OneByOne),
             (false, Some(_)) => Err(WebhookError::Alone { option: "max_items", needed: "\"batch\": true" }),
         }

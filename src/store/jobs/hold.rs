@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use super::letter::Letter;
 use crate::domain::attempt::Timings;
 use crate::domain::call::CallId;
-use crate::domain::job::{Again, Delivery, Said};
+use crate::domain::job::{Delivery, Said};
 use crate::error::Error;
 use crate::store::responses::Trace;
 use crate::store::statement::{column, statements};
@@ -44,7 +45,7 @@ pub struct Answer {
 
 statements! {
     HOLD(INT8ARRAYOID) = "
-        select call_id, number, sent_at, accepted_at, heard_at, lease_until, said::text, error, progress::text,
+        select call_id, sent_at, accepted_at, heard_at, lease_until, said::text, error, progress::text,
                started_at, dns_us, connect_us, tls_us, first_byte_us, total_us, status_code, remote, headers, url
         from edge_store.job where call_id = any ($1)
         for update skip locked";
@@ -99,25 +100,19 @@ impl Held {
 fn row(found: &SpiHeapTupleData<'_>) -> Result<(CallId, Row), Error> {
     let at = |ordinal| found.get::<TimestampWithTimeZone>(ordinal).map(|at| at.map(from_timestamp));
     let delivery = Delivery {
-        number: u32::from(found.get::<i16>(2)?.ok_or(Error::Malformed)?.unsigned_abs()),
-        sent_at: at(3)?.ok_or(Error::Malformed)?,
-        accepted_at: at(4)?,
-        heard_at: at(5)?,
-        lease_until: at(6)?.ok_or(Error::Malformed)?,
-        said: said(found.get(7)?, found.get(8)?),
+        sent_at: at(2)?.ok_or(Error::Malformed)?,
+        accepted_at: at(3)?,
+        heard_at: at(4)?,
+        lease_until: at(5)?.ok_or(Error::Malformed)?,
+        said: said(found.get(6)?, found.get(7)?)?,
     };
-    let answer = Answer { trace: trace(found, at(10)?)?, headers: found.get(18)?, url: found.get(19)? };
-    Ok((CallId(found.get(1)?.ok_or(Error::Malformed)?), Row { delivery, progress: found.get(9)?, answer }))
+    let answer = Answer { trace: trace(found, at(9)?)?, headers: found.get(17)?, url: found.get(18)? };
+    Ok((CallId(found.get(1)?.ok_or(Error::Malformed)?), Row { delivery, progress: found.get(8)?, answer }))
 }
 
-/// A result is read by itself.
-fn said(letter: Option<String>, error: Option<String>) -> Option<Said> {
-    let error = error.unwrap_or_default();
-    match letter?.as_str() {
-        "c" => Some(Said::Completed(None)),
-        "r" => Some(Said::Failed { error, again: Again::Welcome }),
-        _ => Some(Said::Failed { error, again: Again::InVain }),
-    }
+fn said(letter: Option<String>, error: Option<String>) -> Result<Option<Said>, Error> {
+    let letter = letter.map(|letter| Letter::parse(&letter).ok_or(Error::Malformed)).transpose()?;
+    Ok(letter.map(|letter| letter.said(error)))
 }
 
 fn trace(found: &SpiHeapTupleData<'_>, started_at: Option<SystemTime>) -> Result<Trace, Error> {
@@ -126,12 +121,12 @@ fn trace(found: &SpiHeapTupleData<'_>, started_at: Option<SystemTime>) -> Result
         Ok::<_, Error>(micros.map(|micros| Duration::from_micros(u64::from(micros.unsigned_abs()))))
     };
     let timings = Timings {
-        dns: took(11)?,
-        connect: took(12)?,
-        tls: took(13)?,
-        first_byte: took(14)?,
-        total: took(15)?.unwrap_or_default(),
+        dns: took(10)?,
+        connect: took(11)?,
+        tls: took(12)?,
+        first_byte: took(13)?,
+        total: took(14)?.unwrap_or_default(),
     };
-    let status = found.get::<i16>(16)?.map(i16::unsigned_abs);
-    Ok(Trace { started_at, timings, remote: found.get(17)?, status, error_class: None, error: None })
+    let status = found.get::<i16>(15)?.map(i16::unsigned_abs);
+    Ok(Trace { started_at, timings, remote: found.get(16)?, status, error_class: None, error: None })
 }

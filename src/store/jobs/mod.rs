@@ -2,4 +2,5 @@
 
 pub mod deliveries;
 pub mod hold;
+mod letter;
 pub mod reports;

@@ -8,6 +8,8 @@ use std::ffi::CStr;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
+use super::letter::Letter;
+use crate::domain::job::Again;
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::queue::take_transaction_id;
@@ -34,14 +36,14 @@ pub struct Report<'a> {
 }
 
 statements! {
-    COMPLETE(INT8OID, BYTEAOID, OIDOID, JSONBOID) = "
-        update edge_store.job set said = 'c', result = $4
+    COMPLETE(INT8OID, BYTEAOID, OIDOID, JSONBOID, TEXTOID) = "
+        update edge_store.job set said = $5::\"char\", result = $4
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
           and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
 
-    FAIL(INT8OID, BYTEAOID, OIDOID, TEXTOID, BOOLOID) = "
-        update edge_store.job set said = case when $5 then 'r' else 'f' end::\"char\", error = $4
+    FAIL(INT8OID, BYTEAOID, OIDOID, TEXTOID, TEXTOID) = "
+        update edge_store.job set said = $5::\"char\", error = $4
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
           and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
@@ -57,13 +59,15 @@ statements! {
 
 /// The job is done.
 pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Error> {
-    let args = [report.call.into(), report.token.into(), report.database.into(), result.into()];
+    let said = Letter::Completed.text();
+    let args = [report.call.into(), report.token.into(), report.database.into(), result.into(), said.into()];
     COMPLETE.with(|statement| write(statement, &args))
 }
 
 /// The delivery has failed.
-pub fn fail(report: Report<'_>, error: &str, retry: bool) -> Result<Taken, Error> {
-    let args = [report.call.into(), report.token.into(), report.database.into(), error.into(), retry.into()];
+pub fn fail(report: Report<'_>, error: &str, again: Again) -> Result<Taken, Error> {
+    let said = Letter::Failed(again).text();
+    let args = [report.call.into(), report.token.into(), report.database.into(), error.into(), said.into()];
     FAIL.with(|statement| write(statement, &args))
 }
 

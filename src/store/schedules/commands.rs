@@ -84,7 +84,7 @@ statements! {
         where run.schedule_id = $1 and run.scheduled_for = $2 and run.state = 'waiting' and run.call_id is null
           and not run.cancel_asked
           and schedule.id = run.schedule_id and schedule.owner = $3 and schedule.kind = 's'
-          and pg_catalog.has_schema_privilege($3, 'edge', 'usage')
+          and pg_catalog.has_function_privilege($3, 'edge.run_now(text)'::pg_catalog.regprocedure, 'execute')
         returning schedule.name,
                   pg_catalog.convert_to(schedule.command, pg_catalog.getdatabaseencoding()),
                   schedule.timeout_ms, run.attempts, schedule.max_attempts";
@@ -130,7 +130,8 @@ statements! {
             from (
                 select run.schedule_id, run.scheduled_for, run.run_id, run.attempts, schedule.id is null as is_dropped,
                        role.oid, role.rolcanlogin, role.rolname::text, schedule.timeout_ms,
-                        case when role.oid is not null then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end
+                       case when role.oid is not null
+                            then pg_catalog.has_function_privilege(role.oid, 'edge.run_now(text)'::pg_catalog.regprocedure, 'execute') end
                             as may_use,
                        pg_catalog.row_number() over (partition by run.schedule_id order by run.run_id) as turn
                 from its

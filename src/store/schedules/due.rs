@@ -76,7 +76,7 @@ statements! {
                schedule.catchup_window, schedule.jitter,
                schedule.starts_at, schedule.ends_at, schedule.passed, schedule.next_run_at, schedule.due_at,
                role.oid, case when role.oid is not null
-                              then pg_catalog.has_schema_privilege(role.oid, 'edge', 'usage') end,
+                              then pg_catalog.has_function_privilege(role.oid, 'edge.run_now(text)'::pg_catalog.regprocedure, 'execute') end,
                schedule.endpoint is not null and endpoint.name is null
         from edge_store.schedule
         left join pg_catalog.pg_roles as role on role.oid = schedule.owner

@@ -90,7 +90,7 @@ statements! {
     READY(INT8ARRAYOID) = concat!("
         select schedule.id, schedule.owner::oid, schedule.name, schedule.method, schedule.url, schedule.endpoint,
                schedule.headers, schedule.body, schedule.max_attempts, schedule.timeout_ms, run.scheduled_for,
-               pg_catalog.has_schema_privilege(schedule.owner::oid, 'edge', 'usage')
+               pg_catalog.has_function_privilege(schedule.owner::oid, 'edge.run_now(text)'::pg_catalog.regprocedure, 'execute')
 ", is_ready!(), "
         for no key update of schedule skip locked");
 

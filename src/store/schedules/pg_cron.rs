@@ -43,7 +43,7 @@ statements! {
     JOBS(TEXTOID) = "
         select job.id, named.name, job.schedule, job.timezone, job.active, job.target, job.database::pg_catalog.text,
                job.database operator(pg_catalog.=) pg_catalog.current_database(), job.owner::pg_catalog.text, pg_roles.oid,
-               pg_catalog.has_schema_privilege(pg_roles.oid, 'edge', 'usage')
+               pg_catalog.has_function_privilege(pg_roles.oid, 'edge.run_now(text)'::pg_catalog.regprocedure, 'execute')
         from edge.all_schedules as job
         left join pg_catalog.pg_roles on pg_roles.rolname operator(pg_catalog.=) job.owner,
              lateral (select coalesce(job.name, 'cron job ' operator(pg_catalog.||) job.id::pg_catalog.text)) as named (name)

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "pgrx has no wrapper for it")]
 
 use std::ffi::CStr;
+use std::fmt;
 
 use pgrx::prelude::*;
 
@@ -13,6 +14,12 @@ pub struct Table {
     pub schema: String,
     pub name: String,
     pub owner: pg_sys::Oid,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\".\"{}\"", self.schema, self.name)
+    }
 }
 
 /// The table of this number.

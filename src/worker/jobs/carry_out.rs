@@ -1,6 +1,6 @@
 //! From a case, and the row of its job, to the rows that are written. What follows from what is `domain::job`'s.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::decide::{Circumstances, Decided};
 use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::{CallId, Final};
-use crate::domain::job::{self, Again, Course, Pause, Said};
+use crate::domain::job::{self, Again, Course, Pause, Said, Terms};
 use crate::domain::outcome::FailureClass;
 use crate::domain::profile::said as platform;
 use crate::domain::retry::History;
@@ -37,20 +37,19 @@ struct Subject {
 /// Adds what follows from a case.
 pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, decided: &mut Decided) {
     match case {
-        Case::Answered { report, entry } => answered(report, entry, given, decided),
+        Case::Answered { terms, report, entry } => answered(terms, report, entry, given, decided),
         Case::Unstorable { entry, reason } => unstorable(call, entry, reason, given, decided),
         Case::Resting { queued, source, why } => resting(queued, *source, why, given, decided),
     }
 }
 
-fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let Some(terms) = entry.terms else { return };
+fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let delivery = given.row.map(|row| &row.delivery);
     let headers = report.outcome.head().map(block);
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
     let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
     let subject = of_flight(report.call, entry, answer);
-    match job::after_answer(&terms, delivery, &report.outcome, given.now) {
+    match job::after_answer(terms, delivery, &report.outcome, given.now) {
         Course::Said(said) => follow(said, subject, given, decided),
         Course::Accepted { until } => {
             put_off(&subject, Until::Due(until), &mut decided.rows);
@@ -59,21 +58,19 @@ fn answered(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decide
             decided.accepted.push(acceptance);
         }
         Course::Lapsed => lapsed(subject, given, decided),
-        Course::AsAnyCall | Course::GoesOn { .. } => as_any_call(report, entry, given, decided),
+        Course::AsAnyCall => as_any_call(report, entry, given, decided),
     }
 }
 
 /// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
 fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let before = decided.rows.endings.len();
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
     let Circumstances { policy, now, random, .. } = *given;
     let grounds = Grounds { policy, said: &platform, now, random };
     let settled = settle::settle(report.clone(), entry, grounds, &mut decided.rows);
-    if decided.rows.endings.len() > before {
-        decided.ended.push(report.call);
-    } else {
-        decided.over.push(report.call);
+    match settled.ended.call {
+        CallEnd::Retried => decided.over.push(report.call),
+        CallEnd::Succeeded | CallEnd::Failed | CallEnd::Open => decided.ended.push(report.call),
     }
     decided.ends.push((given.lane.clone(), settled.ended.call));
 }
@@ -95,7 +92,7 @@ fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>
     let subject = || of_rest(queued, source, given.row);
     match (job::at_rest(given.row.map(|row| &row.delivery), given.now), why) {
         (Course::Said(said), _) => follow(said, subject(), given, decided),
-        (Course::GoesOn { .. } | Course::Accepted { .. } | Course::Lapsed, Why::Ends(Unsent::Cancelled)) => {
+        (Course::Accepted { .. } | Course::Lapsed, Why::Ends(Unsent::Cancelled)) => {
             decided.rows.settled_cancellations.push(queued.id.0);
             let error = "the call was cancelled after its function had accepted it".to_owned();
             end(subject(), Final::Cancelled, Some((FailureClass::Cancelled, error)), given, decided);
@@ -104,7 +101,7 @@ fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>
             settle::end_unsent(queued, source, unsent.clone(), given.now, &mut decided.rows);
             decided.ended.push(queued.id);
         }
-        (Course::GoesOn { until } | Course::Accepted { until }, Why::Due | Why::Said) => {
+        (Course::Accepted { until }, Why::Due | Why::Said) => {
             put_off(&subject(), Until::Due(until), &mut decided.rows);
         }
         (Course::Lapsed, Why::Due | Why::Said) => lapsed(subject(), given, decided),
@@ -207,7 +204,7 @@ fn of_flight(call: CallId, entry: &InFlight, answer: Answer) -> Subject {
         whose: Whose { call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete },
         number,
         interruptions,
-        history: history(number, interruptions, entry.max_attempts, entry.born_at),
+        history: History::of(number, interruptions, entry.max_attempts, entry.born_at),
         answer,
         source: None,
     }
@@ -219,12 +216,8 @@ fn of_rest(queued: &Queued, source: Source, row: Option<&Row>) -> Subject {
         whose: Whose { call: queued.id, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete },
         number,
         interruptions,
-        history: history(number, interruptions, queued.max_attempts, queued.born_at()),
+        history: History::of(number, interruptions, queued.max_attempts, queued.born_at()),
         answer: row.map(|row| row.answer.clone()).unwrap_or_default(),
         source: Some(source),
     }
-}
-
-fn history(number: u32, interruptions: u32, max_attempts: Option<u32>, born_at: SystemTime) -> History {
-    History { charged: number.saturating_sub(interruptions), max_attempts, born_at }
 }

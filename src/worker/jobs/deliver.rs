@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::Why;
+use super::{LOOK_AGAIN, Why};
 use crate::domain::call::CallId;
 use crate::domain::header;
 use crate::domain::job::{Terms, in_ascii};
@@ -24,7 +24,7 @@ use crate::store::jobs::hold;
 use crate::store::scan::Queued;
 use crate::store::time::{to_moment, to_timestamp};
 use crate::store::transaction::under_snapshot;
-use crate::worker::send::KeptBack;
+use crate::worker::send::{KeptBack, PAUSE_OF_ONE};
 use crate::worker::turn::Dispatcher;
 
 const JOB: HeaderName = HeaderName::from_static("x-edge-job");
@@ -116,10 +116,10 @@ impl Dispatcher {
         let Some(terms) = queued.terms else { return Ok(None) };
         match self.jobs.holdings.get(&queued.id) {
             Some(Holding::Ours(progress)) => {
-                Handover::new(queued, terms, progress.clone()).map(Some).map_err(|_| KeptBack::ForNow)
+                Handover::new(queued, terms, progress.clone()).map(Some).map_err(|_| KeptBack::ForNow(PAUSE_OF_ONE))
             }
             Some(Holding::Said) => Err(KeptBack::Said),
-            Some(Holding::Locked) | None => Err(KeptBack::Locked),
+            Some(Holding::Locked) | None => Err(KeptBack::ForNow(LOOK_AGAIN)),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
+use crate::domain::job::Terms;
 use crate::domain::profile::said::Said;
 use crate::domain::tally::{CallEnd, Ended};
 use crate::error::Error;
@@ -24,7 +25,13 @@ const HANDFUL: usize = 512;
 
 impl Dispatcher {
     /// A delivery is back from the wire. What it means for its endpoint is known; what for the job, is decided later.
-    pub(in crate::worker) fn delivery_returns(&mut self, report: Report, entry: InFlight, now: SystemTime) {
+    pub(in crate::worker) fn delivery_returns(
+        &mut self,
+        report: Report,
+        entry: InFlight,
+        terms: Terms,
+        now: SystemTime,
+    ) {
         let policy = self.endpoints.retry(&entry.lane);
         let said = Said::of(policy.profile, &report.outcome);
         self.standings.heard(&entry.lane, &report.outcome, &said, now);
@@ -32,7 +39,7 @@ impl Dispatcher {
         let ended = Ended { kind: entry.kind, reach: bearing.reach, health: bearing.health, call: CallEnd::Open };
         self.note_settled(&entry.lane, &Settled { ended, parks_endpoint: bearing.parks_endpoint }, now);
         let call = report.call;
-        self.jobs.open(call, Case::Answered { report: Box::new(report), entry: Box::new(entry) }, now);
+        self.jobs.open(call, Case::Answered { terms, report: Box::new(report), entry: Box::new(entry) }, now);
     }
 
     /// Ends a call that is not on the wire. A job may have been reported on, so of it that is decided later.

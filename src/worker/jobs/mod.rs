@@ -22,6 +22,7 @@ use super::ledger::{InFlight, Source};
 use super::settle::Unsent;
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
+use crate::domain::job::Terms;
 use crate::store::scan::Queued;
 
 /// How soon a row is looked at again that somebody else has locked.
@@ -53,7 +54,7 @@ struct Open {
 #[derive(Clone, Debug)]
 pub enum Case {
     /// Its delivery was answered, or will not be.
-    Answered { report: Box<Report>, entry: Box<InFlight> },
+    Answered { terms: Terms, report: Box<Report>, entry: Box<InFlight> },
     /// The same, and the answer cannot be stored; says why.
     Unstorable { entry: Box<InFlight>, reason: String },
     /// It is not on the wire.

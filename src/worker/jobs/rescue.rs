@@ -13,7 +13,6 @@ use crate::domain::call::CallId;
 use crate::store::owner;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::worker::outbox::Outbox;
-use crate::worker::queued::counting;
 use crate::worker::report;
 use crate::worker::turn::Dispatcher;
 
@@ -27,16 +26,14 @@ impl Dispatcher {
         for call in self.jobs.to_look_at(now) {
             match self.write_case(call, now) {
                 Ok(rows) => {
-                    counting::ended(&rows.endings);
-                    self.schedules.note_ends(&rows.endings);
-                    self.note_deferrals(&rows.deferrals);
-                    self.note_callbacks(&rows.callbacks);
+                    self.note_written(&rows);
                     told.extend(rows.told_of());
                 }
                 Err(failed) if failed.is_transient() => return,
                 // It has an end, and that is never written again.
                 Err(failed) if failed.sqlstate == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
                     self.jobs.close(call);
+                    self.schedules.ended_somehow(call.0);
                     told.insert(call.0);
                 }
                 Err(failed) => self.give_way(call, &failed, now),

@@ -180,13 +180,14 @@ impl Dispatcher {
     }
 
     /// Works out what is left of each quota: at the beginning, when endpoints change, and in each new month.
-    pub(super) fn allow(&mut self, now: SystemTime) -> Result<(), Error> {
+    pub(super) fn work_out_quotas(&mut self, now: SystemTime) -> Result<(), Error> {
         let month = Month::of(now);
         let limited: HashMap<LaneName, Quota> = self.endpoints.quotas().collect();
         let names: Vec<String> = limited.keys().map(LaneName::to_string).collect();
-        let used = if names.is_empty() { Vec::new() } else { under_snapshot(|| store::usage::attempts(names, month))? };
+        let used =
+            if names.is_empty() { HashMap::new() } else { under_snapshot(|| store::usage::attempts(names, month))? };
         for (lane, quota) in &limited {
-            let written = used.iter().find(|(name, _)| **name == **lane).map_or(0, |(_, attempts)| *attempts);
+            let written = used.get(&**lane).copied().unwrap_or(0);
             let used = written + self.usage.held.attempts(lane, month) + self.on_their_way(lane);
             self.backlog.allow(lane, quota.allowance(u64::try_from(used).unwrap_or(0), month));
         }

@@ -60,10 +60,10 @@ impl Dispatcher {
         let rows = sums.rows();
         let mut passed = Vec::new();
         for sum in store::usage::add(&rows)? {
-            let added = rows.iter().find(|(lane, month, _)| *lane == sum.endpoint && month.to_string() == sum.month);
-            let Some((quota, (_, _, counts))) = self.usage.quotas.get(sum.endpoint.as_str()).copied().zip(added) else {
-                continue;
-            };
+            // Few have one, and there may be thousands of rows.
+            let Some(quota) = self.usage.quotas.get(sum.endpoint.as_str()).copied() else { continue };
+            let is_sum = |(lane, month, _): &&(&str, Month, _)| *lane == sum.endpoint && month.to_string() == sum.month;
+            let Some((_, _, counts)) = rows.iter().find(is_sum) else { continue };
             let count = |count: i64| u64::try_from(count).unwrap_or(0);
             if let Some(mark) = quota.passed(count(sum.attempts - counts.attempts), count(sum.attempts)) {
                 passed.push(Passed { endpoint: sum.endpoint, quota, attempts: sum.attempts, mark });

@@ -1,5 +1,7 @@
 //! Crashes and errors where a job is between its function and the tables.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
 use super::{WORK, delivery, is_accepted, job, nothing_is_left, start, tries};
@@ -37,11 +39,13 @@ async fn an_accepted_job_goes_on_over_a_restart_and_over_a_crash_of_the_server()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_runs_out_while_the_server_is_down_has_run_out() {
     let mut scene = start().await;
-    let id = job(&scene.db, "deadline => '1 s'").await;
+    let id = job(&scene.db, "deadline => '2 s'").await;
     is_accepted(&scene.db, id).await;
     let told = delivery(&scene, 1).await;
+    let lease = "select lease_until from edge.jobs where id = $1";
+    let lease: SystemTime = scene.db.one_with(lease, &[&id]).await;
     scene.cluster.stop(Stop::Fast);
-    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    eventually("the lease has run out", SOON, || async { SystemTime::now() > lease }).await;
     scene.cluster.start_again();
     scene.db = scene.cluster.connect().await;
     assert!(told.is_worthless(&scene.db).await);

@@ -95,7 +95,11 @@ async fn answered_while_held(answer: Reply) -> Held {
     let other = scene.get("/").await;
     ended(&scene.db, other).await;
     // Two looks later the dispatcher has had every opportunity to get it wrong.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    for look in 1..=2 {
+        scene.cluster.fail_at("job_held", "pass");
+        let what = format!("the dispatcher has looked at the job, {look} of 2");
+        eventually(&what, SERVER_DEADLINE, || async { !scene.cluster.failpoint_is_armed() }).await;
+    }
     assert_eq!(scene.db.one_with::<String>("select edge.status($1)", &[&id]).await, "running");
     Held { scene, session, id }
 }

@@ -1,21 +1,22 @@
-//! Many rows in one call: a JSON array, cut where it would become too long.
+//! Many items in one call: a JSON array, cut where it would become too long.
+
+use super::chunks::Most;
 
 /// A list that is being written.
 #[derive(Debug)]
-pub struct Batch {
-    max_items: usize,
-    max_bytes: usize,
+pub struct ListWriter {
+    most: Most,
     items: usize,
     text: String,
 }
 
-/// The brackets.
-const BRACKETS: usize = 2;
+/// What a list has besides its items: two brackets.
+pub(super) const BRACKETS: usize = 2;
 
-impl Batch {
-    /// An empty list, for so many items and bytes at most.
-    pub fn new(max_items: usize, max_bytes: usize) -> Self {
-        Self { max_items, max_bytes, items: 0, text: String::new() }
+impl ListWriter {
+    /// An empty list, for so much at most.
+    pub fn new(most: Most) -> Self {
+        Self { most, items: 0, text: String::new() }
     }
 
     /// What a single item may have.
@@ -27,7 +28,7 @@ impl Batch {
     /// its own.
     pub fn push(&mut self, item: &str) -> Option<String> {
         let with_it = self.text.len() + item.len() + BRACKETS;
-        let full = self.items > 0 && (self.items == self.max_items || with_it > self.max_bytes);
+        let full = self.items > 0 && (self.items == self.most.items || with_it > self.most.bytes);
         let before = if full { self.take() } else { None };
         self.text.push(if self.items == 0 { '[' } else { ',' });
         self.text.push_str(item);
