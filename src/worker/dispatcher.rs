@@ -256,11 +256,13 @@ impl Dispatcher {
 
     /// Whether the engine has said something that is not written yet, and can be.
     fn is_behind(&self) -> bool {
+        let now = SystemTime::now();
+        let returned = self.returned.next_look().is_some_and(|at| at <= now);
         self.streams.is_behind()
             || !self.reports.is_empty()
-            || !self.returned.is_empty()
+            || returned
             || self.sockets.is_behind()
-            || self.jobs.is_due(SystemTime::now())
+            || self.jobs.is_due(now)
     }
 
     /// Tells the sessions that wait for something new of these calls.
