@@ -135,7 +135,12 @@ async fn whatever_is_killed_a_report_that_was_taken_is_how_the_job_ends() {
                 completed += 1;
                 assert_eq!((state.as_str(), json.as_ref()), ("succeeded", Some(result)), "job {id} was completed");
             }
-            Some(more) => panic!("job {id} was completed more than once: {more:?}"),
+            // Said again by the token of the same delivery, the first holds.
+            Some(more) => {
+                completed += 1;
+                assert!(more.iter().all(|result| result[1] == more[0][1]), "job {id} was completed twice: {more:?}");
+                assert!(json.is_some_and(|json| more.contains(&json)), "job {id} was completed: {more:?}");
+            }
             None => {
                 assert_eq!(state, "succeeded", "job {id} has run out of attempts");
                 let result = json.unwrap_or_default();
