@@ -28,3 +28,14 @@ $$;
 
 create event trigger pg_edge_check_webhooks on ddl_command_end when tag in ('CREATE TRIGGER', 'CREATE SCHEMA')
 execute function edge_store.check_webhooks();
+
+-- Both stay the first superuser's, whoever installs the extension and whomever its objects are given to: an event trigger may
+-- belong to a superuser alone, and what it runs, it runs as whoever makes a trigger.
+do $$
+declare
+    first constant text := (select rolname from pg_roles where oid = 10);
+begin
+    execute format('alter event trigger pg_edge_check_webhooks owner to %I', first);
+    execute format('alter function edge_store.check_webhooks() owner to %I', first);
+end
+$$;
