@@ -61,6 +61,9 @@ async fn report(told: Delivery, session: Result<Db, crate::harness::SqlError>, j
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_a_report_that_was_taken_is_how_the_job_ends() {
     let mut scene = start().await;
+    // Waits that double with each of so many attempts would outlast the test on a slow machine.
+    let even = "edge.retry_policy(base => '50 ms', factor => 1, jitter => '0')";
+    scene.db.exec(&format!("select edge.alter_endpoint('default', retry => {even})")).await;
     scene.peer.answer(WORK, |request| match choice(&Delivery::of(request), 7) {
         // Statuses that are tried again, and do not speak against the endpoint: its breaker would have everybody wait.
         0 => Reply::status(429),
