@@ -95,7 +95,10 @@ async fn an_endpoint_with_waiting_calls_is_dropped_only_by_force_and_its_calls_f
     for id in [waiting, put_off] {
         let response = ended(&scene.db, id).await;
         assert_eq!(response.get::<_, &str>("state"), "failed");
-        assert_eq!(response.get::<_, &str>("error"), "there is no endpoint \"crm\": it was dropped, or is still to be made");
+        assert_eq!(
+            response.get::<_, &str>("error"),
+            "there is no endpoint \"crm\": it was dropped, or is still to be made"
+        );
     }
     gate.open();
     assert_eq!(ended(&scene.db, on_wire).await.get::<_, &str>("state"), "succeeded", "it was on its way");
