@@ -32,17 +32,21 @@ from edge.stat_endpoints as stats
 where stats.breaker = 'open'
 union all
 select
-    'endpoint ' || usage.endpoint,
+    'endpoint ' || endpoint.name,
     case
-        when usage.used_fraction < 1 then trunc(usage.used_fraction * 100) || ' % of its monthly quota of ' || usage.quota || ' attempts are used'
-        when endpoint.quota_action = 'hold' then 'its monthly quota of ' || usage.quota || ' attempts is used up, and its calls wait for the next month (UTC)'
-        else 'its monthly quota of ' || usage.quota || ' attempts is used up, and calls go on'
+        when endpoint.monthly_quota = 0 and endpoint.quota_action = 'hold' then 'its monthly quota is 0 attempts, and its calls wait until it is raised'
+        when used.attempts < endpoint.monthly_quota then used.attempts * 100 / endpoint.monthly_quota || ' % of its monthly quota of ' || endpoint.monthly_quota || ' attempts are used'
+        when endpoint.quota_action = 'hold' then 'its monthly quota of ' || endpoint.monthly_quota || ' attempts is used up, and its calls wait for the next month (UTC)'
+        else 'its monthly quota of ' || endpoint.monthly_quota || ' attempts is used up, and calls go on'
     end,
     'edge.usage has the numbers; edge.alter_endpoint(name, monthly_quota => ...) raises the quota'
-from edge.usage
-join edge.endpoints as endpoint on endpoint.name = usage.endpoint
-where usage.used_fraction >= 0.8
-  and usage.month = pg_catalog.date_trunc('month', pg_catalog.now() at time zone 'UTC')::date;
+from edge.endpoints as endpoint
+left join edge.usage on usage.endpoint = endpoint.name
+    and usage.month = pg_catalog.date_trunc('month', pg_catalog.now() at time zone 'UTC')::date
+cross join lateral (select coalesce(usage.attempts, 0) as attempts) as used
+-- A quota of 0 that holds lets nothing out, so it never has a month with attempts.
+where endpoint.monthly_quota = 0 and endpoint.quota_action = 'hold'
+   or used.attempts > 0 and used.attempts >= 0.8 * endpoint.monthly_quota;
 
 create function edge.health() returns jsonb
 language sql volatile parallel unsafe

@@ -424,7 +424,7 @@ as $$
 $$;
 
 -- Stores the outcomes of calls that have ended, and notes whose they are if they are kept for longer than their calls. Gives which
--- ones wait for somebody who holds their rows of the queue. The plans must not depend on
+-- ones wait for somebody who holds their rows of the queue, or of what is noted of their ends. The plans must not depend on
 -- statistics, which are always behind. Triggers that users wrote for pg_net rely on the search path of a session; they run in the
 -- last statements alone, in which every name is whole.
 create function edge_store.net_collect(wanted bigint[], outlives_call boolean) returns bigint[]
@@ -450,6 +450,10 @@ begin
     -- Somebody is taking these out of the queue, and has not committed.
     busy := array(
         select queued.id from net.http_request_queue as queued where queued.id = any (ids) and queued.id <> all (awaited));
+    -- And somebody holds what is noted of these. Not told of, they would be asked for again at once.
+    busy := busy || array(
+        select callback.call_id from edge_store.callback
+        where callback.owner = 1 and callback.call_id = any (wanted) and callback.call_id <> all (ids));
     with taken as (
         delete from edge_store.callback
         where callback.owner = 1 and callback.call_id = any (ids) and callback.call_id <> all (busy)
@@ -534,7 +538,34 @@ begin
 end
 $$;
 
--- Forgets at most so many responses that are older, and gives how many it was.
+-- Forgets at most so many notes of whose a response was that is no longer there: the collector has just deleted it, or its owner
+-- has. As long as a response is there its note stays, or its owner could not see what is still his.
+create function edge_store.net_forget_owners(ttl interval, most integer) returns integer
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+    gone integer;
+    left_over bigint[];
+begin
+    left_over := array(
+        select noted.id from edge_store.net_owner as noted
+        where noted.stored_at < now() - ttl
+          and not exists (select from net._http_response as response where response.id = noted.id)
+        order by noted.stored_at limit most for update skip locked);
+    delete from edge_store.net_owner where net_owner.id = any (left_over);
+    get diagnostics gone = row_count;
+    return gone;
+end
+$$;
+
+-- Forgets at most so many responses that are older, and at most so many notes of whose they were. Gives the larger of both numbers:
+-- where it is the most there may be, there may be more.
 create function edge_store.net_expire(ttl interval, most integer) returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -543,13 +574,12 @@ declare
     gone integer;
     expired tid[];
 begin
-    delete from edge_store.net_owner where net_owner.stored_at < now() - ttl;
     expired := array(select old.ctid from net._http_response as old where old.created < now() - ttl
                      order by old.created limit most for update skip locked);
     perform set_config('search_path', (select setting.reset_val from pg_settings as setting where setting.name = 'search_path'), true);
     delete from net._http_response as response where response.ctid operator(pg_catalog.=) any (expired);
     get diagnostics gone = row_count;
-    return gone;
+    return greatest(gone, edge_store.net_forget_owners(ttl, most));
 end
 $$;
 
@@ -672,4 +702,5 @@ comment on function edge_store.net_note_begun(bigint[], smallint) is 'Notes how 
 comment on function edge_store.net_collect(bigint[], boolean) is 'Stores outcomes; the collector calls it';
 comment on function edge_store.net_pass_over(bigint, text, text) is 'Passes over an outcome that cannot be stored; the collector calls it';
 comment on function edge_store.net_forget_request(bigint) is 'Takes a request out of the queue whose outcome was passed over; the collector calls it';
+comment on function edge_store.net_forget_owners(interval, integer) is 'Forgets whose responses were that are gone; the collector calls it';
 comment on function edge_store.net_expire(interval, integer) is 'Forgets old responses; the collector calls it';

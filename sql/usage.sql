@@ -4,7 +4,7 @@
 -- lease where the endpoint's quota holds calls back. Old versions are cleared away within the page, which therefore has room.
 create table edge_store.usage (
     -- Its name; of a bare URL the origin, or where there are too many of them in a month, "(other)".
-    endpoint        text        not null,
+    endpoint        text collate "C" not null,
     -- Its first day, in UTC.
     month           date        not null,
     calls           bigint      not null,

@@ -147,5 +147,10 @@ fn fingerprint(call: &NewCall<'_>) -> Vec<u8> {
         digest.update(part);
     }
     digest.update(call.body.unwrap_or_default());
+    // Behind the body, so that the calls of before are known by what they were known by.
+    if let Some(Round(round)) = call.round {
+        digest.update(b"\0items");
+        digest.update(round.to_le_bytes());
+    }
     digest.finalize().to_vec()
 }

@@ -30,6 +30,7 @@ pub mod quota;
 pub mod rate;
 pub mod redact;
 pub mod redirect;
+pub mod refusals;
 pub mod request;
 pub mod retry;
 pub mod retry_conditions;

@@ -25,7 +25,8 @@ pub enum Action {
 /// What is left of a month's quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    left: u64,
+    /// Below zero where more was used than there may be now: what is given back must not make room then.
+    left: i64,
     from: SystemTime,
     until: SystemTime,
 }
@@ -57,7 +58,8 @@ impl Action {
 impl Quota {
     /// What is left of it in a month in which so much was used.
     pub fn allowance(self, used: u64, month: Month) -> Option<Allowance> {
-        let left = self.attempts.saturating_sub(used);
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let left = signed(self.attempts).saturating_sub(signed(used));
         let allowance = Allowance { left, from: month.begins_at(), until: month.next().begins_at() };
         (self.action == Action::Hold).then_some(allowance)
     }

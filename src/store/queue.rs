@@ -85,7 +85,8 @@ statements! {
     KEY_OWNER(OIDOID, TEXTOID) = "
         select call_id, fingerprint from edge_store.idempotency where owner = $1 and key = $2";
 
-    // The key of a schedule's call was made by pg_edge, so the copy gets one of its own, as that of any other call does.
+    // The key of a schedule's call was made by pg_edge, so the copy gets one of its own, as that of any other call does. A key
+    // that a user gave names the body that it was given with, and no other.
     REPLAY(INT8OID, OIDOID, BOOLOID, BYTEAOID) = "
         with noted as (
             insert into edge_store.replay (call_id, replayed_as, slot, as_dead_letter)
@@ -98,7 +99,8 @@ statements! {
              idempotency_key, metadata, endpoint, stream, deadline_ms, heartbeat_ms, round, replay_of)
         select noted.replayed_as, pg_catalog.clock_timestamp(), (select current_slot from edge_store.ring), $2, method,
                url, headers, coalesce($4, body), timeout_ms, max_attempts, on_complete,
-               case when not pg_catalog.starts_with(idempotency_key, control.database_id || '-s') then idempotency_key end,
+               case when $4 is null and not pg_catalog.starts_with(idempotency_key, control.database_id || '-s')
+                    then idempotency_key end,
                metadata, endpoint, stream, deadline_ms, heartbeat_ms, case when round is not null then 0 end, id
         from noted, edge_store.request, edge_store.control where id = $1
         returning id";

@@ -29,7 +29,11 @@ statements! {
 
     HAS_OLD(TEXTOID) = "select from edge_store.usage where month < $1::date limit 1";
 
-    FORGET(TEXTOID) = "delete from edge_store.usage where month < $1::date";
+    // A clock that is far ahead for a moment has no month before it in which anything was counted.
+    FORGET(TEXTOID, TEXTOID, INT4OID) = "
+        delete from edge_store.usage
+        where month < $1::date
+          and month < (select max(month) from edge_store.usage where month < $2::date) - make_interval(months => $3 - 1)";
 }
 
 /// The attempts of an endpoint in a month, as they are after an addition.
@@ -79,9 +83,9 @@ pub fn origins(month: Month, most: usize) -> Result<Vec<String>, Error> {
     })
 }
 
-/// Forgets the months before this one.
-pub fn forget_before(month: Month) -> Result<(), Error> {
-    let oldest = month.to_string();
+/// Forgets the months that are more than so many before the present one, and as far before the last in which anything was counted.
+pub fn forget_before(present: Month, kept: i32) -> Result<(), Error> {
+    let oldest = present.back(kept).to_string();
     let any = Spi::connect(|client| {
         Ok::<_, Error>(!HAS_OLD.with(|statement| statement.read(client, &[oldest.as_str().into()]))?.is_empty())
     })?;
@@ -89,7 +93,9 @@ pub fn forget_before(month: Month) -> Result<(), Error> {
         return Ok(());
     }
     Spi::connect_mut(|client| {
-        FORGET.with(|statement| statement.write(client, &[oldest.as_str().into()]))?;
+        FORGET.with(|statement| {
+            statement.write(client, &[oldest.as_str().into(), present.to_string().into(), kept.into()])
+        })?;
         Ok(())
     })
 }

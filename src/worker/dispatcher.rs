@@ -252,7 +252,8 @@ impl Dispatcher {
 
     /// Whether the engine has said something that is not written yet.
     fn is_behind(&self) -> bool {
-        self.streams.is_behind() || !self.reports.is_empty() || !self.returned.is_empty() || self.sockets.is_behind()
+        let returned = self.returned.next_look().is_some_and(|at| at <= SystemTime::now());
+        self.streams.is_behind() || !self.reports.is_empty() || returned || self.sockets.is_behind()
     }
 
     /// Tells the sessions that wait for something new of these calls.

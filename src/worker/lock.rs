@@ -1,5 +1,5 @@
 //! The two locks of a dispatcher: being the only one, and keeping the extension from being dropped under a turn. And how
-//! sessions see that somebody wants the latter.
+//! sessions see that somebody wants the latter, and how they go one after the other.
 //!
 //! Runs on main threads.
 
@@ -14,6 +14,9 @@ use crate::store::table;
 
 /// The fourth field of an advisory lock is 1 or 2 for those that SQL can take, so no user can take ours.
 const NOT_FOR_SQL: u16 = 3;
+/// What is locked: second fields of such tags.
+const DISPATCHING: u32 = 0x6564_6765;
+const OPENING: u32 = 0x6564_7773;
 const DEFAULT_LOCKMETHOD: u8 = 1;
 const USER_LOCKMETHOD: u8 = 2;
 
@@ -21,13 +24,28 @@ const USER_LOCKMETHOD: u8 = 2;
 pub fn become_the_dispatcher() -> bool {
     let tag = pg_sys::LOCKTAG {
         locktag_field1: my_database().to_u32(),
-        locktag_field2: 0x6564_6765,
+        locktag_field2: DISPATCHING,
         locktag_field3: 0,
         locktag_field4: NOT_FOR_SQL,
         locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
         locktag_lockmethodid: USER_LOCKMETHOD,
     };
     acquire(&tag, pg_sys::ExclusiveLock as i32, Held::BySession)
+}
+
+/// Waits until no other transaction opens a websocket of this role, and is the only one to do so until its own end.
+pub fn be_the_only_one_to_open(owner: pg_sys::Oid) {
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: my_database().to_u32(),
+        locktag_field2: OPENING,
+        locktag_field3: owner.to_u32(),
+        locktag_field4: NOT_FOR_SQL,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+        locktag_lockmethodid: USER_LOCKMETHOD,
+    };
+    // SAFETY: main thread of a session, inside a transaction; the tag is complete. Waits as any statement does: it can be cancelled,
+    // and two that wait for each other are found.
+    unsafe { pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as i32, false, false) };
 }
 
 thread_local! {

@@ -242,9 +242,10 @@ impl Outbox {
         self.landings.iter().map(Landing::bytes).sum()
     }
 
-    /// Bytes of answers held.
+    /// Bytes of answers held, and of the items that are sent again.
     pub fn bytes(&self) -> usize {
-        self.endings.iter().filter_map(|ending| ending.body.as_ref()).map(bytes::Bytes::len).sum()
+        let answers = self.endings.iter().filter_map(|ending| ending.body.as_ref());
+        answers.chain(self.offspring.iter().flat_map(|offspring| &offspring.bodies)).map(bytes::Bytes::len).sum()
     }
 }
 

@@ -31,7 +31,7 @@ impl Dispatcher {
                 continue;
             }
             if self.waits_for_items(&report) {
-                self.returned.push_back(report);
+                self.returned.add(report, now);
                 continue;
             }
             let Some(entry) = self.ledger.returns(report.call) else { continue };

@@ -5,10 +5,10 @@
 //! answer, and no other call anything. Nothing of a call is ever stored after something of it that is not.
 
 use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
 
 use pgrx::PgSqlErrorCode;
 
+use super::batches::offspring::Offspring;
 use super::outbox::{Landing, Outbox};
 use super::turn::Dispatcher;
 use crate::domain::call::{CallId, Final};
@@ -34,11 +34,10 @@ struct OfOne {
 
 impl Dispatcher {
     /// A turn's transaction has failed. What it was to write is in the outbox still.
-    pub(super) fn rescue(&mut self, aborted: &Aborted, now: SystemTime) {
+    pub(super) fn rescue(&mut self, aborted: &Aborted) {
         if aborted.is_transient() {
             return;
         }
-        self.rescue_returned(now);
         let mut told = HashSet::new();
         for (call, rows) in self.by_call() {
             self.rescue_one(call, rows, &mut told);
@@ -125,7 +124,10 @@ impl Dispatcher {
                 self.outbox.offspring.extend(alone.offspring);
             }
             // No call is made of its items then: they stay in the failed one, which can be replayed.
-            Err(failed) => self.outbox.endings.push(without_answer(&ending, &failed.message)),
+            Err(failed) => {
+                self.outbox.endings.push(without_answer(&ending, &failed.message));
+                self.outbox.callbacks.extend(alone.offspring.iter().filter_map(Offspring::callback_of_parent));
+            }
         }
     }
 

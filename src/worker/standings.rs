@@ -2,7 +2,6 @@
 //!
 //! Plain bookkeeping on the main thread of a dispatcher. An attempt that succeeds costs a look at an empty set.
 
-use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 use std::time::SystemTime;
 
@@ -13,12 +12,15 @@ use super::{last_errors, stats};
 use crate::domain::backlog::LaneName;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::profile::said::Said;
+use crate::domain::refusals::Refusals;
+
+/// How many endpoints may be remembered to refuse their key before those go that have no row in shared memory.
+const REMEMBERED: usize = 2 * stats::ROWS;
 
 /// What is known of all endpoints of a database, as far as it is not shown yet.
 #[derive(Debug, Default)]
 pub struct Standings {
-    /// Those whose latest answer refused the key.
-    refusing: HashSet<LaneName>,
+    refusals: Refusals,
     news: HashMap<LaneName, News>,
 }
 
@@ -40,8 +42,7 @@ pub enum Key {
 impl Standings {
     /// As a predecessor has left them.
     pub fn of_database(database: pg_sys::Oid) -> Self {
-        let refusing = stats::refusing(database).into_iter().map(|name| LaneName::from(name.as_str()));
-        Self { refusing: refusing.collect(), news: HashMap::new() }
+        Self { refusals: shown(database), news: HashMap::new() }
     }
 
     /// An attempt has ended so.
@@ -56,10 +57,10 @@ impl Standings {
             }
         }
         if said.refuses_key() {
-            if self.refusing.insert(lane.clone()) {
-                self.news(lane).key = Some(Key::RefusedSince(now));
-            }
-        } else if !self.refusing.is_empty() && outcome.head().is_some() && self.refusing.remove(lane) {
+            // Each time: the endpoint may have lost its row to another one.
+            let since = self.refusals.refused(lane, now);
+            self.news(lane).key = Some(Key::RefusedSince(since));
+        } else if outcome.head().is_some() && self.refusals.taken(lane) {
             self.news(lane).key = Some(Key::Taken);
         }
     }
@@ -80,5 +81,11 @@ impl Standings {
         for (lane, news) in self.news.drain() {
             last_errors::note(database, &lane, &news);
         }
+        self.refusals.keep_shown(REMEMBERED, || shown(database));
     }
+}
+
+/// The refusals that shared memory shows.
+fn shown(database: pg_sys::Oid) -> Refusals {
+    stats::refusing(database).into_iter().map(|(name, since)| (LaneName::from(name.as_str()), since)).collect()
 }

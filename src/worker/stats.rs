@@ -14,8 +14,10 @@ use super::last_errors;
 use crate::domain::backlog::LaneStatus;
 use crate::domain::breaker::State;
 use crate::domain::lane_policy::Gate;
+use crate::domain::usage;
 
-/// Endpoints that the whole cluster can show. A newcomer takes the row that has been silent longest.
+/// Endpoints that the whole cluster can show. A newcomer takes the row of the origin that has been silent longest, and that of an
+/// endpoint with a name only where no origin has one.
 pub(super) const ROWS: usize = 512;
 
 /// The longest origin: scheme, 253 bytes of host, port.
@@ -146,10 +148,10 @@ pub fn of_database(database: pg_sys::Oid) -> Vec<Shown> {
     .collect()
 }
 
-/// The endpoints of a database whose latest answer refused the key.
-pub fn refusing(database: pg_sys::Oid) -> Vec<String> {
-    let refusing = of_database(database).into_iter().filter(|shown| time(&shown.row.refused_since).is_some());
-    refusing.map(|shown| shown.name).collect()
+/// The endpoints of a database whose latest answer refused the key, and since when they do.
+pub fn refusing(database: pg_sys::Oid) -> Vec<(String, SystemTime)> {
+    let shown = of_database(database).into_iter();
+    shown.filter_map(|shown| Some((shown.name, time(&shown.row.refused_since)?))).collect()
 }
 
 /// Does something with an endpoint's row, if it has one. Nobody else is given that row meanwhile.
@@ -178,8 +180,8 @@ fn row(database: pg_sys::Oid, name: &str, now: SystemTime) -> Option<&'static Ro
     }
     let mut names = NAMES.exclusive();
     let free = names.rows.iter().position(|known| known.database == 0);
-    let silent = || (0..ROWS).min_by_key(|index| rows[*index].seen_at.load(Ordering::Relaxed));
-    let index = free.or_else(silent)?;
+    let worth = |index: &usize| (!names.rows[*index].is_origin(), rows[*index].seen_at.load(Ordering::Relaxed));
+    let index = free.or_else(|| (0..ROWS).min_by_key(worth))?;
     names.rows[index] = Name::new(database, name);
     rows[index].clear(now);
     rows.get(index)
@@ -202,6 +204,10 @@ impl Name {
 
     fn is(&self, database: pg_sys::Oid, name: &str) -> bool {
         self.database == database.to_u32() && self.bytes() == &name.as_bytes()[..cut(name, LONGEST_NAME)]
+    }
+
+    fn is_origin(&self) -> bool {
+        std::str::from_utf8(self.bytes()).is_ok_and(usage::is_origin)
     }
 
     fn bytes(&self) -> &[u8] {

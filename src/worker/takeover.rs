@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::batches::Returned;
 use super::commands::Commands;
 use super::endpoints::Endpoints;
 use super::interrupted::{self, Reported};
@@ -108,7 +109,7 @@ impl Dispatcher {
             ledger: Ledger::default(),
             targets: Targets::default(),
             reports: VecDeque::new(),
-            returned: VecDeque::new(),
+            returned: Returned::default(),
             streams: Streams::default(),
             standings: Standings::of_database(latch::my_database()),
             outbox: Outbox::default(),

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::pg_sys;
 
+use super::batches::Returned;
 use super::commands::Commands;
 use super::endpoints::Endpoints;
 use super::failpoint;
@@ -76,7 +77,7 @@ pub struct Dispatcher {
     pub(super) targets: Targets,
     pub(super) reports: VecDeque<Report>,
     /// Answers that say something of a call's items, which are still to be read.
-    pub(super) returned: VecDeque<Report>,
+    pub(super) returned: Returned,
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
     pub(super) endpoints: Endpoints,
@@ -123,7 +124,7 @@ impl Dispatcher {
             Hold::BeingChanged => Ok((Turn::ExtensionChanging, Durability::Relaxed)),
             Hold::Held(extension) if extension == self.extension => {
                 owner::step_down()?;
-                self.settle_returned(now)?;
+                self.settle_returned(now);
                 self.look(now)?;
                 self.choose(now)?;
                 self.write(now)?;
@@ -135,7 +136,7 @@ impl Dispatcher {
             Ok(Turn::Done) => self.committed(now),
             Ok(other) => return Ok(other),
             Err(aborted) => {
-                self.rescue(&aborted, now);
+                self.rescue(&aborted);
                 return Err(aborted);
             }
         }

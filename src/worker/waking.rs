@@ -66,6 +66,7 @@ impl Dispatcher {
             self.runners.next_try(now),
             self.commands.next_try(now),
             self.jobs.next_look(now),
+            self.returned.next_look(),
         ];
         let first = moments.into_iter().flatten().min().unwrap_or(now);
         let pause = first.duration_since(now).unwrap_or_default();
@@ -136,7 +137,7 @@ impl Dispatcher {
             || self.wants.callbacks
             || !self.outbox.is_empty()
             || self.usage_is_due(now)
-            || !self.returned.is_empty()
+            || self.returned.next_look().is_some_and(|at| at <= now)
             || !self.taking.is_empty()
             || !self.chosen.is_empty()
     }

@@ -131,7 +131,7 @@ fn items_named_by_their_index_are_sent_again_as_they_were() {
         (r#"{"failed": null, "failedJobs": null}"#, None),
         (r#"{"completedJobs": []}"#, None),
         ("", None),
-        ("not json", None),
+        ("  ", None),
         ("[1]", None),
     ];
     for (body, wanted) in table {
@@ -161,6 +161,78 @@ fn items_named_by_themselves_are_found_as_a_function_would_send_them_back() {
         let body = format!(r#"{{"completedJobs": [], "failedJobs": {failed}}}"#);
         assert_eq!(again(sent, &answer(207, &body)).as_deref(), Some(wanted), "{sent} {failed}");
     }
+}
+
+#[test]
+fn what_else_an_answer_says_need_not_be_readable() {
+    let sent = r#"[{"id": 1}, {"id": 2}]"#;
+    let deep = "[".repeat(5000) + &"]".repeat(5000);
+    let unreadable = [r#""\ud800""#, "1e999", deep.as_str()];
+    for text in unreadable {
+        for body in [
+            format!(r#"{{"why": {text}, "failed": [{{"index": 1, "error": {text}}}]}}"#),
+            format!(r#"{{"failedJobs": [{{"id": 2, "error": {text}}}]}}"#),
+            format!("\u{feff}{{\"failed\": [1], \"why\": {text}}}"),
+        ] {
+            let wanted = Some(r#"[{"id": 2}]"#);
+            assert_eq!(again(sent, &answer(207, &body)).as_deref(), wanted, "{:.80}", body);
+        }
+    }
+    for body in ["not json", r#"{"failed": [0]"#, r#"{"failed": [0]} x"#] {
+        assert!(unclear(sent, &answer(207, body)).contains("is not JSON"), "{body}");
+    }
+    assert!(unclear(sent, &answer(207, r#"{"failed": [[1]]}"#)).contains("neither the index"));
+}
+
+#[test]
+fn large_numbers_find_their_own_item_or_all_that_may_be_meant() {
+    let sent = "[9007199254740992,9007199254740993,{\"id\":1152921504606846976},{\"id\":1152921504606846977},1]";
+    let table = [
+        // Only a function that keeps the last digit says so.
+        ("[9007199254740993]", "[9007199254740993]"),
+        (r#"[{"id": 1152921504606846977, "error": "no"}]"#, r#"[{"id":1152921504606846977}]"#),
+        // One that does not may mean either.
+        ("[9007199254740992]", "[9007199254740992,9007199254740993]"),
+        ("[9007199254740992, 9007199254740992]", "[9007199254740992,9007199254740993]"),
+        (r#"[{"id": 1152921504606847000}]"#, r#"[{"id":1152921504606846976},{"id":1152921504606846977}]"#),
+        ("[1.0]", "[1]"),
+    ];
+    for (failed, wanted) in table {
+        let body = format!(r#"{{"failedJobs": {failed}}}"#);
+        assert_eq!(again(sent, &answer(207, &body)).as_deref(), Some(wanted), "{failed}");
+    }
+    let thrice = r#"{"failedJobs": [9007199254740992, 9007199254740992, 9007199254740992]}"#;
+    assert!(unclear(sent, &answer(207, thrice)).contains("entry 2"), "there are but two");
+}
+
+/// Items of which each has a name of its own, besides `shared` that all have.
+fn motley(items: usize, shared: usize) -> Vec<String> {
+    let shared: String = (0..shared).map(|name| format!(r#""common{name}":{name},"#)).collect();
+    (0..items).map(|item| format!(r#"{{{shared}"own{item}":{item}}}"#)).collect()
+}
+
+#[test]
+fn looking_for_items_of_many_shapes_is_given_up_when_it_takes_too_much() {
+    let items = motley(10_000, 60);
+    let sent = format!("[{}]", items.join(","));
+    let all: String = (0..60).map(|name| format!(r#""common{name}":{name},"#)).collect();
+    // What each of them holds but for the one name that tells it from the others: it fits none, and nearly fits all.
+    let misses: Vec<String> = (0..10_000).map(|miss| format!(r#"{{{all}"own{miss}":"x","more":1}}"#)).collect();
+    let nearly = format!(r#"{{"failedJobs": [{}]}}"#, misses.join(","));
+    let why = unclear(&sent, &answer(207, &nearly));
+    assert!(why.contains("entry 0") || why.contains("too different"), "{why}");
+    let ghosts: String = items.iter().map(|item| item.replace('}', r#","own0":0}"#)).collect::<Vec<_>>().join(",");
+    let ghosts = format!(r#"{{"failedJobs": [{ghosts}]}}"#);
+    assert!(unclear(&sent, &answer(207, &ghosts)).contains("name their indexes"));
+}
+
+#[test]
+fn items_of_many_shapes_are_found_where_they_come_back_as_they_were() {
+    let items = motley(3_000, 5);
+    let sent = format!("[{}]", items.join(","));
+    let told: Vec<String> = items.iter().map(|item| item.replace('}', r#","error":"no"}"#)).collect();
+    let body = format!(r#"{{"failedJobs": [{}]}}"#, told.join(","));
+    assert_eq!(again(&sent, &answer(207, &body)), Some(sent));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod profile_limits;
 mod quota;
 mod redact;
 mod redirect;
+mod refusals;
 mod request;
 mod retry;
 mod retry_policy;

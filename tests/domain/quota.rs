@@ -144,6 +144,19 @@ fn an_attempt_that_was_not_made_is_given_back() {
 }
 
 #[test]
+fn what_is_given_back_makes_no_room_where_more_was_used_than_there_may_be() {
+    let now = at(1_000_000);
+    let mut world = World::with(HOLD(3), 5, now);
+    world.queue(4);
+    for _ in 0..2 {
+        world.backlog.refund(&world.lane);
+        assert_eq!(world.take(now), 0);
+    }
+    world.backlog.refund(&world.lane);
+    assert_eq!(world.take(now), 1);
+}
+
+#[test]
 fn a_quota_that_only_warns_keeps_nobody_back() {
     let now = at(1_000_000);
     let warn = Quota { attempts: 1, action: Action::Warn };

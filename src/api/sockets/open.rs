@@ -14,6 +14,7 @@ use crate::guc::Settings;
 use crate::store::datum::{Jsonb, RegProc, Text};
 use crate::store::owner;
 use crate::store::sockets::wanted::{self, Opened, Wish};
+use crate::worker::lock;
 use crate::worker::wake::{self, reason};
 
 const SECOND: i128 = 1_000_000;
@@ -60,10 +61,10 @@ fn wake_for_sockets() {
 }
 
 fn open(owner: pg_sys::Oid, wish: Wish<'_>) -> Result<i64, Error> {
-    let known = owner::acting(|| wanted::find(wish.name, owner))?;
-    if !known.is_some_and(|known| known.wanted) {
-        one_more(owner)?;
-    }
+    one_more(owner, || {
+        let known = owner::acting(|| wanted::find(wish.name, owner))?;
+        Ok(known.is_some_and(|known| known.wanted))
+    })?;
     match owner::acting(|| wanted::open(owner, wish))? {
         Opened::AsItWas(id) => Ok(id),
         Opened::Anew(id) => {
@@ -73,10 +74,17 @@ fn open(owner: pg_sys::Oid, wish: Wish<'_>) -> Result<i64, Error> {
     }
 }
 
-/// Refuses another websocket of a role that has as many as it may. What other sessions have not committed does not count.
-pub fn one_more(owner: pg_sys::Oid) -> Result<(), Error> {
+/// Refuses another websocket of a role that has as many as it may. One that is wanted as it is needs no place.
+///
+/// Where there is a limit, one transaction after the other opens websockets of a role, or each would count without the others' and
+/// all would find room. `is_wanted` looks again after that wait: another transaction may have opened this very one.
+pub fn one_more(owner: pg_sys::Oid, is_wanted: impl Fn() -> Result<bool, Error>) -> Result<(), Error> {
     let limit = Settings::ws_max_per_role();
-    if limit > 0 && owner::acting(|| wanted::count_of(owner))? >= limit {
+    if limit == 0 || is_wanted()? {
+        return Ok(());
+    }
+    lock::be_the_only_one_to_open(owner);
+    if !is_wanted()? && owner::acting(|| wanted::count_of(owner))? >= limit {
         return Err(Error::TooManySockets { role: owner::name(owner), limit });
     }
     Ok(())

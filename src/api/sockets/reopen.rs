@@ -17,9 +17,8 @@ use crate::worker::wake::{self, reason};
 fn ws_reopen(name: Option<Text>) -> Result<i64, ErrorReport> {
     let name = arguments::name(name)?;
     let known = find(&name)?.ok_or(Error::NoSuchSocket(name))?;
-    if !known.wanted {
-        one_more(known.owner)?;
-    }
+    // Nobody else changes it: finding it has locked it.
+    one_more(known.owner, || Ok(known.wanted))?;
     owner::acting(|| wanted::reopen(known.id))?;
     wake::at_commit(reason::SOCKETS);
     Ok(known.id)

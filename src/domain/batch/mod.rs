@@ -5,6 +5,7 @@
 
 pub mod chunks;
 mod failed;
+mod look;
 mod matching;
 pub mod writer;
 

@@ -19,6 +19,9 @@ use crate::worker::ledger::InFlight;
 use crate::worker::outbox::Outbox;
 use crate::worker::settle::{self, Grounds, Settled};
 
+/// The status of a body that is too large.
+const TOO_LARGE: u16 = 413;
+
 /// Adds to the outbox what follows from the answer to a list of items. `sent` is the list, where it can still be read.
 pub fn settle(
     report: Report,
@@ -33,7 +36,10 @@ pub fn settle(
     };
     match batch::course(sent, answer) {
         Course::Plain => settle::settle(report, entry, grounds, outbox),
-        Course::Halved(bodies) => split(report, entry, said, (round, bodies.into()), now, outbox),
+        Course::Halved(bodies) => {
+            let at = halves_at(answer, policy, now, random);
+            split(report, entry, said, (round, bodies.into(), at), now, outbox)
+        }
         Course::Unclear(why) => fail(report, entry, said, why, now, outbox),
         Course::Again { items, body } => {
             let most = entry.max_attempts.unwrap_or(policy.max_attempts);
@@ -62,6 +68,12 @@ pub fn settle(
     }
 }
 
+/// When the halves of a list are sent. One that was too large was not looked at; one that used up a function may have left it, or
+/// what it works on, in need of a pause.
+fn halves_at(answer: &Response, policy: &RetryPolicy, now: SystemTime, random: f64) -> Option<SystemTime> {
+    (answer.head.status != TOO_LARGE).then(|| again_at(answer, Round(0), policy, now, random))
+}
+
 /// When items that have failed are sent again.
 fn again_at(answer: &Response, round: Round, policy: &RetryPolicy, now: SystemTime, random: f64) -> SystemTime {
     let planned = now + policy.wait(round.count(), random);
@@ -73,15 +85,16 @@ fn split(
     report: Report,
     entry: &InFlight,
     said: &Said,
-    (round, bodies): (Round, Vec<Bytes>),
+    (round, bodies, at): (Round, Vec<Bytes>, Option<SystemTime>),
     now: SystemTime,
     outbox: &mut Outbox,
 ) -> Settled {
-    outbox.offspring.push(offspring(&report, entry, bodies, round, None, Standing::InPlaceOfParent));
+    outbox.offspring.push(offspring(&report, entry, bodies, round, at, Standing::InPlaceOfParent));
     let silent = InFlight { on_complete: None, ..entry.clone() };
     settle::end(report, &silent, said, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Split, |answered| format!("{answered}, so the items are sent as calls"));
-    // How much is too much at once says nothing of how the endpoint is doing.
+    // How much is too much at once says nothing of how the endpoint is doing: a few long lists would open its breaker, and hold up
+    // the very halves that it can take. A single item that is too much counts as any answer does.
     settled(entry, Health::Unknown, CallEnd::Retried)
 }
 
@@ -110,7 +123,7 @@ fn offspring(
     standing: Standing,
 ) -> Offspring {
     let parent = Parent { call: report.call, slot: entry.slot };
-    Offspring { parent, owner: entry.owner, bodies, round, run_at, standing }
+    Offspring { parent, owner: entry.owner, on_complete: entry.on_complete, bodies, round, run_at, standing }
 }
 
 fn settled(entry: &InFlight, health: Health, call: CallEnd) -> Settled {

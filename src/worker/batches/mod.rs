@@ -6,19 +6,49 @@
 mod ends;
 pub mod offspring;
 
-use std::time::SystemTime;
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use crate::domain::attempt::Report;
 use crate::domain::batch;
 use crate::domain::profile::said::Said;
-use crate::error::Error;
-use crate::store::owner;
 use crate::store::scan;
-use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
+use crate::store::transaction::{in_subtransaction, under_snapshot};
+use crate::worker::failpoint;
 use crate::worker::settle::Grounds;
-use crate::worker::turn::Dispatcher;
+use crate::worker::turn::{ANSWER_BUDGET, Dispatcher};
+
+/// After so long, a list is looked at again that could not be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often, before its call ends without it. A replay of that reads the list anew.
+const MOST_LOOKS: u32 = 60;
+
+/// Answers that say something of a call's items, which are still to be read.
+#[derive(Debug, Default)]
+pub struct Returned(VecDeque<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    report: Report,
+    /// How often the items could not be read.
+    looks: u32,
+    look_at: SystemTime,
+}
+
+impl Returned {
+    /// One more.
+    pub fn add(&mut self, report: Report, now: SystemTime) {
+        self.0.push_back(Waiting { report, looks: 0, look_at: now });
+    }
+
+    /// When the first is to be looked at.
+    pub fn next_look(&self) -> Option<SystemTime> {
+        self.0.iter().map(|waiting| waiting.look_at).min()
+    }
+}
 
 impl Dispatcher {
     /// Whether the items of a call have to be looked at before it is known what becomes of it.
@@ -27,44 +57,34 @@ impl Dispatcher {
         has_items && batch::concerns_items(&report.outcome)
     }
 
-    /// Decides of the calls whose items have to be looked at. One whose items cannot be read now stays for the next turn.
-    pub(super) fn settle_returned(&mut self, now: SystemTime) -> Result<(), Error> {
-        while let Some(report) = self.returned.front() {
-            let call = report.call;
-            let slot = self.ledger.of(call).map(|entry| entry.slot);
-            let items = match slot {
-                Some(slot) => under_snapshot(|| scan::body(call, slot))?,
-                None => None,
-            };
-            self.settle_first_returned(items, now);
-        }
-        Ok(())
-    }
-
-    /// A turn's transaction has failed, and it may have been for the items of one call: each is read by itself. What can never be
-    /// read costs its own call the items, and no other call anything.
-    pub(super) fn rescue_returned(&mut self, now: SystemTime) {
-        for _ in 0..self.returned.len() {
-            let Some(report) = self.returned.front() else { return };
-            let call = report.call;
-            let Some(slot) = self.ledger.of(call).map(|entry| entry.slot) else {
-                self.returned.pop_front();
+    /// Decides of the calls whose items have to be looked at, as far as one transaction holds what follows. A list that cannot be read
+    /// costs no other call anything: it is looked at again if that may help, and its call ends without it if not.
+    pub(super) fn settle_returned(&mut self, now: SystemTime) {
+        let mut later = VecDeque::new();
+        while self.outbox.bytes() < ANSWER_BUDGET {
+            let Some(waiting) = self.returned.0.pop_front() else { break };
+            if waiting.look_at > now {
+                later.push_back(waiting);
                 continue;
-            };
-            let read: Result<_, Aborted> = attempt(|| {
-                owner::step_down()?;
-                Ok((under_snapshot(|| scan::body(call, slot))?, Durability::Relaxed))
+            }
+            let call = waiting.report.call;
+            let Some(slot) = self.ledger.of(call).map(|entry| entry.slot) else { continue };
+            let read = in_subtransaction(|| {
+                failpoint::hit("before_items_are_read");
+                under_snapshot(|| scan::body(call, slot))
             });
             match read {
-                Ok(items) => self.settle_first_returned(items, now),
-                Err(failed) if failed.is_transient() => self.returned.rotate_left(1),
-                Err(_) => self.settle_first_returned(None, now),
+                Ok(items) => self.settle_of_items(waiting.report, items, now),
+                Err(failed) if failed.is_transient() && waiting.looks < MOST_LOOKS => {
+                    later.push_back(Waiting { looks: waiting.looks + 1, look_at: now + PAUSE, ..waiting });
+                }
+                Err(_) => self.settle_of_items(waiting.report, None, now),
             }
         }
+        self.returned.0.append(&mut later);
     }
 
-    fn settle_first_returned(&mut self, items: Option<Bytes>, now: SystemTime) {
-        let Some(report) = self.returned.pop_front() else { return };
+    fn settle_of_items(&mut self, report: Report, items: Option<Bytes>, now: SystemTime) {
         let Some(entry) = self.ledger.returns(report.call) else { return };
         self.count_answer(&entry, &report.outcome, now);
         let policy = self.endpoints.retry(&entry.lane);

@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 
 use crate::domain::batch::Round;
 use crate::error::Error;
+use crate::store::callbacks::Callback;
 use crate::store::offspring::{self, Parent, Part, Standing};
 use crate::store::responses::Ending;
 use crate::worker::queued;
@@ -18,10 +19,21 @@ use crate::worker::queued;
 pub struct Offspring {
     pub parent: Parent,
     pub owner: pg_sys::Oid,
+    /// What the parent was to call, and these are.
+    pub on_complete: Option<pg_sys::Oid>,
     pub bodies: Vec<Bytes>,
     pub round: Round,
     pub run_at: Option<SystemTime>,
     pub standing: Standing,
+}
+
+impl Offspring {
+    /// The callback of the parent, where these were to have it and cannot be made.
+    pub fn callback_of_parent(&self) -> Option<Callback> {
+        let Parent { call, slot } = self.parent;
+        let function = self.on_complete.filter(|_| self.standing == Standing::InPlaceOfParent)?;
+        Some(Callback { call, slot, owner: self.owner, function })
+    }
 }
 
 /// The ids of the calls that were made, by the call of which.

@@ -11,6 +11,7 @@ use crate::domain::quota::{Action, Mark, Quota};
 use crate::domain::usage::{self, Deltas, OTHER};
 use crate::error::Error;
 use crate::store;
+use crate::store::transaction::in_subtransaction;
 use crate::worker::report;
 use crate::worker::turn::Dispatcher;
 
@@ -37,6 +38,18 @@ impl Dispatcher {
         if self.usage.leased.is_empty() && !rests && !self.usage_is_due(now) {
             return Ok(());
         }
+        if !self.usage.leased.is_empty() {
+            return self.write_counts(now);
+        }
+        // Nothing rests on these but what people read, so they stop no call: what cannot be written is tried again later.
+        if let Err(failed) = in_subtransaction(|| self.write_counts(now)) {
+            (self.usage.writing, self.usage.since, self.usage.written_at) = (None, Some(now), now);
+            report::log(&format!("what calls came to cannot be written now: {failed}"));
+        }
+        Ok(())
+    }
+
+    fn write_counts(&mut self, now: SystemTime) -> Result<(), Error> {
         let mut sums = self.usage.held.clone();
         sums.add_all(&self.usage.leased);
         if sums.is_empty() {
@@ -73,7 +86,7 @@ impl Dispatcher {
         if self.usage.origins.as_ref().is_some_and(|(known, _)| *known == month) {
             return Ok(());
         }
-        store::usage::forget_before(month.back(MONTHS_KEPT))?;
+        store::usage::forget_before(month, MONTHS_KEPT)?;
         let known = store::usage::origins(month, MOST_ORIGINS)?;
         self.usage.origins = Some((month, known.into_iter().map(LaneName::from).collect()));
         Ok(())

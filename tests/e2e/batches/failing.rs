@@ -85,6 +85,27 @@ async fn what_fails_in_the_last_round_is_a_dead_letter_and_its_replay_sends_that
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_some_items_has_another_key_than_all_of_them() {
+    let scene = Scene::start().await;
+    scene.peer.on("/work", Reply::json(207, &json!({"failed": [1]})));
+    create(&scene, QUICK).await;
+    let of_two = "edge.invoke_batch('work', array['10', '11']::jsonb[], max_attempts => 1, idempotency_key => 'night')";
+    let some: i64 = scene.db.one(&format!("select {of_two}")).await;
+    ended(&scene.db, some).await;
+    scene.peer.on("/work", Reply::status(400));
+    let of_one = "edge.invoke_batch('work', array['12']::jsonb[], idempotency_key => 'day')";
+    let all: i64 = scene.db.one(&format!("select {of_one}")).await;
+    ended(&scene.db, all).await;
+    for (call, key) in [(some, "night-1"), (all, "day-1")] {
+        scene.peer.forget();
+        let replayed: i64 = scene.db.one_with("select edge.replay($1)", &[&call]).await;
+        ended(&scene.db, replayed).await;
+        let kept = scene.peer.requests()[0].header("idempotency-key") == Some(key);
+        assert_eq!(kept, call == all, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_function_for_queues_that_answers_200_and_counts_failed_jobs_is_understood() {
     let scene = Scene::start().await;
     let jobs = json!({"completedJobs": [{"jobId": 1}], "failedJobs": [{"jobId": 2, "id": 7, "error": "no"}]});

@@ -106,6 +106,15 @@ async fn each_call_has_the_key_with_its_number_and_the_same_items_are_not_queued
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_list_is_not_one_of_a_plain_call_with_the_same_body() {
+    let scene = Scene::start().await;
+    create(&scene, "").await;
+    scene.db.exec("select edge.invoke_batch('work', array['1']::jsonb[], idempotency_key => 'k')").await;
+    let plain = "select edge.invoke('work', '[1]', idempotency_key => 'k-1')";
+    assert_eq!(scene.db.fails(plain).await.sqlstate, "22023");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_sends_lists_as_itself_and_a_rolled_back_list_is_never_sent() {
     let scene = Scene::start().await;
     create(&scene, "").await;

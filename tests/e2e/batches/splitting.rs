@@ -120,6 +120,57 @@ async fn the_halves_call_back_and_the_split_call_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_whose_halves_cannot_be_made_calls_back_itself() {
+    let scene = Scene::start().await;
+    takes_at_most(&scene.peer, 1, 413);
+    create(&scene, "").await;
+    scene
+        .db
+        .exec(
+            "create table told (id bigint, error_class text);
+             create function note(response edge.response) returns void language sql as
+             $$ insert into public.told values (response.id, response.error_class) $$;
+             alter table edge_store.request_0 add constraint whole check (replay_of is null)",
+        )
+        .await;
+    let ids = send(&scene, 2, ", on_complete => 'note'").await;
+    eventually("it has called back", SOON, || async { scene.db.one::<i64>("select count(*) from told").await == 1 })
+        .await;
+    let told = &scene.db.rows("select id, error_class from told").await[0];
+    assert_eq!((told.get::<_, i64>(0), told.get::<_, &str>(1)), (ids[0], "internal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn halves_wait_where_the_function_ran_out_of_means_and_not_where_the_body_is_too_large() {
+    for (status, least, most) in [(546, 1400, 60_000), (413, 0, 1300)] {
+        let scene = Scene::start().await;
+        takes_at_most(&scene.peer, 1, status);
+        create(&scene, ", retry => edge.retry_policy(base => '1500 ms', jitter => '0')").await;
+        send(&scene, 2, "").await;
+        all_ended(&scene.cluster, "postgres").await;
+        let at: Vec<_> = scene.peer.requests().iter().map(|request| request.at).collect();
+        let waited = (at[1] - at[0]).as_millis();
+        assert!((least..=most).contains(&waited), "{status}: {waited}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_cannot_be_read_for_the_moment_stop_nobody() {
+    let scene = Scene::start().await;
+    takes_at_most(&scene.peer, 1, 413);
+    create(&scene, "").await;
+    scene.cluster.fail_at("before_items_are_read", "disk_full");
+    send(&scene, 2, "").await;
+    let other = scene.get("/other").await;
+    assert_eq!(ended(&scene.db, other).await.get::<_, &str>("state"), "succeeded");
+    all_ended(&scene.cluster, "postgres").await;
+    assert!(!scene.cluster.failpoint_is_armed());
+    assert_eq!(done(&scene.peer, 1).len(), 2);
+    let log = scene.cluster.log_tail(400);
+    assert!(!log.contains("dispatcher: could not extend file"), "no turn has failed: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_list_is_halved_to_the_last_byte() {
     let scene = Scene::start().await;
     takes_at_most(&scene.peer, 2, 546);

@@ -63,3 +63,24 @@ async fn a_trigger_that_fails_for_a_passing_reason_is_given_up_after_some_tries_
     let given_up = format!("select exists (select from edge.callback_errors where call_id = {bad})");
     eventually("the bad one is given up", SERVER_DEADLINE, || scene.db.one::<bool>(&given_up)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_somebody_holds_keeps_the_collector_from_nothing_else() {
+    let scene = start().await;
+    let forgotten = "select count(*) = 0 from net._http_response where id = 0";
+    let locker = scene.cluster.connect().await;
+    locker.exec("begin; lock table net._http_response in access exclusive mode").await;
+    let held = request(&scene, "net.http_get($1)", "/").await;
+    let waits = format!("select count(*) = 1 from edge_store.callback where owner = 1 and call_id = {held}");
+    eventually("its outcome is noted", SERVER_DEADLINE, || scene.db.one::<bool>(&waits)).await;
+    let holder = scene.cluster.connect().await;
+    holder.exec(&format!("begin; select from edge_store.callback where call_id = {held} for update")).await;
+    locker.exec("commit").await;
+    let other = request(&scene, "net.http_get($1)", "/").await;
+    assert_eq!(response(&scene.db, other).await.get::<_, i32>("status_code"), 200);
+    scene.db.exec("insert into net._http_response (id, created) values (0, now() - interval '1 year')").await;
+    eventually("the collector has got to what is old", SERVER_DEADLINE, || scene.db.one::<bool>(forgotten)).await;
+    assert!(scene.db.one::<bool>(&waits).await, "it is held");
+    holder.exec("rollback").await;
+    assert_eq!(response(&scene.db, held).await.get::<_, i32>("status_code"), 200);
+}

@@ -49,6 +49,69 @@ async fn a_response_that_is_kept_for_longer_than_its_call_is_still_its_owner_s_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_cannot_be_forgotten_yet_is_still_its_owner_s() {
+    let scene = start_on(Cluster::builder().setting("pg_edge.retention", "1s")).await;
+    scene.db.exec("create role ada login").await;
+    let ada = scene.cluster.connect_as("ada", "postgres").await;
+    let id: i64 = ada.one_with("select net.http_get($1)", &[&scene.peer.url("/")]).await;
+    response(&ada, id).await;
+    let call = format!("select count(*) from edge_store.request where id = {id}");
+    eventually("the call is forgotten", SERVER_DEADLINE, || async {
+        request(&scene, "net.http_get($1)", "/").await;
+        scene.db.one::<i64>(&call).await == 0
+    })
+    .await;
+    ada.exec("begin; delete from net._http_response").await;
+    scene.cluster.set("pg_edge.net_ttl", "1s").await;
+    eventually("the others are forgotten, and whose they were", SERVER_DEADLINE, || async {
+        scene
+            .db
+            .one::<bool>(&format!(
+                "select not exists (select from net._http_response where id <> {id})
+                and not exists (select from edge_store.net_owner where id <> {id})"
+            ))
+            .await
+    })
+    .await;
+    assert_eq!(scene.db.one::<i64>(&format!("select count(*) from edge_store.net_owner where id = {id}")).await, 1);
+    ada.exec("rollback").await;
+    eventually("it is forgotten as well", SERVER_DEADLINE, || async {
+        scene.db.one::<i64>("select count(*) from edge_store.net_owner").await == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_responses_were_is_forgotten_so_many_at_a_time() {
+    let scene = start().await;
+    scene
+        .db
+        .exec(
+            "create table forgotten (of_them bigint);
+             create function note() returns trigger language plpgsql as
+             'begin insert into public.forgotten select count(*) from gone; return null; end';
+             create trigger t after delete on edge_store.net_owner referencing old table as gone
+                 for each statement execute function note();
+             insert into edge_store.net_owner (id, owner, stored_at)
+             select -n, 10, now() - interval '1 year' from generate_series(1, 25000) as n;
+             insert into net._http_response (id, created)
+             select -n, now() - interval '1 year' from generate_series(1, 25000) as n",
+        )
+        .await;
+    // The collector begins with the first that there is to be done.
+    request(&scene, "net.http_get($1)", "/").await;
+    eventually("all are forgotten", SERVER_DEADLINE, || async {
+        scene.db.one::<i64>("select count(*) from edge_store.net_owner").await == 0
+    })
+    .await;
+    let (most, sum): (i64, i64) = (
+        scene.db.one("select max(of_them) from forgotten").await,
+        scene.db.one("select sum(of_them)::bigint from forgotten").await,
+    );
+    assert!(most <= 10_000 && sum == 25_000, "{most} of {sum} at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_goes_before_its_call_costs_no_note_of_its_owner() {
     let scene = start().await;
     let id = request(&scene, "net.http_get($1)", "/").await;

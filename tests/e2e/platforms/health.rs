@@ -51,6 +51,30 @@ async fn a_key_that_is_refused_is_a_problem_until_it_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn origins_without_end_do_not_have_a_refused_key_forgotten() {
+    let (scene, _gateway) = start("supabase-pro").await;
+    scene.db.exec("select edge.alter_endpoint('default', headers => '{}')").await;
+    ended(&scene.db, invoke(&scene.db, "hello").await).await;
+    problem(&scene.db, "endpoint default").await;
+    let since = "select key_refused_since::text from edge.stat_endpoints where endpoint = 'default'";
+    let refused: String = scene.db.one(since).await;
+    // More of them than there are rows in shared memory.
+    scene
+        .db
+        .exec(
+            "select edge.http_get_async(format('http://127.0.%s.%s:1/', n / 200, 1 + n % 200), max_attempts => 1)
+             from generate_series(1, 700) as n",
+        )
+        .await;
+    let left = "select count(*) = 0 from edge.calls where state not in ('succeeded', 'failed')";
+    eventually("all have ended", SERVER_DEADLINE, || scene.db.one::<bool>(left)).await;
+    let shown = "select count(*) >= 500 from edge.stat_endpoints where endpoint <> 'default'";
+    eventually("their origins are shown", SERVER_DEADLINE, || scene.db.one::<bool>(shown)).await;
+    problem(&scene.db, "endpoint default").await;
+    assert_eq!(scene.db.maybe::<String>(since).await, Some(refused), "it is since the first refusal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_was_dropped_is_no_problem() {
     let (scene, _gateway) = start("supabase-pro").await;
     scene.db.exec("select edge.alter_endpoint('default', headers => '{}')").await;

@@ -97,6 +97,37 @@ async fn months_older_than_a_year_are_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn months_are_not_forgotten_for_a_clock_that_is_far_ahead() {
+    let scene = Scene::start().await;
+    create(&scene, "").await;
+    // As what was counted before the clock went astray.
+    scene.db.exec("insert into edge_store.usage values ('crm', '2000-01-01', 1, 1, 1, 1)").await;
+    queue(&scene.db, 1).await;
+    eventually("the present month is counted", SOON, || async {
+        scene.db.one::<i64>("select count(*) from edge.usage where month > '2000-01-01'").await == 1
+    })
+    .await;
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge.usage").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_cannot_be_written_stop_no_call() {
+    let scene = Scene::start().await;
+    create(&scene, "").await;
+    scene.db.exec("alter table edge_store.usage add constraint never check (attempts < 0)").await;
+    queue(&scene.db, 3).await;
+    eventually("all have ended", SOON, || async {
+        scene.db.one::<i64>("select count(*) from edge.calls where state = 'succeeded'").await == 3
+    })
+    .await;
+    scene.db.exec("alter table edge_store.usage drop constraint never").await;
+    eventually("nothing is forgotten", SOON, || async {
+        scene.db.one::<i64>("select coalesce(sum(attempts), 0)::bigint from edge.usage").await == 3
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_database_begins_with_nothing_used() {
     let scene = Scene::start().await;
     scene.cluster.create_database("app").await;

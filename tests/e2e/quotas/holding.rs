@@ -195,3 +195,21 @@ async fn health_says_how_far_a_quota_is_used() {
     assert!(scene.db.one::<bool>("select (edge.health()->>'ok')::boolean").await);
     all_ended(&scene.cluster, "postgres").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_of_nothing_is_a_problem_as_long_as_it_holds_calls() {
+    let scene = Scene::start().await;
+    create(&scene, ", monthly_quota => 0, quota_action => 'hold'").await;
+    queue(&scene.db, 1).await;
+    held(&scene).await;
+    let problem = "select problem from edge.problems where subject = 'endpoint crm'";
+    assert_eq!(
+        scene.db.one::<String>(problem).await,
+        "its monthly quota is 0 attempts, and its calls wait until it is raised"
+    );
+    assert!(!scene.db.one::<bool>("select (edge.health() ->> 'ok')::boolean").await);
+    scene.db.exec("select edge.alter_endpoint('crm', quota_action => 'warn')").await;
+    all_ended(&scene.cluster, "postgres").await;
+    comes_to(&scene, "crm", [1, 1, BODY, ANSWER]).await;
+    assert_eq!(scene.db.one::<String>(problem).await, "its monthly quota of 0 attempts is used up, and calls go on");
+}

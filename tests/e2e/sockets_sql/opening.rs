@@ -1,7 +1,8 @@
 //! Asking for a websocket, asking again, and asking for its end.
 
 use super::{NOWHERE, open, quiet, revision};
-use crate::harness::Cluster;
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Cluster, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_is_shown_as_it_was_asked_for() {
@@ -177,6 +178,30 @@ async fn an_endpoint_that_has_websockets_is_dropped_only_by_force() {
     assert!(db.fails("select edge.drop_endpoint('fn')").await.message.contains("1 websocket(s), such as \"b\""));
     db.exec("select edge.drop_endpoint('fn', force => true)").await;
     assert_eq!(db.one::<String>("select url from edge.ws_connections where name = 'b'").await, "room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_ask_at_once_get_no_more_than_the_role_may_have() {
+    let cluster =
+        Cluster::builder().setting("pg_edge.ws_max_per_role", "2").setting("pg_edge.ws_max_connections", "0").start();
+    let db = cluster.create_extension("postgres").await;
+    let (same, more) = (cluster.connect().await, cluster.connect().await);
+    open(&db, "first").await;
+    db.exec("begin").await;
+    let second = open(&db, "second").await;
+    let third = format!("select edge.ws_open('third', '{NOWHERE}')");
+    let waits = "select count(*) = 2 from pg_locks where locktype = 'advisory' and not granted";
+    let (again, refused, ()) = tokio::join!(open(&same, "second"), more.fails(&third), async {
+        eventually("both wait", SERVER_DEADLINE, || db.one::<bool>(waits)).await;
+        db.exec("commit").await;
+    });
+    assert_eq!(again, second, "one that there is by then is as good");
+    assert_eq!(refused.sqlstate, "53400");
+    // Those of another role wait for nobody.
+    db.exec("begin; select edge.ws_close('first')").await;
+    db.exec(&third).await;
+    more.exec("create role other; select edge.grant_access('other'); set role other").await;
+    open(&more, "of another role").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
