@@ -81,6 +81,11 @@ impl<'a> Desk<'a> {
         self.limit
     }
 
+    /// The columns that are asked for by name.
+    pub fn columns(&self) -> &'a [String] {
+        self.plan.webhook.options.columns.as_deref().unwrap_or_default()
+    }
+
     /// Takes what is to be told of a row.
     pub fn tell(&mut self, change: Change<'_>) -> Result<(), Error> {
         let options = &self.plan.webhook.options;
