@@ -40,7 +40,7 @@ fn a_function_goes_to_the_default_endpoint_and_a_url_to_none() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_in_words() {
-    let table: [(&[&str], &str); 22] = [
+    let table: [(&[&str], &str); 24] = [
         (&[], "not 0 arguments"),
         (&["f", "", "{}", "more"], "not 4 arguments"),
         (&["a b"], "\"a b\" is not the name of a function"),
