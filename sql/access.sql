@@ -54,12 +54,17 @@ begin
             select 'function', oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
             from pg_proc where pronamespace in ('edge'::regnamespace, 'edge_store'::regnamespace)
             union all
-            select case relkind when 'S' then 'sequence' when 'c' then 'type' else 'table' end, oid::regclass::text, relowner,
+            select case relkind when 'S' then 'sequence' else 'table' end, oid::regclass::text, relowner,
                    case relkind when 'S' then coalesce(relacl, acldefault('s', relowner))
-                                when 'c' then (select coalesce(typacl, acldefault('T', typowner)) from pg_type where typrelid = pg_class.oid)
                                 else coalesce(relacl, acldefault('r', relowner)) end
             from pg_class
-            where relnamespace in ('edge'::regnamespace, 'edge_store'::regnamespace) and relkind in ('r', 'p', 'v', 'S', 'c')
+            where relnamespace in ('edge'::regnamespace, 'edge_store'::regnamespace) and relkind in ('r', 'p', 'v', 'S')
+            union all
+            -- Types of rows too: who may use that of a view makes a table with it, which stands in the way of DROP EXTENSION.
+            -- A type of arrays has the rights of its elements' type.
+            select 'type', oid::regtype::text, typowner, coalesce(typacl, acldefault('T', typowner))
+            from pg_type
+            where typnamespace in ('edge'::regnamespace, 'edge_store'::regnamespace) and typcategory <> 'A'
         )
         select distinct kind, name, case grantee when 0 then 'public' else grantee::regrole::text end as grantee
         from member, aclexplode(acl) where grantee <> owner

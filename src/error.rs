@@ -212,6 +212,7 @@ impl Error {
             }
             Self::Webhook(WebhookError::NoColumn { .. }) => Code::ERRCODE_UNDEFINED_COLUMN,
             Self::Webhook(WebhookError::NoFunction(_)) => Code::ERRCODE_UNDEFINED_FUNCTION,
+            Self::Webhook(WebhookError::ForeignFunction { .. }) => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::Webhook(_) => Code::ERRCODE_INVALID_PARAMETER_VALUE,
             Self::NotATrigger => Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
             Self::Trigger { why, .. } => why.sqlstate(),

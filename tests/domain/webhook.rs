@@ -40,7 +40,7 @@ fn a_function_goes_to_the_default_endpoint_and_a_url_to_none() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_in_words() {
-    let table: [(&[&str], &str); 22] = [
+    let table: [(&[&str], &str); 24] = [
         (&[], "not 0 arguments"),
         (&["f", "", "{}", "more"], "not 4 arguments"),
         (&["a b"], "\"a b\" is not the name of a function"),
@@ -55,6 +55,8 @@ fn what_cannot_be_meant_is_refused_in_words() {
         (&["f", r#"{"batch": true, "max_items": -1}"#], "a whole number from 1 to 10000, not -1"),
         (&["f", r#"{"max_items": 5}"#], "option \"max_items\" needs \"batch\": true"),
         (&["f", r#"{"when_changed": []}"#], "must be true or a list of columns, not []"),
+        (&["f", r#"{"columns": []}"#], "must be a list of columns, not []"),
+        (&["https://x/", r#"{"headers": {"a": "${secret:k}"}}"#], "placeholders for secrets need an endpoint"),
         (&["f", r#"{"columns": "id"}"#], "must be a list of columns, not \"id\""),
         (&["f", r#"{"headers": "x"}"#], "must be a JSON object, not \"x\""),
         (&["f", r#"{"headers": {"host": "x"}}"#], "header \"host\" is set by pg_edge itself"),

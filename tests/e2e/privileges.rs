@@ -145,6 +145,13 @@ async fn public_has_no_right_but_to_report_on_jobs_with_their_tokens() {
         "edge.heartbeat(bigint,text,jsonb) EXECUTE",
     ];
     assert_eq!(found, reports, "PUBLIC has these rights");
+    // Types of rows are no members by themselves. Those of arrays have the rights of what they hold.
+    let types = "select t.oid::regtype::text from pg_type as t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as a
+                 where t.typnamespace::regnamespace::text in ('edge', 'edge_store') and t.typcategory <> 'A' and a.grantee = 0";
+    assert_eq!(scene.db.column::<String>(types).await, [""; 0], "PUBLIC may use these types");
+    scene.db.exec("create role eve login").await;
+    let eve = scene.cluster.connect_as("eve", "postgres").await;
+    assert_eq!(eve.fails("create temp table hindrance (c edge.calls)").await.sqlstate, "42501");
     let members: i64 = scene
         .db
         .one(

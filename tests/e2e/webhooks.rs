@@ -1,6 +1,7 @@
 //! Database webhooks: what a trigger has sent for each row, whose call it is, and what never fails the statement.
 
 mod arguments;
+mod hands;
 mod owners;
 mod recipes;
 mod rows;

@@ -17,7 +17,6 @@ use crate::store::callbacks::GONE;
 use crate::store::datum::Jsonb;
 use crate::store::queue::{self, NewCall};
 use crate::store::transaction::in_own_memory;
-use crate::store::trigger::callback::Name;
 use crate::store::trigger::table;
 use crate::store::{endpoints, owner};
 use crate::worker::queued;
@@ -65,9 +64,9 @@ impl<'a> Desk<'a> {
         Ok(Self {
             plan,
             owner: table.owner,
-            // Whoever writes the row cannot help it if the function is gone: the call is made, and that the function is not
-            // there is an error of the callback.
-            on_complete: plan.on_complete.as_ref().map(|name| Name::find(name).unwrap_or(GONE)),
+            // Whoever writes the row cannot help it if the function is gone, or belongs to somebody else than the table does by
+            // now: the call is made, and that there is no function to run is an error of the callback.
+            on_complete: plan.on_complete.as_ref().map(|name| name.find_for(table.owner).unwrap_or(GONE)),
             run_at: plan.delay.and_then(after),
             heading: Heading::new(event, &table.schema, &table.name),
             limit,
@@ -80,6 +79,11 @@ impl<'a> Desk<'a> {
     /// How many bytes a request may have.
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// The columns that are asked for by name.
+    pub fn columns(&self) -> &'a [String] {
+        self.plan.webhook.options.columns.as_deref().unwrap_or_default()
     }
 
     /// Takes what is to be told of a row.

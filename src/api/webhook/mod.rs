@@ -53,8 +53,12 @@ fn fire(fired: &Fired<'_>) -> Result<(), Error> {
 /// A row that is to be told of, or one of many.
 fn one_row(desk: &mut Desk<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
     let limit = desk.limit();
+    // A column that was renamed or dropped since is named among those that are left out.
+    let has = |name: &&String| new.or(old).is_none_or(|row| row.has(name));
+    let missing: Vec<String> = desk.columns().iter().filter(|name| !has(name)).cloned().collect();
     let (old, new) = (old.map(|row| row.json(limit)), new.map(|row| row.json(limit)));
     let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|text| text.omitted.clone()).collect();
+    omitted.extend(missing);
     omitted.sort_unstable();
     omitted.dedup();
     let (record, old_record) = (record(new.as_ref(), &omitted), record(old.as_ref(), &omitted));

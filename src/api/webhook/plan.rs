@@ -15,11 +15,11 @@ use crate::domain::webhook::error::WebhookError;
 use crate::domain::webhook::options::{self, WhenChanged};
 use crate::error::Error;
 use crate::store::datum::Jsonb;
+use crate::store::literal;
 use crate::store::trigger::callback::Name;
-use crate::store::trigger::catalog;
 use crate::store::trigger::fired::Fired;
+use crate::store::trigger::lineage;
 use crate::store::trigger::row::Row;
-use crate::store::{literal, owner};
 
 /// More triggers than this are read anew.
 const KEPT: usize = 1024;
@@ -67,13 +67,13 @@ pub fn of(fired: &Fired<'_>) -> Result<Rc<Plan>, Error> {
     if let Some(plan) = known {
         return Ok(plan);
     }
-    let root = if fired.is_clone() {
-        owner::acting(|| catalog::root(fired.number()))?.unwrap_or(fired.relation())
-    } else {
-        fired.relation()
-    };
+    let root = if fired.is_clone() { lineage::root(fired.number()) } else { Some(fired.relation()) };
     let texts = arguments.iter().map(|argument| argument.to_bytes()).collect::<Vec<_>>();
-    let plan = Rc::new(Plan::read(&texts, root)?);
+    let plan = Rc::new(Plan::read(&texts, root.unwrap_or(fired.relation()))?);
+    if root.is_none() {
+        // Of what was not found, nothing is remembered.
+        return Ok(plan);
+    }
     let kept = Kept { arguments: arguments.iter().copied().map(CStr::to_owned).collect(), plan: Rc::clone(&plan) };
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= KEPT {

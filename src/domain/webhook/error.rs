@@ -3,6 +3,7 @@
 use super::options::NAMES;
 use crate::domain::endpoint::EndpointError;
 use crate::domain::header::HeaderError;
+use crate::domain::placeholder::PlaceholderError;
 use crate::domain::request::RequestError;
 
 /// What is wrong with the arguments of a trigger, or with the trigger.
@@ -73,12 +74,32 @@ pub enum WebhookError {
     /// No function that could be called back.
     #[error("option \"on_complete\" names a function that is not there: {}(edge.response)", .0.escape_debug())]
     NoFunction(String),
+    /// A function that somebody else may change.
+    #[error(
+        "option \"on_complete\" names {}, which must belong to the table's owner \"{}\", as whom it runs, or to a superuser",
+        .function.escape_debug(), .owner.escape_debug()
+    )]
+    ForeignFunction {
+        /// Its name.
+        function: String,
+        /// Whose it would have to be.
+        owner: String,
+    },
+    /// A secret that would go wherever the trigger says.
+    #[error(
+        "placeholders for secrets need an endpoint: the secrets of the table's owner go to no address that is written in a \
+         trigger alone"
+    )]
+    SecretWithoutEndpoint,
     /// Not a path to a function, or not the name of an endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// Bad headers.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// A placeholder that is none.
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
     /// A bad URL, parameters or method.
     #[error(transparent)]
     Request(#[from] RequestError),

@@ -57,11 +57,16 @@ impl Webhook {
             "" => Some(DEFAULT_ENDPOINT),
             name => Some(endpoint::name(name)?),
         };
+        let headers = headers(options.headers.as_deref())?;
+        // Tables change hands: the secrets of the owner to come must not go to an address that the one before has chosen.
+        if endpoint.is_none() && header::holds_placeholder(&headers)? {
+            return Err(WebhookError::SecretWithoutEndpoint);
+        }
         Ok(Self {
             url,
             endpoint: endpoint.map(str::to_owned),
             method: method(options.method.as_deref())?,
-            headers: headers(options.headers.as_deref())?,
+            headers,
             options,
         })
     }

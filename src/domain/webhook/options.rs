@@ -90,7 +90,7 @@ impl Options {
         let options = Self {
             grouping: given.grouping()?,
             when_changed: given.when_changed()?,
-            columns: given.names("columns")?,
+            columns: given.columns()?,
             headers: given.object("headers")?,
             params: given.object("params")?,
             timeout: given.interval("timeout")?,
@@ -164,6 +164,14 @@ impl Given<'_> {
 
     fn names(&self, option: &'static str) -> Result<Option<Vec<String>>, WebhookError> {
         self.read(option, "a list of columns")
+    }
+
+    /// None at all is no choice, but a mistake.
+    fn columns(&self) -> Result<Option<Vec<String>>, WebhookError> {
+        match self.names("columns")? {
+            Some(columns) if columns.is_empty() => Err(refused("columns", "a list of columns", "[]")),
+            columns => Ok(columns),
+        }
     }
 
     /// An object, as it stands there: numbers keep their digits.

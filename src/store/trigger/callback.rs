@@ -40,4 +40,26 @@ impl Name {
         };
         (found != pg_sys::InvalidOid).then_some(found)
     }
+
+    /// Its number now, where whoever may change it is somebody whom the owner of a table has to trust.
+    pub fn find_for(&self, owner: pg_sys::Oid) -> Option<pg_sys::Oid> {
+        self.find().filter(|function| is_trusted_by(*function, owner))
+    }
+}
+
+/// Whether a function is the role's own, or a superuser's. Tables change hands, and with them the role that callbacks run as:
+/// what the one before wrote must not run as the one after.
+pub fn is_trusted_by(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: main thread, inside a transaction. The tuple is read before it is released, and a tuple of the PROCOID cache is
+    // laid out as FormData_pg_proc.
+    unsafe {
+        let key = pg_sys::Datum::from(function);
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, key);
+        if tuple.is_null() {
+            return false;
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>()).proowner;
+        pg_sys::ReleaseSysCache(tuple);
+        owner == role || pg_sys::superuser_arg(owner)
+    }
 }

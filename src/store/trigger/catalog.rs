@@ -16,16 +16,6 @@ pub struct Found {
 }
 
 statements! {
-    // A partition has a clone of each of its parent's triggers for rows.
-    ROOT(OIDOID) = "
-        with recursive lineage (parent, relation) as (
-            select tgparentid, tgrelid from pg_catalog.pg_trigger where oid = $1
-            union all
-            select above.tgparentid, above.tgrelid
-            from lineage join pg_catalog.pg_trigger as above on above.oid = lineage.parent
-        )
-        select relation from lineage where parent = 0";
-
     // Arguments lie one behind the other, each with a zero after it.
     FIND(OIDOID) = "
         select made.tgname::text, made.tgrelid, made.tgtype, made.tgargs, made.tgnargs,
@@ -36,14 +26,6 @@ statements! {
         join pg_catalog.pg_proc as called on called.oid = made.tgfoid
         join pg_catalog.pg_namespace as schema on schema.oid = called.pronamespace
         where made.oid = $1 and schema.nspname = 'edge' and called.proname = 'webhook'";
-}
-
-/// The table that a trigger was made for: where it is a clone, that of the topmost one.
-pub fn root(trigger: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Error> {
-    Spi::connect(|client| {
-        let rows = ROOT.with(|statement| statement.read(client, &[trigger.into()]))?;
-        if rows.is_empty() { Ok(None) } else { Ok(rows.first().get(1)?) }
-    })
 }
 
 /// A trigger that calls `edge.webhook`; `None` where it calls something else, or is not there.

@@ -67,13 +67,22 @@ impl<'call> Row<'call> {
     }
 
     /// Whether one of these columns, or any at all, has another value than in the other row of the same table. Values are the
-    /// same if they are stored as the same bytes.
+    /// same if they are stored as the same bytes. A column that the table does not have any more, since it was renamed or dropped,
+    /// may have changed for all that is known: better to tell of too much than to be silent for ever.
     pub fn differs(&self, other: &Self, columns: Option<&[String]>) -> bool {
+        if columns.is_some_and(|columns| !columns.iter().all(|name| self.has(name))) {
+            return true;
+        }
         let (mine, others) = (self.values(), other.values());
         self.columns().iter().enumerate().any(|(place, column)| {
             let is_asked_for = || columns.is_none_or(|columns| columns.iter().any(|name| is_named(column, name)));
             !column.attisdropped && is_asked_for() && !mine.same(&others, place, column)
         })
+    }
+
+    /// Whether the table has a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.columns().iter().any(|column| !column.attisdropped && is_named(column, name))
     }
 
     fn columns(&self) -> PgTupleDesc<'call> {

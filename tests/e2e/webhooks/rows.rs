@@ -154,3 +154,16 @@ async fn a_deferred_constraint_trigger_tells_at_the_commit() {
     scene.db.exec("commit").await;
     assert_eq!(arrived(&scene.peer, "/hook", 1).await[0]["record"]["id"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_was_renamed_does_not_silence_a_webhook() {
+    let scene = Scene::with_orders().await;
+    scene.db.exec("select edge.pause()").await;
+    let arguments = r#"'hook', '', '{"when_changed": ["state"], "columns": ["id", "state"]}'"#;
+    trigger(&scene.db, "tell", "after update on orders for each row", arguments).await;
+    scene.db.exec("insert into orders values (1, 'new'); alter table orders rename state to status").await;
+    scene.db.exec("update orders set status = 'paid'").await;
+    let told = queued(&scene.db).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0]["record"], &told[0]["omitted"]), (&json!({"id": 1}), &json!(["state"])));
+}
