@@ -12,7 +12,8 @@ use crate::faults::{SOON, all_ended, find_worker};
 use crate::harness::process::{Signal, send};
 use crate::harness::{Db, Reply, Stop, eventually};
 
-const JOBS: usize = 120;
+/// With the deadline below, some thirty deliveries a second: more than a slow machine can report on in time would come again and again.
+const JOBS: usize = 60;
 
 /// What functions have reported of each job, as far as they know.
 #[derive(Default)]
@@ -73,7 +74,7 @@ async fn whatever_is_killed_a_report_that_was_taken_is_how_the_job_ends() {
         _ => Reply::status(202),
     });
     let sql =
-        format!("select edge.job('work', deadline => '700 ms', max_attempts => 1000) from generate_series(1, {JOBS})");
+        format!("select edge.job('work', deadline => '2 s', max_attempts => 1000) from generate_series(1, {JOBS})");
     let ids: Vec<i64> = scene.db.column(&sql).await;
     let journal = Arc::new(Mutex::new(Journal::default()));
     let (mut reports, mut seen) = (JoinSet::new(), 0);
@@ -102,24 +103,22 @@ async fn whatever_is_killed_a_report_that_was_taken_is_how_the_job_ends() {
     // From here on everybody who is asked accepts and completes, so that all come to an end.
     scene.peer.on(WORK, Reply::status(202));
     let all = eventually("every job has ended", SOON, || async {
-        let requests = scene.peer.requests_for(WORK);
-        for told in requests.iter().map(Delivery::of) {
-            if let Ok(session) = scene.cluster.try_connect_as("postgres", "postgres").await {
-                let result = json!([told.id, told.attempt, "last"]);
-                let sql = format!("select edge.complete({}, '{}', '{result}')", told.id, told.token);
-                match session.client().query_one(&sql, &[]).await.map(|row| row.get::<_, bool>(0)) {
-                    Ok(true) => {
-                        journal.lock().expect("no report panics").taken.entry(told.id).or_default().push(result)
-                    }
-                    Ok(false) => {}
-                    Err(_) => {
-                        journal.lock().expect("no report panics").unknown.entry(told.id).or_default().push(result)
-                    }
-                }
-            }
-        }
+        // The newest delivery of each alone: those before it are worthless, and a slow machine would never be through with them.
+        let deliveries = scene.peer.requests_for(WORK).iter().map(Delivery::of).collect::<Vec<_>>();
+        let newest: BTreeMap<i64, Delivery> = deliveries.into_iter().map(|told| (told.id, told)).collect();
         scene.peer.forget();
         let Ok(db) = scene.cluster.try_connect_as("postgres", "postgres").await else { return None };
+        for told in newest.values() {
+            let result = json!([told.id, told.attempt, "last"]);
+            let sql = format!("select edge.complete({}, '{}', '{result}')", told.id, told.token);
+            let taken = db.client().query_one(&sql, &[]).await.map(|row| row.get::<_, bool>(0));
+            let mut journal = journal.lock().expect("no report panics");
+            match taken {
+                Ok(true) => journal.taken.entry(told.id).or_default().push(result),
+                Ok(false) => {}
+                Err(_) => journal.unknown.entry(told.id).or_default().push(result),
+            }
+        }
         let open = "select count(*) from edge.calls where finished_at is null";
         let left: i64 = db.client().query_one(open, &[]).await.ok()?.get(0);
         (left == 0).then_some(db)
