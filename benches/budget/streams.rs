@@ -56,7 +56,7 @@ pub async fn measure(report: &mut Report, wants: &impl Fn(&[&str]) -> bool) {
         large(report, TOKENS_RANDOM, 128, Filling::Random, Budget::None).await;
     }
     for (name, builder, budget) in
-        [(FIRST, settings(), Budget::None), (FIRST_DISK, settings().durable(), Budget::AtMost(2.0))]
+        [(FIRST, settings(), Budget::None), (FIRST_DISK, settings().durable(), Budget::AtMost(3.0))]
     {
         if wants(&[name]) {
             first(report, name, builder, budget).await;
