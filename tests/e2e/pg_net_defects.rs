@@ -2,7 +2,7 @@
 //! start-up (D7) have tests of their own in `crashes`, `invariants` and `databases`.
 
 use crate::faults::{all_ended, queue_one, ready};
-use crate::harness::{Peer, Reply};
+use crate::harness::{Cluster, Db, Peer, Reply};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_are_no_object_are_refused_and_stop_nothing() {
@@ -47,7 +47,7 @@ async fn no_role_can_put_a_trigger_on_the_tables_or_read_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_queues_for_long_does_not_slow_down() {
-    let (_cluster, db) = ready().await;
+    let (cluster, db) = ready().await;
     db.exec("select edge.pause()").await;
     // The time of a thousand transactions of one call each, in the server.
     db.exec(
@@ -62,11 +62,26 @@ async fn a_session_that_queues_for_long_does_not_slow_down() {
          end $$",
     )
     .await;
-    let mut took = Vec::new();
+    keeps_its_pace(&cluster, &db).await;
+}
+
+/// Calls the procedure `thousand` over and over in a session, and looks that it takes no longer there in the end than in a new one.
+/// With one more callback each transaction it would take many times as long.
+pub async fn keeps_its_pace(cluster: &Cluster, old: &Db) {
+    const CALL: &str = "call thousand(0)";
     for _ in 0..20 {
-        took.push(db.one::<f64>("call thousand(0)").await);
+        old.one::<f64>(CALL).await;
     }
-    let best = |some: &[f64]| some.iter().copied().fold(f64::INFINITY, f64::min);
-    // With one more callback each transaction, the last thousands would take many times as long as the first.
-    assert!(best(&took[15..]) < 3.0 * best(&took[..5]), "{took:?}");
+    // In turn, so that whatever else the machine has to do slows both down.
+    let (mut best_of_old, mut best_of_new) = (f64::INFINITY, f64::INFINITY);
+    for round in 1..=20 {
+        let new = cluster.connect().await;
+        new.one::<f64>(CALL).await;
+        best_of_new = new.one::<f64>(CALL).await.min(best_of_new);
+        best_of_old = old.one::<f64>(CALL).await.min(best_of_old);
+        if round >= 5 && best_of_old < 3.0 * best_of_new {
+            return;
+        }
+    }
+    panic!("{best_of_old} s in a session that has made many transactions, {best_of_new} s in a new one");
 }

@@ -20,6 +20,11 @@ pub fn is_alive(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
+/// Whether the process does nothing, by a SIGSTOP that has reached it.
+pub fn is_stopped(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| stat.state == 'T')
+}
+
 /// The processes whose parent is `pid`.
 pub fn children(pid: i32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").expect("/proc can be read").flatten();
