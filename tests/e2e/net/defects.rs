@@ -89,14 +89,12 @@ async fn a_session_that_wakes_the_worker_for_long_does_not_slow_down() {
     scene
         .db
         .exec(
-            "create procedure thousand(inout took float8) language plpgsql as $$
-             declare began timestamptz := clock_timestamp();
+            "create procedure thousand() language plpgsql as $$
              begin
                  for i in 1..1000 loop
                      perform net.wake();
                      commit;
                  end loop;
-                 took := extract(epoch from clock_timestamp() - began);
              end $$",
         )
         .await;
