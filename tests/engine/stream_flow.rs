@@ -17,10 +17,10 @@ use super::peer::Peer;
 use super::sender::{PATIENCE, Sender, eventually, get, numbered, settings};
 
 /// What the engine may hold of one stream, and what a chunk may add to it.
-const OF_ONE: usize = 5 << 20;
+const OF_ONE: usize = 9 << 20;
 
 /// What both ends' sockets hold of a connection at most, as Linux has it by default, and the above.
-const STUCK: usize = 24 << 20;
+const STUCK: usize = 28 << 20;
 
 const EVENTS: usize = 1_600;
 const EVENT_BYTES: usize = 65_536;
