@@ -64,7 +64,8 @@ async fn the_runs_of_a_schedule_follow_each_other_unless_they_may_overlap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_begins_while_sending_is_paused() {
     let world = World::start().await;
-    world.db().exec("create table t (n int); select edge.pause()").await;
+    world.db().exec("create table t (n int)").await;
+    world.scene.pause().await;
     let schedule = world.schedule("postgres", "s", "insert into t values (1)").await;
     let run = world.note_due(schedule).await;
     let other = world.schedule("postgres", "other", "select 1").await;
@@ -87,7 +88,7 @@ async fn nothing_begins_while_sending_is_paused() {
 async fn a_run_whose_schedule_was_dropped_is_cancelled() {
     let world = World::start().await;
     let schedule = world.schedule("postgres", "s", "select 1").await;
-    world.db().exec("select edge.pause()").await;
+    world.scene.pause().await;
     let run = world.note_due(schedule).await;
     world.db().exec("delete from edge_store.schedule; select edge.resume()").await;
     assert_eq!(world.end(run).await, "cancelled|||its schedule was dropped");
@@ -99,7 +100,7 @@ async fn a_run_whose_owner_is_gone_fails_and_stops_its_schedule() {
     world.db().exec("create role ada").await;
     let schedule = world.schedule("ada", "s", "select 1").await;
     world.alter(schedule, "due_at = now() + '1 day', next_run_at = now() + '1 day'").await;
-    world.db().exec("select edge.pause()").await;
+    world.scene.pause().await;
     let run = world.note_due(schedule).await;
     world.db().exec("drop owned by ada; drop role ada; select edge.resume()").await;
     assert_eq!(world.end(run).await, "failed|||the role that owns its schedule no longer exists");
@@ -113,7 +114,7 @@ async fn a_run_that_waits_while_its_owner_loses_the_right_to_it_never_begins() {
     let world = World::start().await;
     world.db().exec("create role ada; create table t (n int); grant insert on t to public").await;
     let schedule = world.schedule("ada", "s", "insert into t values (1)").await;
-    world.db().exec("select edge.pause()").await;
+    world.scene.pause().await;
     let runs = [world.due(schedule).await, world.due(schedule).await];
     world.db().exec("select edge.revoke_access('ada'), edge.resume()").await;
     for run in runs {

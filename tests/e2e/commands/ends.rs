@@ -134,7 +134,7 @@ async fn a_failed_command_is_tried_again_as_often_as_its_schedule_says() {
     let run = world.due(unlucky).await;
     world.reaches(run, "running").await;
     // During a pause no other attempt begins, and that it waits can be seen.
-    world.db().exec("select edge.pause()").await;
+    world.scene.pause().await;
     world.db().exec("select pg_advisory_unlock(7)").await;
     let between = "
         select sqlstate from edge_store.schedule_run

@@ -169,7 +169,7 @@ async fn a_run_that_waits_is_not_forgotten_because_its_schedule_was_locked_when_
         let url = scene.peer.url(&format!("/{name}"));
         scene.db.exec(&format!("select edge.schedule_http('{name}', '0 12 * * *', '{url}', timezone => 'UTC')")).await;
     }
-    scene.db.exec("select edge.pause()").await;
+    scene.pause().await;
     for name in ["locked", "free"] {
         let slots = format!("select edge.backfill('{name}', '2020-01-01 00:00+00', '2020-01-03 00:00+00')");
         assert_eq!(scene.db.one::<i64>(&slots).await, 2);

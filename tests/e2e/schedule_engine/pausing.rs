@@ -5,19 +5,15 @@ use std::time::{Duration, Instant};
 use super::job::{Job, comes_true, reaches, runs, tell};
 use crate::faults::SOON;
 use crate::harness::{Gate, Reply, eventually};
-use crate::scene::{Scene, ended};
+use crate::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_run_during_a_pause_and_afterwards_the_policy_decides() {
     let scene = Scene::start().await;
     let id = Job::new("tick", "every 1 second", &scene.peer.url("/")).with("catchup", "'skip'").start(&scene.db).await;
     reaches(&scene.db, id, "succeeded", 2).await;
-    scene.db.exec("select edge.pause()").await;
+    scene.pause().await;
     tell(&scene.db).await;
-    // A cancellation is seen during a pause: once it has been, no turn is under way that began before.
-    let barrier = scene.get("/never").await;
-    scene.db.exec(&format!("select edge.cancel({barrier})")).await;
-    assert_eq!(ended(&scene.db, barrier).await.get::<_, &str>("state"), "cancelled");
     let latest = "select max(scheduled_for)::text from edge_store.schedule_run";
     let paused_at: String = scene.db.one(latest).await;
     let nine = format!("select clock_timestamp() > '{paused_at}'::timestamptz + interval '9 seconds'");
@@ -45,7 +41,7 @@ async fn what_waits_begins_only_after_a_pause() {
     reaches(&scene.db, id, "waiting", 1).await;
     // Both may have been due when the dispatcher first looked, and then the pause would keep the first one's call.
     eventually("the first run's call is on the wire", SOON, || async { scene.peer.count("/slow") == 1 }).await;
-    scene.db.exec("select edge.pause()").await;
+    scene.pause().await;
     gate.open();
     reaches(&scene.db, id, "succeeded", 1).await;
     assert_eq!(runs(&scene.db, id, "waiting").await, 1);
