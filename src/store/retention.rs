@@ -59,6 +59,11 @@ statements! {
                               where response.call_id = request.id and response.slot = $1)
         ) as carried (id)";
 
+    // What a runner has taken it goes on to read in the slot. So these rows come before the tables: a runner that has one
+    // would wait for the slot, and the slot for its row.
+    HOLD_CALLBACKS(INT2OID) = "select from edge_store.callback where slot = $1 for update nowait";
+    HOLD_HANDLINGS(INT2OID) = "select from edge_store.ws_handling where slot = $1 for update nowait";
+
     MOVE_DEFERRED(INT2OID, INT2OID) = "update edge_store.deferred set slot = $2 where slot = $1";
     MOVE_CALLBACKS(INT2OID, INT2OID) = "update edge_store.callback set slot = $2 where slot = $1";
     MOVE_STREAMS(INT2OID, INT2OID) = "update edge_store.stream set slot = $2 where slot = $1";
@@ -142,12 +147,15 @@ pub fn recent_slot() -> Result<i16, Error> {
 /// Truncates the oldest slot and makes it the current one. Its unfinished calls, and those that finished too
 /// recently, move into the slot that was current.
 ///
-/// Fails at once with "lock not available" when somebody reads the slot.
+/// Fails at once with "lock not available" when somebody reads the slot, or runs what waits in it.
 pub fn advance(step: &Advance) -> Result<(), Error> {
     let (oldest, current) = (step.ring.oldest(), step.ring.current);
     let tables = RINGED.map(|table| format!("edge_store.{table}_{oldest}")).join(", ");
     let kept_since = step.now.checked_sub(step.retention).unwrap_or(SystemTime::UNIX_EPOCH);
     Spi::connect_mut(|client| {
+        for statement in [&HOLD_CALLBACKS, &HOLD_HANDLINGS] {
+            statement.with(|statement| statement.write(client, &[oldest.into()]))?;
+        }
         client.update(&format!("lock table {tables} in access exclusive mode nowait"), None, &[])?;
         let carried = CARRIED
             .with(|statement| {

@@ -3,7 +3,7 @@
 use super::{Stage, all_taken, comes_true, reaches, say};
 use crate::faults::dispatcher;
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Cluster, WsPeer, eventually};
+use crate::harness::{Cluster, Peer, Reply, WsPeer, eventually};
 
 async fn turns(stage: &Stage, slots: i64) {
     for _ in 0..slots {
@@ -69,6 +69,43 @@ async fn messages_that_no_function_has_handled_outlive_the_ring() {
     let db = cluster.connect().await;
     comes_true(&db, "all are handled", "select coalesce(array_agg(data) = '{one,two,three}', false) from heard").await;
     drop(peer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_being_handled_keeps_its_slot_and_nobody_else() {
+    let builder = Cluster::builder().setting("pg_edge.retention", "1s").setting("max_worker_processes", "3");
+    let stage = Stage::on(builder).await;
+    stage
+        .db
+        .exec("create function hear(message edge.ws_message) returns void language sql as 'select'; create table held (slot int)")
+        .await;
+    stage.want("a", ", on_message => 'hear'").await;
+    reaches(&stage.db, "a", "open").await;
+    stage.peer.text(1, "one");
+    comes_true(&stage.db, "it waits", "select count(*) = 1 from edge_store.ws_handling").await;
+    // As a runner does that is about to read the message.
+    let runner = stage.cluster.connect().await;
+    runner.exec("begin; insert into held select slot from edge_store.ws_handling for update").await;
+    comes_true(
+        &stage.db,
+        "its slot is the oldest",
+        "select (ring.current_slot + 1) % 8 = handling.slot from edge_store.ring, edge_store.ws_handling as handling",
+    )
+    .await;
+    let peer = Peer::start().await;
+    peer.on("/", Reply::status(204));
+    // As long as the ring is tried again and again.
+    let end = std::time::Instant::now() + std::time::Duration::from_millis(1500);
+    while std::time::Instant::now() < end {
+        let id: i64 = stage.db.one_with("select edge.http_get_async($1)", &[&peer.url("/")]).await;
+        let state = format!("select state = 'succeeded' from edge.wait({id}, '1 min')");
+        assert!(stage.db.one::<bool>(&state).await, "calls are made meanwhile");
+    }
+    let read = "select count(*) from edge_store.ws_incoming as message join held using (slot)";
+    assert_eq!(runner.one::<i64>(read).await, 1, "the slot can be read");
+    runner.exec("commit").await;
+    turns(&stage, 9).await;
+    assert_eq!(stage.db.one::<i64>("select count(*) from edge_store.ws_incoming").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
