@@ -64,10 +64,14 @@ async fn a_call_of_somebody_else_is_as_good_as_none() {
 async fn no_more_is_read_for_a_call_of_somebody_else_than_for_none() {
     let (_scene, ids, eve) = ada_s_calls().await;
     for question in ["edge.status($1)", "(edge.result($1)).id", "edge.cancel($1)"] {
-        let none = scans(&eve, question, MISSING).await;
-        assert!(none > 0, "{question} reads nothing at all");
         for id in &ids {
-            assert_eq!(scans(&eve, question, *id).await, none, "{question} of call {id}");
+            // A session also reads something of its own accord now and then. What more is read for a call is read each time.
+            let mut read = Vec::new();
+            for _ in 0..5 {
+                read.push((scans(&eve, question, *id).await, scans(&eve, question, MISSING).await));
+            }
+            assert!(read.iter().all(|(_, none)| *none > 0), "{question} reads nothing at all");
+            assert!(read.iter().any(|(some, none)| some == none), "{question} of call {id}: {read:?}");
         }
     }
 }
