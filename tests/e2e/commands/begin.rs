@@ -20,8 +20,7 @@ async fn no_more_commands_are_run_at_once_than_set() {
     // A later command that needs no place of its own has ended by now, or would have, were there a third place.
     world.wake().await;
     assert_eq!(world.processes().await.len(), 2);
-    let waiting = "select count(*) from edge_store.schedule_run where state = 'waiting'";
-    assert_eq!(world.db().one::<i64>(waiting).await, 3);
+    assert_eq!(world.db().one::<i64>("select count(*) from edge_store.schedule_run where state = 'waiting'").await, 3);
     world.db().exec("select pg_advisory_unlock(7)").await;
     for run in &runs {
         assert_eq!(world.end(*run).await, "succeeded|1||");
@@ -41,8 +40,7 @@ async fn the_runs_of_a_schedule_follow_each_other_unless_they_may_overlap() {
     let many = world.schedule("postgres", "many", WAITS).await;
     world.alter(many, "overlap = 'allow'").await;
     world.db().exec("select pg_advisory_lock(7)").await;
-    let mut first = Vec::new();
-    let mut second = Vec::new();
+    let (mut first, mut second) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         first.push(world.due(one).await);
         second.push(world.due(many).await);
@@ -156,8 +154,8 @@ async fn a_command_waits_for_a_process_where_there_is_none_to_be_had() {
         let schedule = world.schedule("postgres", &format!("s{number}"), WAITS).await;
         runs.push(world.due(schedule).await);
     }
-    let complaint = || async { world.scene.cluster.log().contains("raise max_worker_processes") };
-    eventually("the dispatcher says what is missing", SERVER_DEADLINE, complaint).await;
+    let says = "raise max_worker_processes";
+    eventually("it says what is missing", SERVER_DEADLINE, || async { world.scene.cluster.log().contains(says) }).await;
     world.db().exec("select pg_advisory_unlock(7)").await;
     for run in runs {
         assert_eq!(world.end(run).await, "succeeded|1||");
@@ -171,7 +169,7 @@ async fn nothing_is_read_or_written_while_no_command_waits() {
     let reads = "
         select coalesce(sum(seq_scan + idx_scan), 0)::bigint from pg_stat_all_tables
         where schemaname = 'edge_store' and relname in ('schedule', 'schedule_run')";
-    // What was read for the command is counted a little later than the command ends, by its process when that ends.
+    // What was read for the command is counted by its process when that ends.
     eventually("its process is gone", SERVER_DEADLINE, || async { world.processes().await.is_empty() }).await;
     let settled = || async { stays(&world, reads, Duration::from_secs(1)).await };
     eventually("all that was read for the command is counted", SERVER_DEADLINE, settled).await;
@@ -206,11 +204,9 @@ async fn a_long_queue_of_one_schedule_is_in_nobody_elses_way() {
              from generate_series(1, 20000) as number"
         ))
         .await;
-    let began = Instant::now();
     for number in 0..10 {
         assert_eq!(world.run(&format!("short {number}"), "select 1").await, "succeeded|1||");
     }
-    assert!(began.elapsed() < SERVER_DEADLINE, "it took {:?}", began.elapsed());
     world.db().exec("select edge.unschedule('long', cancel => true)").await;
     assert!(world.end(first).await.starts_with("cancelled||57014"));
 }
@@ -243,7 +239,12 @@ async fn roles_and_their_schedules_take_turns() {
 async fn very_many_runs_can_be_asked_for_in_one_statement() {
     let world = World::on(Cluster::builder().setting("pg_edge.max_sql_jobs", "0")).await;
     world.schedule("postgres", "s", "select 1").await;
-    let began = Instant::now();
-    world.db().exec("select count(edge.run_now('s')) from generate_series(1, 20000)").await;
-    assert!(began.elapsed() < Duration::from_secs(40), "it took {:?}", began.elapsed());
+    let mut took = Vec::new();
+    for runs in [2_000, 20_000] {
+        let began = Instant::now();
+        world.db().exec(&format!("select edge.run_now('s') from generate_series(1, {runs})")).await;
+        took.push(began.elapsed());
+    }
+    // Ten times as many take ten times as long, not a hundred times.
+    assert!(took[1] < took[0] * 40 + Duration::from_secs(10), "it took {took:?}");
 }
