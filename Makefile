@@ -56,6 +56,15 @@ test: setup lint ## set up, then every check and every test
 	@PG_EDGE_STAGE="$(TEST_STAGE)" PG_EDGE_PG_BIN="$(PG_BIN)" cargo test --quiet $(ALONE) --test e2e $(ARGS)
 	@echo "Everything passed: format, lints (the install scripts' too), tests without Postgres, end-to-end tests on PostgreSQL $(MAJOR)."
 
+# Those that Debian's 15, with which everything else is done, leaves over.
+MAJORS ?= 14 16 17 18
+
+.PHONY: test-majors
+test-majors: setup ## the end-to-end tests on the other versions of Postgres, MAJORS="14 16 17 18", which takes long
+	@setup/deno.sh "$(abspath $(TARGET))/deno"
+	@setup/node_ws.sh "$(abspath $(TARGET))/node_ws"
+	@ARGS="$(ARGS)" setup/majors.sh "$(abspath $(TARGET))" $(MAJORS)
+
 .PHONY: lint
 lint: setup ## formatting and lints, with and without Postgres
 	@echo "== formatting"

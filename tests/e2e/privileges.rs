@@ -137,6 +137,8 @@ async fn public_has_no_right_but_to_report_on_jobs_with_their_tokens() {
     for lookup in lookups {
         found.extend(scene.db.column::<String>(&lookup).await);
     }
+    // From 17 on these are members, and have the rights of what they hold.
+    found.retain(|right| !right.ends_with("[] USAGE"));
     found.sort();
     let reports = [
         "edge USAGE",

@@ -68,11 +68,13 @@ impl<'call> Row<'call> {
 
     /// Whether one of these columns, or any at all, has another value than in the other row of the same table. Values are the
     /// same if they are stored as the same bytes. A column that the table does not have any more, since it was renamed or dropped,
-    /// may have changed for all that is known: better to tell of too much than to be silent for ever.
+    /// may have changed for all that is known: better to tell of too much than to be silent for ever. A virtual column follows from
+    /// the others and is in no row, so it may have changed with any of them.
     pub fn differs(&self, other: &Self, columns: Option<&[String]>) -> bool {
         if columns.is_some_and(|columns| !columns.iter().all(|name| self.has(name))) {
             return true;
         }
+        let columns = columns.filter(|columns| !columns.iter().any(|name| self.has_virtual(name)));
         let (mine, others) = (self.values(), other.values());
         self.columns().iter().enumerate().any(|(place, column)| {
             let is_asked_for = || columns.is_none_or(|columns| columns.iter().any(|name| is_named(column, name)));
@@ -83,6 +85,12 @@ impl<'call> Row<'call> {
     /// Whether the table has a column of this name.
     pub fn has(&self, name: &str) -> bool {
         self.columns().iter().any(|column| !column.attisdropped && is_named(column, name))
+    }
+
+    /// Whether the column of this name is generated when it is read, as there are from PostgreSQL 18 on.
+    fn has_virtual(&self, name: &str) -> bool {
+        const VIRTUAL: std::ffi::c_char = b'v' as std::ffi::c_char;
+        self.columns().iter().any(|column| column.attgenerated == VIRTUAL && is_named(column, name))
     }
 
     fn columns(&self) -> PgTupleDesc<'call> {
