@@ -3,7 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::plan::{Plan, Secrets};
+use super::subscription::{Secrets, Subscription};
 use crate::api::handler::{self, Takes};
 use crate::api::{arguments, request};
 use crate::domain::endpoint;
@@ -28,22 +28,22 @@ fn check_webhook(trigger: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
 fn check(found: &Found, table: &Table) -> Result<(), Error> {
     may_act_for(table)?;
     let arguments: Vec<&[u8]> = found.arguments.iter().map(Vec::as_slice).collect();
-    let plan = Plan::read(&arguments, found.relation)?;
-    let options = &plan.webhook.options;
+    let subscription = Subscription::read(&arguments, found.relation)?;
+    let options = &subscription.webhook.options;
     found.shape.fits(options)?;
     if let Some((option, column)) =
         options.named_columns().find(|(_, name)| !found.columns.iter().any(|known| known == name))
     {
         return Err(WebhookError::NoColumn { option, column: column.to_owned() }.into());
     }
-    if let (Some(name), Some(given)) = (&plan.on_complete, &options.on_complete) {
+    if let (Some(name), Some(given)) = (&subscription.on_complete, &options.on_complete) {
         let function = name.find().ok_or_else(|| WebhookError::NoFunction(given.clone()))?;
         forgiven(may_run(table.owner, function))?;
     }
-    if plan.secrets == Secrets::Named {
-        forgiven(request::may_hold_placeholders(table.owner, &plan.webhook.headers))?;
+    if subscription.secrets == Secrets::Named {
+        forgiven(request::may_hold_placeholders(table.owner, &subscription.webhook.headers))?;
     }
-    warn_of_endpoint(&plan.webhook)
+    warn_of_endpoint(&subscription.webhook)
 }
 
 /// Whether a function may be run for the owner of a table when a call has ended.

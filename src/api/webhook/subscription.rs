@@ -28,7 +28,7 @@ const KEPT: usize = 1024;
 const LONGEST_DELAY: i128 = 10 * 366 * 24 * 60 * 60 * 1_000_000;
 
 /// What a trigger asks for.
-pub struct Plan {
+pub struct Subscription {
     pub webhook: Webhook,
     /// The table whose owner's calls they are.
     pub root: pg_sys::Oid,
@@ -51,40 +51,40 @@ pub enum Secrets {
 
 struct Kept {
     arguments: Vec<CString>,
-    plan: Rc<Plan>,
+    subscription: Rc<Subscription>,
 }
 
 thread_local! {
     static KNOWN: RefCell<HashMap<pg_sys::Oid, Kept>> = RefCell::default();
 }
 
-/// The plan of a trigger that has fired.
-pub fn of(fired: &Fired<'_>) -> Result<Rc<Plan>, Error> {
+/// The subscription of a trigger that has fired.
+pub fn of(fired: &Fired<'_>) -> Result<Rc<Subscription>, Error> {
     let arguments = fired.arguments();
     let is_it = |kept: &Kept| kept.arguments.iter().map(CString::as_c_str).eq(arguments.iter().copied());
     let known = KNOWN
-        .with_borrow(|known| known.get(&fired.number()).filter(|kept| is_it(kept)).map(|kept| Rc::clone(&kept.plan)));
-    if let Some(plan) = known {
-        return Ok(plan);
+        .with_borrow(|known| known.get(&fired.number()).filter(|kept| is_it(kept)).map(|kept| Rc::clone(&kept.subscription)));
+    if let Some(subscription) = known {
+        return Ok(subscription);
     }
     let root = if fired.is_clone() { lineage::root(fired.number()) } else { Some(fired.relation()) };
     let texts = arguments.iter().map(|argument| argument.to_bytes()).collect::<Vec<_>>();
-    let plan = Rc::new(Plan::read(&texts, root.unwrap_or(fired.relation()))?);
+    let subscription = Rc::new(Subscription::read(&texts, root.unwrap_or(fired.relation()))?);
     if root.is_none() {
         // Of what was not found, nothing is remembered.
-        return Ok(plan);
+        return Ok(subscription);
     }
-    let kept = Kept { arguments: arguments.iter().copied().map(CStr::to_owned).collect(), plan: Rc::clone(&plan) };
+    let kept = Kept { arguments: arguments.iter().copied().map(CStr::to_owned).collect(), subscription: Rc::clone(&subscription) };
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= KEPT {
             known.clear();
         }
         known.insert(fired.number(), kept);
     });
-    Ok(plan)
+    Ok(subscription)
 }
 
-impl Plan {
+impl Subscription {
     /// Reads a trigger's arguments.
     pub fn read(arguments: &[&[u8]], root: pg_sys::Oid) -> Result<Self, Error> {
         let texts: Result<Vec<&str>, _> = arguments.iter().map(|bytes| std::str::from_utf8(bytes)).collect();
