@@ -3,6 +3,7 @@
 mod arguments;
 mod hands;
 mod owners;
+mod problems;
 mod recipes;
 mod rows;
 mod statements;

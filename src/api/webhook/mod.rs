@@ -2,8 +2,9 @@
 //!
 //! Runs in the session of whoever writes, who needs no right for it: the calls are those of the table's owner.
 
-pub mod check;
 mod call_writer;
+pub mod check;
+mod findings;
 mod subscription;
 
 use pgrx::pg_sys::panic::ErrorReport;

@@ -62,8 +62,9 @@ thread_local! {
 pub fn of(fired: &Fired<'_>) -> Result<Rc<Subscription>, Error> {
     let arguments = fired.arguments();
     let is_it = |kept: &Kept| kept.arguments.iter().map(CString::as_c_str).eq(arguments.iter().copied());
-    let known = KNOWN
-        .with_borrow(|known| known.get(&fired.number()).filter(|kept| is_it(kept)).map(|kept| Rc::clone(&kept.subscription)));
+    let known = KNOWN.with_borrow(|known| {
+        known.get(&fired.number()).filter(|kept| is_it(kept)).map(|kept| Rc::clone(&kept.subscription))
+    });
     if let Some(subscription) = known {
         return Ok(subscription);
     }
@@ -74,7 +75,10 @@ pub fn of(fired: &Fired<'_>) -> Result<Rc<Subscription>, Error> {
         // Of what was not found, nothing is remembered.
         return Ok(subscription);
     }
-    let kept = Kept { arguments: arguments.iter().copied().map(CStr::to_owned).collect(), subscription: Rc::clone(&subscription) };
+    let kept = Kept {
+        arguments: arguments.iter().copied().map(CStr::to_owned).collect(),
+        subscription: Rc::clone(&subscription),
+    };
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= KEPT {
             known.clear();
