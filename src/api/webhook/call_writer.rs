@@ -86,6 +86,11 @@ impl<'a> CallWriter<'a> {
         self.subscription.webhook.options.columns.as_deref().unwrap_or_default()
     }
 
+    /// The columns that are needed, where that is not all of them.
+    pub fn wanted(&self) -> Option<&'a [String]> {
+        self.subscription.wanted.as_deref()
+    }
+
     /// Takes what is to be told of a row.
     pub fn tell(&mut self, change: Change<'_>) -> Result<(), Error> {
         let options = &self.subscription.webhook.options;
@@ -146,7 +151,7 @@ impl<'a> CallWriter<'a> {
     }
 
     fn call<'l>(&'l self, call: &'l Unwritten) -> NewCall<'l> {
-        let Subscription { webhook, headers, timeout_ms, max_attempts, .. } = self.subscription;
+        let Subscription { webhook, headers, timeout_ms, max_attempts, terms, .. } = self.subscription;
         NewCall {
             owner: self.owner,
             method: webhook.method.as_str(),
@@ -166,8 +171,9 @@ impl<'a> CallWriter<'a> {
                 .and_then(kept)
                 .or_else(|| webhook.options.metadata.as_deref().and_then(kept)),
             stream: None,
-            terms: None,
-            round: self.batch.is_some().then_some(Round(0)),
+            terms: *terms,
+            // What became of a job, its function says of the list as a whole.
+            round: (self.batch.is_some() && terms.is_none()).then_some(Round(0)),
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::domain::webhook::record::Record;
 use crate::error::Error;
 use crate::store::transaction::in_own_memory;
 use crate::store::trigger::fired::{Fired, Seen};
-use crate::store::trigger::row::{Row, Text};
+use crate::store::trigger::json::RowJson;
+use crate::store::trigger::row::Row;
 use crate::store::trigger::table;
 use crate::store::trigger::transition::Transition;
 
@@ -53,12 +54,12 @@ fn fire(fired: &Fired<'_>) -> Result<(), Error> {
 
 /// A row that is to be told of, or one of many.
 fn one_row(writer: &mut CallWriter<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
-    let limit = writer.limit();
+    let (wanted, limit) = (writer.wanted(), writer.limit());
     // A column that was renamed or dropped since is named among those that are left out.
     let has = |name: &&String| new.or(old).is_none_or(|row| row.has(name));
     let missing: Vec<String> = writer.columns().iter().filter(|name| !has(name)).cloned().collect();
-    let (old, new) = (old.map(|row| row.json(limit)), new.map(|row| row.json(limit)));
-    let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|text| text.omitted.clone()).collect();
+    let (old, new) = (old.map(|row| row.json(wanted, limit)), new.map(|row| row.json(wanted, limit)));
+    let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|row| row.omitted.clone()).collect();
     omitted.extend(missing);
     omitted.sort_unstable();
     omitted.dedup();
@@ -66,8 +67,8 @@ fn one_row(writer: &mut CallWriter<'_>, old: Option<&Row<'_>>, new: Option<&Row<
     writer.tell(Change { record, old_record, omitted })
 }
 
-fn record<'a>(text: Option<&'a Text>, omitted: &[String]) -> Option<Record<'a>> {
-    text.map(|text| Record::Whole(&text.json).without(omitted))
+fn record<'a>(row: Option<&'a RowJson>, omitted: &[String]) -> Option<Record<'a>> {
+    row.map(|row| Record::Whole(&row.json).without(omitted))
 }
 
 /// The rows of a statement.

@@ -4,15 +4,17 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
+use std::time::Duration;
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use crate::api::arguments;
+use crate::api::{arguments, jobs};
 use crate::domain::header;
+use crate::domain::job::{Terms, USUAL};
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::error::WebhookError;
-use crate::domain::webhook::options::{self, WhenChanged};
+use crate::domain::webhook::options::{self, Job, WhenChanged};
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::literal;
@@ -35,8 +37,12 @@ pub struct Subscription {
     /// As the queue keeps them.
     pub headers: Option<String>,
     pub secrets: Secrets,
+    /// The columns that are sent or become metadata, where those are not all.
+    pub wanted: Option<Vec<String>>,
     pub timeout_ms: Option<i32>,
     pub max_attempts: Option<i16>,
+    /// Of a background job.
+    pub terms: Option<Terms>,
     pub on_complete: Option<Name>,
     /// In microseconds.
     pub delay: Option<i64>,
@@ -104,8 +110,10 @@ impl Subscription {
             root,
             headers: header::to_block(&webhook.headers),
             secrets,
+            wanted: options.columns.as_ref().map(|columns| [columns.as_slice(), &options.metadata_columns].concat()),
             timeout_ms: arguments::timeout(interval("timeout", options.timeout.as_deref())?)?,
             max_attempts: arguments::max_attempts(options.max_attempts)?,
+            terms: options.job.as_ref().map(terms).transpose()?,
             on_complete: options.on_complete.as_deref().map(function).transpose()?,
             delay: delay(interval("delay", options.delay.as_deref())?)?,
             webhook,
@@ -135,6 +143,16 @@ fn delay(given: Option<Interval>) -> Result<Option<i64>, Error> {
     let Some(given) = given else { return Ok(None) };
     let delay = arguments::within("delay", "zero or longer, and at most ten years", 0..=LONGEST_DELAY, given)?;
     Ok(i64::try_from(delay.as_micros()).ok())
+}
+
+fn terms(job: &Job) -> Result<Terms, Error> {
+    let limit = |name, given: &Option<String>| -> Result<Option<Duration>, Error> {
+        interval(name, given.as_deref())?.map(|given| jobs::limit(name, given)).transpose()
+    };
+    Ok(Terms {
+        deadline: limit("deadline", &job.deadline)?.unwrap_or(USUAL),
+        heartbeat: limit("heartbeat", &job.heartbeat)?,
+    })
 }
 
 fn function(given: &str) -> Result<Name, Error> {
