@@ -1,7 +1,5 @@
 //! What is wrong with a trigger, and with what it names.
 
-use pgrx::prelude::*;
-
 use super::subscription::{Secrets, Subscription};
 use crate::api::handler::{self, Takes};
 use crate::api::request;

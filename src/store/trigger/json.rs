@@ -15,8 +15,8 @@ use pgrx::{direct_function_call_as_datum, varlena_to_byte_slice};
 use super::row::{Row, Values, is_virtual, name_of};
 use crate::store::transaction::{in_own_memory, unless};
 
-/// No value of Postgres' own takes so many times as much as JSON than it takes in a row: at the worst 147,456 digits for 8 bytes.
-const GROWS: usize = 20_000;
+/// No value of Postgres' own takes so many times as much as JSON as it takes in a row: at the worst, 147,456 digits for 7 bytes.
+const GROWS: usize = 22_000;
 
 /// A row of so many bytes, unpacked, does not become a gigabyte, nor do the names of its columns add much.
 const HARMLESS: usize = 1_000_000_000 / GROWS;
