@@ -75,7 +75,7 @@ async fn rows_that_a_trigger_is_not_given_are_a_warning_when_it_is_made() {
         ("halves", each("update", "referencing new table as n"), Some("old_record will always be null")),
         ("other_halves", each("update", "referencing old table as o"), Some("record will always be null")),
         ("none", each("insert or update", ""), Some("record and old_record will always be null")),
-        ("both", each("update", "referencing old table as o new table as n"), None),
+        ("whole", each("update", "referencing old table as o new table as n"), None),
         ("added", each("insert", "referencing new table as n"), None),
         ("gone", each("delete", "referencing old table as o"), None),
         ("emptied", each("truncate", ""), None),
