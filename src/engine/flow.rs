@@ -2,7 +2,7 @@
 //! thread, and out on whichever thread drops the receipt of their piece: the main thread, once it has committed them.
 //!
 //! A stream that is too far ahead is not read. The peer's own buffers fill, then it stands still; nothing is dropped and
-//! no memory is taken. It goes on once half of what it may hold is free again, so that it does not stop at every chunk.
+//! no memory is taken. It goes on once a quarter of what it may hold is free again, so that it does not stop at every chunk.
 //! All streams together have a limit as well, and all websockets another one. A stream at a limit has something on its way to the main thread, so it is
 //! always freed again as long as that thread works.
 
@@ -15,8 +15,9 @@ use crate::domain::outcome::Failure;
 use crate::domain::stream::StreamEvent;
 use crate::domain::stream::follower::Follower;
 
-/// What one stream may have on its way, in bytes. Enough for the main thread to write one half while the other is read.
-pub(super) const OF_A_STREAM: usize = 4 << 20;
+/// What one stream may have on its way, in bytes. The main thread gives back what it has written at the end of a
+/// transaction, some 2 MB at a time from a fast peer: so there is enough to read on with meanwhile, and to write next.
+pub(super) const OF_A_STREAM: usize = 8 << 20;
 
 /// What one websocket may have on its way, in bytes. There may be many more of them.
 pub(super) const OF_A_SOCKET: usize = 1 << 20;
@@ -27,6 +28,8 @@ const OF_ALL: usize = 64 << 20;
 /// Something that fills up and is emptied again.
 pub(super) struct Room {
     most: usize,
+    /// With less than this taken, whoever had to wait goes on.
+    enough: usize,
     taken: AtomicUsize,
     freed: Notify,
 }
@@ -58,7 +61,7 @@ impl Room {
     }
 
     fn new(most: usize) -> Self {
-        Self { most, taken: AtomicUsize::new(0), freed: Notify::new() }
+        Self { most, enough: most / 4 * 3, taken: AtomicUsize::new(0), freed: Notify::new() }
     }
 
     fn is_full(&self) -> bool {
@@ -69,20 +72,20 @@ impl Room {
         self.taken.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    /// Whoever waits is woken by the one that makes the room half empty, and looked at it before that: see [`Room::wait`].
+    /// Whoever waits is woken by the one that makes enough room, and looked at it before that: see [`Room::wait`].
     fn free(&self, bytes: usize) {
         let before = self.taken.fetch_sub(bytes, Ordering::AcqRel);
-        if before >= self.most / 2 && before - bytes < self.most / 2 {
+        if before >= self.enough && before - bytes < self.enough {
             self.freed.notify_waiters();
         }
     }
 
-    /// Waits until a room that was full is half empty.
+    /// Waits until a room that was full has enough room again.
     async fn wait(&self) {
         loop {
             // Made before the look, so that it hears of whatever is freed after it.
             let freed = self.freed.notified();
-            if self.taken.load(Ordering::Acquire) < self.most / 2 {
+            if self.taken.load(Ordering::Acquire) < self.enough {
                 return;
             }
             freed.await;
