@@ -9,15 +9,15 @@ begin
     execute format('grant usage on type edge.response, edge.event, edge.ws_message to %s', role);
     execute format('grant select on edge.calls, edge.attempts, edge.jobs, edge.events, edge.dead_letters, edge.callbacks, edge.callback_errors,
         edge.queued_per_role, edge.endpoints, edge.stat_endpoints, edge.usage, edge.schedules, edge.schedule_runs,
-        edge.all_schedules, edge.ws_connections, edge.ws_messages, edge.problems to %s', role);
+        edge.all_schedules, edge.ws_connections, edge.ws_messages, edge.problems, edge.webhook_problems to %s', role);
     execute format('grant execute on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
         edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.schedule_description,
-        edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url to %s', role);
+        edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url, edge_store.webhook_problems to %s', role);
     execute format('grant execute on function edge.http_post_async, edge.http_put_async, edge.http_patch_async,
         edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.invoke_batch, edge.job, edge.retry_policy, edge.wait,
         edge.result, edge.status, edge.cancel, edge.replay, edge.replay_dead, edge.worker_status, edge.health, edge.tail, edge.tail_text,
         edge.poll, edge.stream_text to %s', role);
-    execute format('grant execute on function edge.webhook, edge.check_webhook to %s', role);
+    execute format('grant execute on function edge.webhook, edge.check_webhook(oid), edge.check_webhook(regclass, name) to %s', role);
     execute format('grant execute on function edge.schedule, edge.schedule_invoke, edge.schedule_http, edge.unschedule(text, boolean),
         edge.unschedule(bigint, boolean),
         edge.pause_schedule, edge.resume_schedule, edge.run_now, edge.backfill, edge.next_runs, edge.describe_schedule, edge.import_pg_cron to %s', role);
@@ -37,7 +37,7 @@ begin
     execute format('revoke all on all functions in schema edge from %s', role);
     execute format('revoke all on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
         edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.schedule_description,
-        edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url from %s', role);
+        edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url, edge_store.webhook_problems from %s', role);
 end
 $$;
 

@@ -202,7 +202,14 @@ comment on table edge_store.ws_outcome is 'What became of messages. Append-only,
 comment on table edge_store.ws_handling is 'Messages that are to be given to a function.';
 
 comment on function edge.webhook is 'For CREATE TRIGGER … AFTER INSERT OR UPDATE OR DELETE ON … FOR EACH ROW EXECUTE FUNCTION edge.webhook(function or URL, endpoint, options): has a call made of each row, with a body {type, table, schema, record, old_record}. The calls belong to the table''s owner; whoever writes needs no right. See docs/database-webhooks.md.';
-comment on function edge.check_webhook is 'Raises what is wrong with a trigger that calls edge.webhook, by its oid in pg_trigger; warns where its endpoint does not exist. Done by itself when such a trigger is made.';
+comment on function edge.check_webhook(oid) is 'Raises what is wrong with a trigger that calls edge.webhook, by its oid in pg_trigger: its arguments, the columns and the on_complete function that they name, and the rights of the table''s owner. Warns of an endpoint or a secret that does not exist, of a URL that is not at its endpoint''s origin, and of rows that the trigger is not given. Done by itself when such a trigger is made.';
+comment on function edge.check_webhook(regclass, name) is 'The same by the names of its table and of the trigger. Errors: 42704 where that table has no such trigger.';
+comment on view edge.webhook_problems is 'What is wrong, as things are now, with the triggers that call edge.webhook, a row each: what edge.check_webhook would raise or warn of because calls or callbacks fail. Of tables whose owner''s rights you have; superusers and members of pg_monitor see all.';
+comment on column edge.webhook_problems.relation is 'The table that the trigger was made for.';
+comment on column edge.webhook_problems.trigger is 'The name of the trigger.';
+comment on column edge.webhook_problems.problem is 'What is wrong, in a sentence.';
+comment on column edge.webhook_problems.advice is 'What to do about it.';
+comment on function edge_store.webhook_problems is 'What is wrong with one trigger that calls edge.webhook.';
 comment on function edge_store.check_webhooks is 'Checks the triggers that a command has made, as far as they call edge.webhook.';
 comment on event trigger pg_edge_check_webhooks is 'Checks triggers that call edge.webhook when they are made.';
 
@@ -214,6 +221,14 @@ comment on view edge.problems is 'What is wrong in this database as far as the c
 comment on function edge.health is '{"ok": true, "problems": []}, or what edge.problems lists.';
 
 comment on view edge.usage is 'What the calls of each endpoint come to in each month (in UTC): calls that were tried, attempts, bytes sent and received, and how much of the endpoint''s monthly quota of attempts that is. Kept for 13 months; up to a second behind. Members of pg_monitor see the origins of bare URLs as well.';
+comment on column edge.usage.endpoint is 'Its name; of a bare URL the origin, or where there are too many of them in a month, (other).';
+comment on column edge.usage.month is 'The first day of the month, in UTC.';
+comment on column edge.usage.calls is 'How many calls were tried.';
+comment on column edge.usage.attempts is 'How often they were sent: what the quota counts.';
+comment on column edge.usage.request_bytes is 'What was sent.';
+comment on column edge.usage.response_bytes is 'What was received.';
+comment on column edge.usage.quota is 'The endpoint''s monthly_quota as it is now, or null.';
+comment on column edge.usage.used_fraction is 'attempts by quota: 1 is all of it.';
 comment on table edge_store.usage is 'What the calls of each endpoint come to in each month. Only the dispatcher writes it.';
 
 comment on function edge_store.endpoint_stats is 'The endpoints of this database, as its dispatcher last saw them.';

@@ -26,6 +26,40 @@ begin
 end
 $$;
 
+-- The same by name, as a person asks.
+create function edge.check_webhook(relation regclass, trigger_name name) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    made constant oid := (
+        select oid from pg_trigger
+        where tgrelid = relation and tgname = trigger_name and tgfoid = 'edge.webhook()'::regprocedure
+    );
+begin
+    if relation is null or trigger_name is null then
+        raise null_value_not_allowed using message = 'relation and trigger_name must not be null';
+    end if;
+    if made is null then
+        raise undefined_object using
+            message = format('table %s has no trigger "%s" that calls edge.webhook', relation, trigger_name);
+    end if;
+    perform edge.check_webhook(made);
+end
+$$;
+
+-- What is wrong with the triggers of the tables whose owner's rights one has; members of pg_monitor see all. A partition has
+-- the trigger of the table that it was made for.
+create view edge.webhook_problems with (security_barrier) as
+select made.tgrelid::regclass as relation, made.tgname as trigger, found.problem, found.advice
+from pg_catalog.pg_trigger as made
+join pg_catalog.pg_class as relation on relation.oid = made.tgrelid
+cross join lateral edge_store.webhook_problems(made.oid) as found
+where made.tgfoid = 'edge.webhook()'::regprocedure
+  and made.tgparentid = 0
+  and (pg_catalog.pg_has_role(current_user, relation.relowner, 'usage')
+       or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage'));
+
 create event trigger pg_edge_check_webhooks on ddl_command_end when tag in ('CREATE TRIGGER', 'CREATE SCHEMA')
 execute function edge_store.check_webhooks();
 

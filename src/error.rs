@@ -20,6 +20,7 @@ use crate::domain::socket::address::AddressError;
 use crate::domain::socket::wish::WishError;
 use crate::domain::stream::path::PathError;
 use crate::domain::stream::rules::UnknownFormat;
+use crate::domain::webhook::doubt::{Doubt, Gap};
 use crate::domain::webhook::error::WebhookError;
 
 /// What SQL users are told.
@@ -143,6 +144,10 @@ pub enum Error {
     Trigger { trigger: String, table: String, why: Box<Error> },
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    #[error(transparent)]
+    WebhookDoubt(#[from] Doubt),
+    #[error(transparent)]
+    WebhookGap(#[from] Gap),
     #[error("the calls of a webhook belong to the table's owner \"{owner}\", whose rights you do not have")]
     NotTheOwner { owner: String },
     #[error("pg_edge is not installed in this database")]
@@ -214,6 +219,7 @@ impl Error {
             Self::Webhook(WebhookError::NoFunction(_)) => Code::ERRCODE_UNDEFINED_FUNCTION,
             Self::Webhook(WebhookError::ForeignFunction { .. }) => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::Webhook(_) => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::WebhookDoubt(_) | Self::WebhookGap(_) => Code::ERRCODE_WARNING,
             Self::NotATrigger => Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
             Self::Trigger { why, .. } => why.sqlstate(),
             Self::NotACallback(_) | Self::NotAReceiver(_) => Code::ERRCODE_INVALID_FUNCTION_DEFINITION,
@@ -230,9 +236,13 @@ impl Error {
         Self::Trigger { trigger, table, why: Box::new(self) }
     }
 
-    fn hint(&self) -> Option<Cow<'static, str>> {
+    /// What to do about it, where there is something to be said.
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Self::Trigger { why, .. } => return why.hint(),
+            Self::Webhook(why) => why.advice(),
+            Self::WebhookDoubt(doubt) => Some(doubt.advice()),
+            Self::WebhookGap(gap) => Some(gap.advice()),
             Self::QueueFull { queued, limit, .. } => {
                 return Some(Cow::Owned(format!(
                     "{queued} are queued, and pg_edge.max_queued_per_role allows {limit}. Wait until some have ended, cancel \

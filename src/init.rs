@@ -47,7 +47,7 @@ pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views
 pgrx::extension_sql_file!(
     "../sql/webhook.sql",
     name = "webhook",
-    requires = ["schema", api::webhook::check::check_webhook]
+    requires = ["schema", api::webhook::check::check_webhook, api::webhook::check::webhook_problems]
 );
 pgrx::extension_sql_file!(
     "../sql/access.sql",

@@ -2,10 +2,12 @@
 //!
 //! A checked value holds no line break, so `name: value` lines are an unambiguous and compact form.
 
+use std::collections::BTreeSet;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::pairs::{self, PairsError};
-use super::placeholder::{self, PlaceholderError};
+use super::placeholder::{self, Kind, Placeholder, PlaceholderError, Segment};
 
 /// Why headers were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +120,19 @@ pub fn holds_placeholder(headers: &HeaderMap) -> Result<bool, PlaceholderError> 
         holds |= placeholder::is_in(std::str::from_utf8(value.as_bytes()).unwrap_or_default())?;
     }
     Ok(holds)
+}
+
+/// The secrets of `edge.set_secret` that placeholders among the headers stand for.
+pub fn secret_names(headers: &HeaderMap) -> Result<BTreeSet<String>, PlaceholderError> {
+    let mut names = BTreeSet::new();
+    for value in headers.values() {
+        for segment in placeholder::parse(std::str::from_utf8(value.as_bytes()).unwrap_or_default())? {
+            if let Segment::Placeholder(Placeholder { kind: Kind::Secret, name }) = segment {
+                names.insert(name);
+            }
+        }
+    }
+    Ok(names)
 }
 
 trait FromText: Sized {

@@ -18,6 +18,9 @@ pub const SHORTEST: Duration = Duration::from_millis(100);
 /// The longest deadline and heartbeat.
 pub const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 
+/// The deadline where none is given.
+pub const USUAL: Duration = Duration::from_secs(5 * 60);
+
 /// The largest progress, in bytes as it is sent in a header.
 pub const LARGEST_PROGRESS: usize = 4096;
 

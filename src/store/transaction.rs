@@ -91,8 +91,24 @@ fn guarded_result<R>(run: AssertUnwindSafe<impl FnOnce() -> Result<R, Aborted>>)
 }
 
 /// Runs `body`, which may raise an error, in a subtransaction of the running transaction; an error undoes that alone.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
 pub fn in_subtransaction<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Aborted> {
+    let listener = Listener::begin();
+    let result = subtransaction(|| body().map_err(Aborted::from_error));
+    result.unwrap_or_else(|caught| Err(Aborted::from_caught(*caught, &listener)))
+}
+
+/// Runs `body` in a subtransaction. `None` where it raised an error that is `forgiven`; any other goes on its way.
+pub fn unless<R>(forgiven: impl FnOnce(&CaughtError) -> bool, body: impl FnOnce() -> R) -> Option<R> {
+    match subtransaction(|| Ok::<R, ()>(body())) {
+        Ok(result) => result.ok(),
+        Err(caught) if forgiven(&caught) => None,
+        Err(caught) => (*caught).rethrow(),
+    }
+}
+
+/// Runs `body` in a subtransaction, which is rolled back where it gives an error or raises one.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn subtransaction<R, E>(body: impl FnOnce() -> Result<R, E>) -> Result<Result<R, E>, Box<CaughtError>> {
     // SAFETY: main thread, inside a transaction. What is begun here is released or rolled back below, and both leave
     // memory context and resource owner to whoever began it.
     let (context, owner) = unsafe {
@@ -101,15 +117,13 @@ pub fn in_subtransaction<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R
         pg_sys::MemoryContextSwitchTo(before.0);
         before
     };
-    let run = AssertUnwindSafe(|| body().map_err(Aborted::from_error));
-    let listener = Listener::begin();
-    let result = PgTryBuilder::new(run).catch_others(|caught| Err(Aborted::from_caught(caught, &listener))).execute();
-    drop(listener);
+    let result =
+        PgTryBuilder::new(AssertUnwindSafe(|| Ok(body()))).catch_others(|caught| Err(Box::new(caught))).execute();
     // SAFETY: as above.
     unsafe {
         match result {
-            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
-            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            Ok(Ok(_)) => pg_sys::ReleaseCurrentSubTransaction(),
+            Ok(Err(_)) | Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
         }
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;

@@ -3,7 +3,8 @@
 use pg_edge::domain::batch::chunks::Most;
 use pg_edge::domain::batch::writer::ListWriter;
 use pg_edge::domain::webhook::Webhook;
-use pg_edge::domain::webhook::options::{Grouping, NAMES, Options, WhenChanged};
+use pg_edge::domain::webhook::doubt::Gap;
+use pg_edge::domain::webhook::options::{Grouping, Job, NAMES, Options, WhenChanged};
 use pg_edge::domain::webhook::payload::{Change, Heading};
 use pg_edge::domain::webhook::record::Record;
 use pg_edge::domain::webhook::shape::{Event, Shape, Sight, Timing};
@@ -40,7 +41,7 @@ fn a_function_goes_to_the_default_endpoint_and_a_url_to_none() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_in_words() {
-    let table: [(&[&str], &str); 24] = [
+    let table: [(&[&str], &str); 28] = [
         (&[], "not 0 arguments"),
         (&["f", "", "{}", "more"], "not 4 arguments"),
         (&["a b"], "\"a b\" is not the name of a function"),
@@ -63,6 +64,10 @@ fn what_cannot_be_meant_is_refused_in_words() {
         (&["f", r#"{"params": {"a": {}}}"#], "params are wrong"),
         (&["f", r#"{"timeout": 10}"#], "an interval, such as \"10 s\", not 10"),
         (&["f", r#"{"max_attempts": 1.5}"#], "must be a whole number, not 1.5"),
+        (&["f", r#"{"job": "yes"}"#], "option \"job\" must be true or an object"),
+        (&["f", r#"{"job": ["5 min"]}"#], "option \"job\" must be true or an object"),
+        (&["f", r#"{"job": {"patience": "5 min"}}"#], "option \"job\" must be true or an object"),
+        (&["f", r#"{"job": {"deadline": 5}}"#], "option \"job\" must be true or an object"),
         (&["f", r#"{"method": "get"}"#], "has no body"),
         (&["f", r#"{"batch": true, "metadata_columns": ["id"]}"#], "about one row"),
     ];
@@ -79,8 +84,11 @@ fn every_option_can_be_given_and_null_is_as_good_as_none() {
     let given = options(
         r#"{"batch": true, "max_items": 7, "when_changed": ["a"], "columns": ["a", "b"], "headers": {"x": 1}, "params": {},
             "timeout": "5 s", "max_attempts": 2, "on_complete": "public.f", "metadata": {"n": 1.50}, "method": "PUT",
-            "delay": "1 min"}"#,
+            "delay": "1 min", "job": {"heartbeat": "30 s"}}"#,
     );
+    assert_eq!(given.job, Some(Job { deadline: None, heartbeat: Some("30 s".to_owned()) }));
+    assert_eq!(options(r#"{"job": true}"#).job, Some(Job::default()));
+    assert_eq!(options(r#"{"job": false}"#).job, None);
     assert_eq!(given.grouping, Grouping::Batches(7));
     assert_eq!(given.when_changed, WhenChanged::OneOf(vec!["a".to_owned()]));
     assert_eq!(given.metadata.as_deref(), Some(r#"{"n": 1.50}"#), "a number lost a digit");
@@ -121,13 +129,33 @@ fn a_trigger_is_refused_what_it_cannot_see() {
         (Timing::After, Statement, false, "{}", None),
     ];
     for (timing, sight, updates, json, words) in table {
-        let said = Shape { timing, sight, updates }.fits(&options(json)).err().map(|error| error.to_string());
+        let said = Shape { timing, sight, updates, writes_rows: true }
+            .fits(&options(json))
+            .err()
+            .map(|error| error.to_string());
         let as_awaited = match (&said, words) {
             (None, None) => true,
             (Some(said), Some(words)) => said.contains(words),
             _ => false,
         };
         assert!(as_awaited, "{timing:?} {sight:?} {json}: {said:?}");
+    }
+}
+
+#[test]
+fn rows_that_a_trigger_is_not_given_are_a_gap() {
+    use Sight::{AllRows, NewRows, OldRows, Row, Statement};
+    let gap = |sight, updates, writes_rows| Gap::of(Shape { timing: Timing::After, sight, updates, writes_rows });
+    assert_eq!(gap(NewRows, true, true), Some(Gap::Before));
+    assert_eq!(gap(OldRows, true, true), Some(Gap::After));
+    assert_eq!(gap(Statement, true, true), Some(Gap::Rows));
+    assert_eq!(gap(Statement, false, true), Some(Gap::Rows));
+    assert_eq!(gap(Statement, false, false), None, "a TRUNCATE has no rows");
+    for sight in [Row, AllRows] {
+        assert_eq!(gap(sight, true, true), None);
+    }
+    for sight in [NewRows, OldRows] {
+        assert_eq!(gap(sight, false, true), None, "an INSERT has new rows alone, a DELETE old ones");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 33] = [
+const FUNCTIONS: [&str; 34] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -39,6 +39,7 @@ const FUNCTIONS: [&str; 33] = [
     "edge.ws_close('room')",
     "edge.ws_close(1)",
     "edge.check_webhook(0)",
+    "edge.check_webhook('pg_class', 'none')",
 ];
 
 /// Those that are the superuser's.
@@ -52,7 +53,7 @@ const SUPERUSER_S: [&str; 7] = [
     "edge.rotate_secret_key()",
 ];
 
-const VIEWS: [&str; 13] = [
+const VIEWS: [&str; 14] = [
     "edge.calls",
     "edge.jobs",
     "edge.attempts",
@@ -66,6 +67,7 @@ const VIEWS: [&str; 13] = [
     "edge.all_schedules",
     "edge.ws_connections",
     "edge.ws_messages",
+    "edge.webhook_problems",
 ];
 
 const DENIED: &str = "42501";

@@ -1,8 +1,11 @@
 //! Database webhooks: what a trigger has sent for each row, whose call it is, and what never fails the statement.
 
 mod arguments;
+mod giants;
 mod hands;
+mod jobs;
 mod owners;
+mod problems;
 mod recipes;
 mod rows;
 mod statements;

@@ -60,7 +60,7 @@ fn job(
 }
 
 /// A length of time that a delivery may take, or a function be silent.
-fn limit(argument: &'static str, given: Interval) -> Result<Duration, Error> {
+pub fn limit(argument: &'static str, given: Interval) -> Result<Duration, Error> {
     let micros = |duration: Duration| i128::try_from(duration.as_micros()).unwrap_or(i128::MAX);
     let range = micros(SHORTEST)..=micros(LONGEST);
     let given = arguments::within(argument, "at least 100 milliseconds and at most 24 days", range, given)?;

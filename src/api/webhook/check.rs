@@ -1,20 +1,20 @@
-//! Looking at a trigger when it is made, so that what is wrong with it is said then and not when somebody writes a row.
+//! Looking at a trigger when it is made, so that what is wrong with it is said then and not when somebody writes a row; and again
+//! whenever somebody asks, since what it names comes and goes.
 
+use pgrx::PgLogLevel;
+use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::plan::{Plan, Secrets};
-use crate::api::handler::{self, Takes};
-use crate::api::{arguments, request};
-use crate::domain::endpoint;
-use crate::domain::webhook::Webhook;
-use crate::domain::webhook::error::WebhookError;
+use super::findings::{self, Weight};
+use crate::api::arguments;
 use crate::error::Error;
-use crate::store::datum::RegProc;
-use crate::store::trigger::callback;
-use crate::store::trigger::catalog::{self, Found};
+use crate::store::owner;
+use crate::store::trigger::catalog;
 use crate::store::trigger::table::{self, Table};
-use crate::store::{endpoints, owner};
+
+/// What helps where nothing better is known.
+const MAKE_ANEW: &str = "Drop the trigger, and make it anew with arguments that will do.";
 
 /// Checks a trigger that calls `edge.webhook`; any other is none of its business.
 #[pg_extern(schema = "edge", volatile, parallel_unsafe)]
@@ -22,57 +22,41 @@ fn check_webhook(trigger: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
     let trigger = arguments::required(trigger, "trigger")?;
     let Some(found) = owner::acting(|| catalog::find(trigger))? else { return Ok(()) };
     let table = table::find(found.relation)?;
-    Ok(check(&found, &table).map_err(|why| why.of_trigger(found.name, table.to_string()))?)
-}
-
-fn check(found: &Found, table: &Table) -> Result<(), Error> {
-    may_act_for(table)?;
-    let arguments: Vec<&[u8]> = found.arguments.iter().map(Vec::as_slice).collect();
-    let plan = Plan::read(&arguments, found.relation)?;
-    let options = &plan.webhook.options;
-    found.shape.fits(options)?;
-    if let Some((option, column)) =
-        options.named_columns().find(|(_, name)| !found.columns.iter().any(|known| known == name))
-    {
-        return Err(WebhookError::NoColumn { option, column: column.to_owned() }.into());
-    }
-    if let (Some(name), Some(given)) = (&plan.on_complete, &options.on_complete) {
-        let function = name.find().ok_or_else(|| WebhookError::NoFunction(given.clone()))?;
-        forgiven(may_run(table.owner, function))?;
-    }
-    if plan.secrets == Secrets::Named {
-        forgiven(request::may_hold_placeholders(table.owner, &plan.webhook.headers))?;
-    }
-    warn_of_endpoint(&plan.webhook)
-}
-
-/// Whether a function may be run for the owner of a table when a call has ended.
-fn may_run(owner: pg_sys::Oid, function: pg_sys::Oid) -> Result<(), Error> {
-    let found = handler::check(owner, RegProc(function), Takes::Response)?;
-    if callback::is_trusted_by(function, owner) {
-        return Ok(());
-    }
-    Err(WebhookError::ForeignFunction { function: found.name, owner: owner::name(owner) }.into())
-}
-
-/// A right that is missing is only a warning for a superuser: a dump that he restores makes triggers before it grants rights, and
-/// must not lose them. When the trigger fires, nobody is forgiven.
-#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
-fn forgiven(outcome: Result<(), Error>) -> Result<(), Error> {
-    let is_of_rights = |why: &Error| {
-        matches!(
-            why,
-            Error::SecretsNotAllowed | Error::NotExecutable(_) | Error::Webhook(WebhookError::ForeignFunction { .. })
-        )
-    };
-    match outcome {
-        // SAFETY: main thread, inside a transaction.
-        Err(why) if is_of_rights(&why) && unsafe { pg_sys::superuser_arg(owner::current_role()) } => {
-            pgrx::warning!("the trigger would not do what it says: {why}");
-            Ok(())
+    let of_this = |why: Error| why.of_trigger(found.name.clone(), table.to_string());
+    may_act_for(&table).map_err(of_this)?;
+    let forgives = is_superuser();
+    for finding in findings::of(&found, &table).map_err(of_this)? {
+        let what = of_this(finding.what);
+        match finding.weight {
+            Weight::Fault => return Err(what.into()),
+            // A dump that a superuser restores makes triggers before it grants rights, and must not lose them. When the
+            // trigger fires, nobody is forgiven.
+            Weight::Right if !forgives => return Err(what.into()),
+            Weight::Right | Weight::Doubt => ErrorReport::from(what).report(PgLogLevel::WARNING),
+            Weight::Gap => ErrorReport::from(what).report(PgLogLevel::WARNING),
+            Weight::Remark => ErrorReport::from(what).report(PgLogLevel::NOTICE),
         }
-        outcome => outcome,
     }
+    Ok(())
+}
+
+/// What is wrong with a trigger as things are now, for the view `edge.webhook_problems`. What it cannot tell of is as its maker
+/// wanted it: he has been told.
+#[pg_extern(schema = "edge_store", volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity, reason = "pgrx reads the column names out of the signature")]
+fn webhook_problems(
+    trigger: pg_sys::Oid,
+) -> Result<TableIterator<'static, (name!(problem, String), name!(advice, String))>, ErrorReport> {
+    let Some(found) = owner::acting(|| catalog::find(trigger))? else { return Ok(TableIterator::empty()) };
+    let Ok(table) = table::find(found.relation) else { return Ok(TableIterator::empty()) };
+    let mut problems = Vec::new();
+    for finding in findings::of(&found, &table)? {
+        if !matches!(finding.weight, Weight::Gap | Weight::Remark) {
+            let advice = finding.what.hint().map_or_else(|| MAKE_ANEW.to_owned(), std::borrow::Cow::into_owned);
+            problems.push((finding.what.to_string(), advice));
+        }
+    }
+    Ok(TableIterator::new(problems))
 }
 
 /// The calls are the owner's, and so is what is run when they have ended: nobody else may have them made, though Postgres lets
@@ -86,18 +70,8 @@ fn may_act_for(table: &Table) -> Result<(), Error> {
     Err(Error::NotTheOwner { owner: owner::name(table.owner) })
 }
 
-/// An endpoint may be made later, as a dump that is restored does; so that it is not there is no error.
-fn warn_of_endpoint(webhook: &Webhook) -> Result<(), Error> {
-    let Some(name) = webhook.endpoint.as_deref() else { return Ok(()) };
-    match owner::acting(|| endpoints::find(name))? {
-        None => pgrx::warning!(
-            "endpoint \"{name}\" does not exist; calls to it fail until edge.create_endpoint has made it"
-        ),
-        Some(found) => {
-            if let Err(why) = endpoint::resolve(&found.base, &webhook.url) {
-                pgrx::warning!("calls by endpoint \"{name}\" would fail: {why}");
-            }
-        }
-    }
-    Ok(())
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn is_superuser() -> bool {
+    // SAFETY: main thread, inside a transaction.
+    unsafe { pg_sys::superuser_arg(owner::current_role()) }
 }

@@ -2,21 +2,23 @@
 //!
 //! Runs in the session of whoever writes, who needs no right for it: the calls are those of the table's owner.
 
+mod call_writer;
 pub mod check;
-mod desk;
-mod plan;
+mod findings;
+mod subscription;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use self::desk::Desk;
-use self::plan::Plan;
+use self::call_writer::CallWriter;
+use self::subscription::Subscription;
 use crate::domain::webhook::payload::Change;
 use crate::domain::webhook::record::Record;
 use crate::error::Error;
 use crate::store::transaction::in_own_memory;
 use crate::store::trigger::fired::{Fired, Seen};
-use crate::store::trigger::row::{Row, Text};
+use crate::store::trigger::json::RowJson;
+use crate::store::trigger::row::Row;
 use crate::store::trigger::table;
 use crate::store::trigger::transition::Transition;
 
@@ -32,47 +34,47 @@ fn webhook(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
 }
 
 fn fire(fired: &Fired<'_>) -> Result<(), Error> {
-    let plan = plan::of(fired)?;
-    fired.shape().fits(&plan.webhook.options)?;
+    let subscription = subscription::of(fired)?;
+    fired.shape().fits(&subscription.webhook.options)?;
     let seen = fired.seen();
     // Before anything else is asked: most rows of a busy table may be none of the webhook's.
     if let Seen::Row { old, new } = &seen
-        && !plan.is_to_be_told(old.as_ref(), new.as_ref())
+        && !subscription.is_to_be_told(old.as_ref(), new.as_ref())
     {
         return Ok(());
     }
-    let mut desk = Desk::open(&plan, fired.event())?;
+    let mut writer = CallWriter::open(&subscription, fired.event())?;
     match seen {
-        Seen::Row { old, new } => one_row(&mut desk, old.as_ref(), new.as_ref())?,
-        Seen::Rows { old, new } => all_rows(&plan, &mut desk, old, new)?,
-        Seen::Nothing => desk.tell(Change::default())?,
+        Seen::Row { old, new } => one_row(&mut writer, old.as_ref(), new.as_ref())?,
+        Seen::Rows { old, new } => all_rows(&subscription, &mut writer, old, new)?,
+        Seen::Nothing => writer.tell(Change::default())?,
     }
-    desk.close()
+    writer.close()
 }
 
 /// A row that is to be told of, or one of many.
-fn one_row(desk: &mut Desk<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
-    let limit = desk.limit();
+fn one_row(writer: &mut CallWriter<'_>, old: Option<&Row<'_>>, new: Option<&Row<'_>>) -> Result<(), Error> {
+    let (wanted, limit) = (writer.wanted(), writer.limit());
     // A column that was renamed or dropped since is named among those that are left out.
     let has = |name: &&String| new.or(old).is_none_or(|row| row.has(name));
-    let missing: Vec<String> = desk.columns().iter().filter(|name| !has(name)).cloned().collect();
-    let (old, new) = (old.map(|row| row.json(limit)), new.map(|row| row.json(limit)));
-    let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|text| text.omitted.clone()).collect();
+    let missing: Vec<String> = writer.columns().iter().filter(|name| !has(name)).cloned().collect();
+    let (old, new) = (old.map(|row| row.json(wanted, limit)), new.map(|row| row.json(wanted, limit)));
+    let mut omitted: Vec<String> = new.iter().chain(&old).flat_map(|row| row.omitted.clone()).collect();
     omitted.extend(missing);
     omitted.sort_unstable();
     omitted.dedup();
     let (record, old_record) = (record(new.as_ref(), &omitted), record(old.as_ref(), &omitted));
-    desk.tell(Change { record, old_record, omitted })
+    writer.tell(Change { record, old_record, omitted })
 }
 
-fn record<'a>(text: Option<&'a Text>, omitted: &[String]) -> Option<Record<'a>> {
-    text.map(|text| Record::Whole(&text.json).without(omitted))
+fn record<'a>(row: Option<&'a RowJson>, omitted: &[String]) -> Option<Record<'a>> {
+    row.map(|row| Record::Whole(&row.json).without(omitted))
 }
 
 /// The rows of a statement.
 fn all_rows(
-    plan: &Plan,
-    desk: &mut Desk<'_>,
+    subscription: &Subscription,
+    writer: &mut CallWriter<'_>,
     mut old: Option<Transition<'_>>,
     mut new: Option<Transition<'_>>,
 ) -> Result<(), Error> {
@@ -90,8 +92,8 @@ fn all_rows(
         in_own_memory(|| {
             let old = old.as_ref().filter(|_| has_old).and_then(Transition::row);
             let new = new.as_ref().filter(|_| has_new).and_then(Transition::row);
-            if plan.is_to_be_told(old.as_ref(), new.as_ref()) {
-                one_row(desk, old.as_ref(), new.as_ref())?;
+            if subscription.is_to_be_told(old.as_ref(), new.as_ref()) {
+                one_row(writer, old.as_ref(), new.as_ref())?;
             }
             Ok::<_, Error>(())
         })?;

@@ -45,6 +45,9 @@ pub enum WebhookError {
     /// Not after the fact.
     #[error("it must be an AFTER trigger: what a {0} trigger sees may still be changed, or not happen")]
     NotAfter(&'static str),
+    /// Not a table's.
+    #[error("it is on a view, where it would not fire: rows are written to the table beneath")]
+    OnAView,
     /// A batch of what is always one.
     #[error(
         "option \"batch\" needs FOR EACH STATEMENT, and the rows by name: CREATE TRIGGER … AFTER INSERT ON … REFERENCING NEW \
@@ -61,7 +64,7 @@ pub enum WebhookError {
     #[error("option \"when_changed\" needs the rows before and after: REFERENCING OLD TABLE AS … NEW TABLE AS …")]
     NeedsBoth,
     /// The table has no such column.
-    #[error("option \"{option}\" names column \"{}\", which the table does not have", .column.escape_debug())]
+    #[error("option \"{option}\" names column \"{}\", which the table does not have, or does not store", .column.escape_debug())]
     NoColumn {
         /// Its name.
         option: &'static str,
@@ -103,4 +106,19 @@ pub enum WebhookError {
     /// A bad URL, parameters or method.
     #[error(transparent)]
     Request(#[from] RequestError),
+}
+
+impl WebhookError {
+    /// What to do about it, where that is not said already.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::OnAView => Some("Make the trigger on the table, or on each of the tables, that the view reads."),
+            Self::NoColumn { .. } => Some("Where the column was renamed, make the trigger anew with its present name."),
+            Self::NoFunction(_) => {
+                Some("Make the function, with its argument of type edge.response, or make the trigger anew without it.")
+            }
+            Self::ForeignFunction { .. } => Some("ALTER FUNCTION … OWNER TO … gives it to the owner of the table."),
+            _ => None,
+        }
+    }
 }

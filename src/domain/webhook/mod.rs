@@ -2,6 +2,7 @@
 //!
 //! What stands between the parentheses of `edge.webhook(…)` is read here, and what is sent is put together.
 
+pub mod doubt;
 pub mod error;
 pub mod options;
 pub mod payload;

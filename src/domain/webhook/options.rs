@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -9,7 +10,7 @@ use super::error::WebhookError;
 use crate::domain::batch::{MOST_ITEMS, USUAL_ITEMS};
 
 /// What may be given, in the order of the page that describes it.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "batch",
     "max_items",
     "when_changed",
@@ -18,6 +19,7 @@ pub const NAMES: [&str; 13] = [
     "params",
     "timeout",
     "max_attempts",
+    "job",
     "on_complete",
     "metadata",
     "metadata_columns",
@@ -45,6 +47,8 @@ pub struct Options {
     pub timeout: Option<String>,
     /// How often a call is tried.
     pub max_attempts: Option<i32>,
+    /// What the function is given where it may accept now and complete later.
+    pub job: Option<Job>,
     /// A function with its schema.
     pub on_complete: Option<String>,
     /// A JSON object.
@@ -55,6 +59,16 @@ pub struct Options {
     pub method: Option<String>,
     /// An interval as Postgres reads it.
     pub delay: Option<String>,
+}
+
+/// The limits of a job, as intervals that Postgres reads; those that are usual where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// How long a delivery may take.
+    pub deadline: Option<String>,
+    /// How long a function that has accepted may be silent.
+    pub heartbeat: Option<String>,
 }
 
 /// How many rows go into a call.
@@ -95,6 +109,7 @@ impl Options {
             params: given.object("params")?,
             timeout: given.interval("timeout")?,
             max_attempts: given.read("max_attempts", "a whole number")?,
+            job: given.job()?,
             on_complete: given.read("on_complete", "the name of a function")?,
             metadata: given.object("metadata")?,
             metadata_columns: given.names("metadata_columns")?.unwrap_or_default(),
@@ -158,6 +173,21 @@ impl Given<'_> {
             Some(json) => match serde_json::from_str::<Vec<String>>(json) {
                 Ok(columns) if !columns.is_empty() => Ok(WhenChanged::OneOf(columns)),
                 _ => Err(refused("when_changed", "true or a list of columns", json)),
+            },
+        }
+    }
+
+    fn job(&self) -> Result<Option<Job>, WebhookError> {
+        match self.get("job") {
+            None | Some("false") => Ok(None),
+            Some("true") => Ok(Some(Job::default())),
+            // A list would be read as the members in their order.
+            Some(json) => match serde_json::from_str(json) {
+                Ok(job) if json.starts_with('{') => Ok(Some(job)),
+                _ => {
+                    let wanted = "true or an object such as {\"deadline\": \"5 min\", \"heartbeat\": \"30 s\"}";
+                    Err(refused("job", wanted, json))
+                }
             },
         }
     }

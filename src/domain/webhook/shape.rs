@@ -63,6 +63,8 @@ pub struct Shape {
     pub sight: Sight,
     /// Whether updates are among its events.
     pub updates: bool,
+    /// Whether any of its events is about rows, as all but TRUNCATE are.
+    pub writes_rows: bool,
 }
 
 impl Shape {

@@ -10,9 +10,18 @@ use crate::store::statement::statements;
 pub struct Found {
     pub name: String,
     pub relation: pg_sys::Oid,
+    pub ground: Ground,
     pub shape: Shape,
     pub arguments: Vec<Vec<u8>>,
+    /// Those that are stored.
     pub columns: Vec<String>,
+}
+
+/// What a trigger is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    Table,
+    View,
 }
 
 statements! {
@@ -21,8 +30,10 @@ statements! {
         select made.tgname::text, made.tgrelid, made.tgtype, made.tgargs, made.tgnargs,
                made.tgoldtable is not null, made.tgnewtable is not null,
                array(select attname::text from pg_catalog.pg_attribute
-                     where attrelid = made.tgrelid and attnum > 0 and not attisdropped)
+                     where attrelid = made.tgrelid and attnum > 0 and not attisdropped and attgenerated <> 'v'),
+               relation.relkind = 'v'
         from pg_catalog.pg_trigger as made
+        join pg_catalog.pg_class as relation on relation.oid = made.tgrelid
         join pg_catalog.pg_proc as called on called.oid = made.tgfoid
         join pg_catalog.pg_namespace as schema on schema.oid = called.pronamespace
         where made.oid = $1 and schema.nspname = 'edge' and called.proname = 'webhook'";
@@ -43,6 +54,7 @@ pub fn find(trigger: pg_sys::Oid) -> Result<Option<Found>, Error> {
         Ok(Some(Found {
             name: row.get(1)?.ok_or(Error::Malformed)?,
             relation: row.get(2)?.ok_or(Error::Malformed)?,
+            ground: if row.get(9)?.unwrap_or(false) { Ground::View } else { Ground::Table },
             shape: shape(u32::from(kind.unsigned_abs()), tables),
             arguments: arguments.split(|byte| *byte == 0).take(count).map(<[u8]>::to_vec).collect(),
             columns: row.get(8)?.unwrap_or_default(),
@@ -66,5 +78,8 @@ fn shape(kind: u32, tables: (bool, bool)) -> Shape {
             (false, (true, true)) => Sight::AllRows,
         },
         updates: is(pg_sys::TRIGGER_TYPE_UPDATE),
+        writes_rows: is(pg_sys::TRIGGER_TYPE_INSERT)
+            || is(pg_sys::TRIGGER_TYPE_UPDATE)
+            || is(pg_sys::TRIGGER_TYPE_DELETE),
     }
 }

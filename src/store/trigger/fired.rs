@@ -108,7 +108,8 @@ impl<'call> Fired<'call> {
             (false, true, false) => Sight::NewRows,
             (false, false, false) => Sight::AllRows,
         };
-        Shape { timing, sight, updates: self.event() == Event::Update }
+        let event = self.event();
+        Shape { timing, sight, updates: event == Event::Update, writes_rows: event != Event::Truncate }
     }
 
     /// The rows, as far as it is given any.

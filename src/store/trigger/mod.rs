@@ -5,6 +5,7 @@
 pub mod callback;
 pub mod catalog;
 pub mod fired;
+pub mod json;
 pub mod lineage;
 pub mod row;
 pub mod table;

@@ -1,4 +1,4 @@
-//! A row of a user's table, as a trigger sees it: as JSON, and next to what it was.
+//! A row of a user's table, as a trigger sees it: its values, next to those that it had.
 
 #![allow(unsafe_code, reason = "the bridge to Postgres' rows")]
 
@@ -6,17 +6,7 @@ use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
 use pgrx::prelude::*;
-use pgrx::{PgTupleDesc, direct_function_call_as_datum, varlena_to_byte_slice, varsize_any};
-
-/// A row of this size cannot hold so much, unpacked, that making JSON of it would be too much.
-const SMALL: u32 = 1024 * 1024;
-
-/// The most, in bytes, that is made JSON of. A control character becomes six letters there, and Postgres makes no text of a
-/// gigabyte.
-const MOST: usize = 160 * 1024 * 1024;
-
-/// No value of Postgres' own types takes so many times less as JSON than it takes in a row.
-const SHRINKS: usize = 8;
+use pgrx::{PgTupleDesc, varsize_any};
 
 unsafe extern "C-unwind" {
     /// In utils/datum.h, which pgrx does not read.
@@ -26,44 +16,21 @@ unsafe extern "C-unwind" {
 /// A row.
 #[derive(Clone, Copy)]
 pub struct Row<'call> {
-    tuple: pg_sys::HeapTuple,
-    descriptor: pg_sys::TupleDesc,
+    pub(super) tuple: pg_sys::HeapTuple,
+    pub(super) descriptor: pg_sys::TupleDesc,
     call: PhantomData<&'call ()>,
 }
 
-/// A row as JSON.
-pub struct Text {
-    /// As `row_to_json` writes it.
-    pub json: String,
-    /// Columns that were not even looked at, so large are they. In the JSON they are null.
-    pub omitted: Vec<String>,
-}
-
 /// The values of a row.
-struct Values {
-    datums: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
+pub(super) struct Values {
+    pub(super) datums: Vec<pg_sys::Datum>,
+    pub(super) nulls: Vec<bool>,
 }
 
 impl<'call> Row<'call> {
     /// `None` without a tuple. It and the descriptor, which is that of the tuple's table, live as long as the call.
     pub(super) fn of(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Option<Self> {
         (!tuple.is_null()).then_some(Self { tuple, descriptor, call: PhantomData })
-    }
-
-    /// The row as JSON. What could not be sent in `limit` bytes in any case is left out.
-    pub fn json(&self, limit: usize) -> Text {
-        let (tuple, omitted) = self.without_giants(limit);
-        // SAFETY: main thread, inside a transaction; the tuple is one of the descriptor, which is a table's, so the composite
-        // that is made of it names its type. row_to_json gives a text that is not packed.
-        let json = unsafe {
-            let composite = pg_sys::heap_copy_tuple_as_datum(tuple, self.descriptor);
-            direct_function_call_as_datum(pg_sys::row_to_json, &[Some(composite)]).map(|text| {
-                // In a database of encoding SQL_ASCII a text may hold any bytes.
-                String::from_utf8_lossy(varlena_to_byte_slice(text.cast_mut_ptr())).into_owned()
-            })
-        };
-        Text { json: json.unwrap_or_else(|| "{}".to_owned()), omitted }
     }
 
     /// Whether one of these columns, or any at all, has another value than in the other row of the same table. Values are the
@@ -80,17 +47,17 @@ impl<'call> Row<'call> {
         })
     }
 
-    /// Whether the table has a column of this name.
+    /// Whether rows of the table have a column of this name. Of one that is computed when it is read, nothing is known here.
     pub fn has(&self, name: &str) -> bool {
-        self.columns().iter().any(|column| !column.attisdropped && is_named(column, name))
+        self.columns().iter().any(|column| !column.attisdropped && !is_virtual(column) && is_named(column, name))
     }
 
-    fn columns(&self) -> PgTupleDesc<'call> {
+    pub(super) fn columns(&self) -> PgTupleDesc<'call> {
         // SAFETY: the descriptor lives as long as the call.
         unsafe { PgTupleDesc::from_pg_unchecked(self.descriptor) }
     }
 
-    fn values(&self) -> Values {
+    pub(super) fn values(&self) -> Values {
         let count = self.columns().len();
         let mut values = Values { datums: vec![pg_sys::Datum::from(0); count], nulls: vec![true; count] };
         // SAFETY: main thread; the tuple is one of the descriptor, and there is room for each of its columns.
@@ -103,45 +70,6 @@ impl<'call> Row<'call> {
             );
         }
         values
-    }
-
-    /// The row with nulls in place of values that are too large, largest first, until the rest can be made JSON of.
-    fn without_giants(&self, limit: usize) -> (pg_sys::HeapTuple, Vec<String>) {
-        // SAFETY: the tuple lives as long as the call.
-        let is_small = unsafe {
-            let stored_elsewhere = u32::from((*(*self.tuple).t_data).t_infomask) & pg_sys::HEAP_HASEXTERNAL != 0;
-            (*self.tuple).t_len <= SMALL && !stored_elsewhere
-        };
-        let most = limit.saturating_mul(SHRINKS).clamp(SMALL as usize, MOST);
-        if is_small {
-            return (self.tuple, Vec::new());
-        }
-        let (columns, mut values) = (self.columns(), self.values());
-        let mut sizes: Vec<(usize, usize)> = Vec::new();
-        for (place, column) in columns.iter().enumerate() {
-            if column.attlen == -1 && !values.nulls[place] {
-                // SAFETY: a varlena; where it is stored elsewhere, what is read is the pointer to it.
-                sizes.push((unsafe { pg_sys::toast_raw_datum_size(values.datums[place]) }, place));
-            }
-        }
-        sizes.sort_unstable_by(|one, other| other.cmp(one));
-        let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
-        let mut omitted = Vec::new();
-        for (size, place) in sizes {
-            if total <= most {
-                break;
-            }
-            values.nulls[place] = true;
-            omitted.extend(columns.get(place).map(|column| name_of(column).to_string_lossy().into_owned()));
-            total -= size;
-        }
-        if omitted.is_empty() {
-            return (self.tuple, omitted);
-        }
-        // SAFETY: main thread; the values are those of a row of the descriptor.
-        let tuple =
-            unsafe { pg_sys::heap_form_tuple(self.descriptor, values.datums.as_mut_ptr(), values.nulls.as_mut_ptr()) };
-        (tuple, omitted)
     }
 }
 
@@ -182,8 +110,13 @@ unsafe fn are_same_bytes(one: pg_sys::Datum, other: pg_sys::Datum) -> bool {
     }
 }
 
+/// Whether a column is computed when it is read, as there are from Postgres 18 on.
+pub(super) fn is_virtual(column: &pg_sys::FormData_pg_attribute) -> bool {
+    column.attgenerated as u8 == b'v'
+}
+
 /// The name of a column.
-fn name_of(column: &pg_sys::FormData_pg_attribute) -> &CStr {
+pub(super) fn name_of(column: &pg_sys::FormData_pg_attribute) -> &CStr {
     // SAFETY: names of columns are C strings within their 64 bytes.
     unsafe { CStr::from_ptr(column.attname.data.as_ptr()) }
 }

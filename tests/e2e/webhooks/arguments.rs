@@ -34,7 +34,8 @@ async fn a_trigger_with_bad_arguments_is_refused_when_it_is_made() {
         (STATEMENT, r#"'f', '', '{"columns": ["id"]}'"#, "22023", "needs the rows"),
         (ROWS, r#"'f', '', '{"when_changed": true}'"#, "22023", "before and after"),
         ("before insert on orders for each row", "'f'", "22023", "must be an AFTER trigger"),
-        ("instead of insert on seen for each row", "'f'", "22023", "must be an AFTER trigger"),
+        ("instead of insert on seen for each row", "'f'", "22023", "it is on a view"),
+        ("after insert on seen for each statement", "'f'", "22023", "it is on a view, where it would not fire"),
     ];
     scene.db.exec("create view seen as select * from orders").await;
     for (when, arguments, sqlstate, words) in table {
@@ -64,6 +65,38 @@ async fn a_trigger_that_nobody_looked_at_is_refused_when_it_fires() {
         scene.db.exec("drop trigger tell on orders").await;
     }
     assert_eq!(queued(&scene.db).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_trigger_is_not_given_are_a_warning_when_it_is_made() {
+    let scene = Scene::with_orders().await;
+    let each = |event: &str, tables: &str| format!("after {event} on orders {tables} for each statement");
+    let table = [
+        ("halves", each("update", "referencing new table as n"), Some("old_record will always be null")),
+        ("other_halves", each("update", "referencing old table as o"), Some("record will always be null")),
+        ("none", each("insert or update", ""), Some("record and old_record will always be null")),
+        ("both", each("update", "referencing old table as o new table as n"), None),
+        ("added", each("insert", "referencing new table as n"), None),
+        ("gone", each("delete", "referencing old table as o"), None),
+        ("emptied", each("truncate", ""), None),
+        ("rows", "after insert or update or delete on orders for each row".to_owned(), None),
+    ];
+    for (name, when, _) in &table {
+        trigger(&scene.db, name, when, "'hook'").await;
+    }
+    // What Postgres says comes in order, so that nothing is missing before this.
+    scene.db.exec("do $$ begin raise warning 'that is all'; end $$").await;
+    let is_all = || async { scene.db.notices().iter().any(|notice| notice == "that is all") };
+    eventually("the last warning comes", SERVER_DEADLINE, is_all).await;
+    for (name, when, words) in table {
+        let of_this = format!("trigger \"{name}\" of table");
+        let said: Vec<_> = scene.db.notices().into_iter().filter(|notice| notice.contains(&of_this)).collect();
+        match words {
+            Some(words) => assert!(said.len() == 1 && said[0].contains(words), "{when}: {said:?}"),
+            None => assert_eq!(said, [""; 0], "{when}"),
+        }
+    }
+    assert_eq!(scene.db.one::<i64>("select count(*) from edge.webhook_problems").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

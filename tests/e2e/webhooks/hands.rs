@@ -79,7 +79,7 @@ async fn a_superuser_who_restores_a_dump_loses_no_trigger_for_want_of_a_right() 
         })
     };
     trigger(&scene.db, "secret", ROW, r#"'hook', '', '{"headers": {"X-Key": "${secret:key}"}}'"#).await;
-    warned("would not do what it says").await;
+    warned("trigger \"secret\" of table \"public\".\"orders\": a placeholder for a secret").await;
     assert_eq!(ada.fails("insert into orders values (1)").await.sqlstate, "42501");
     scene.db.exec("select edge.set_secret('key', 'hush'); grant execute on function edge.set_secret to ada").await;
     ada.exec("insert into orders values (1)").await;

@@ -3,7 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::plan::{Plan, Secrets};
+use super::subscription::{Secrets, Subscription};
 use crate::api::{arguments, request};
 use crate::domain::batch::Round;
 use crate::domain::batch::chunks::Most;
@@ -29,8 +29,8 @@ const HANDFUL: usize = 256;
 const ENOUGH_BYTES: usize = 1024 * 1024;
 
 /// Takes rows, and writes calls.
-pub struct Desk<'a> {
-    plan: &'a Plan,
+pub struct CallWriter<'a> {
+    subscription: &'a Subscription,
     owner: pg_sys::Oid,
     on_complete: Option<pg_sys::Oid>,
     run_at: Option<TimestampWithTimeZone>,
@@ -39,35 +39,35 @@ pub struct Desk<'a> {
     limit: usize,
     /// The list that is being written, where rows go out as lists.
     batch: Option<ListWriter>,
-    waiting: Vec<Letter>,
+    waiting: Vec<Unwritten>,
     bytes: usize,
 }
 
 /// A call that is to be written.
-struct Letter {
+struct Unwritten {
     body: String,
     metadata: Option<String>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> CallWriter<'a> {
     /// Ready for the rows of one firing.
-    pub fn open(plan: &'a Plan, event: Event) -> Result<Self, Error> {
-        let table = table::find(plan.root)?;
-        if plan.secrets == Secrets::Named {
-            request::may_hold_placeholders(table.owner, &plan.webhook.headers)?;
+    pub fn open(subscription: &'a Subscription, event: Event) -> Result<Self, Error> {
+        let table = table::find(subscription.root)?;
+        if subscription.secrets == Secrets::Named {
+            request::may_hold_placeholders(table.owner, &subscription.webhook.headers)?;
         }
-        let limit = limit(plan.webhook.endpoint.as_deref())?;
-        let batch = match plan.webhook.options.grouping {
+        let limit = limit(subscription.webhook.endpoint.as_deref())?;
+        let batch = match subscription.webhook.options.grouping {
             Grouping::OneByOne => None,
             Grouping::Batches(most) => Some(ListWriter::new(Most { items: most, bytes: limit })),
         };
         Ok(Self {
-            plan,
+            subscription,
             owner: table.owner,
             // Whoever writes the row cannot help it if the function is gone, or belongs to somebody else than the table does by
             // now: the call is made, and that there is no function to run is an error of the callback.
-            on_complete: plan.on_complete.as_ref().map(|name| name.find_for(table.owner).unwrap_or(GONE)),
-            run_at: plan.delay.and_then(after),
+            on_complete: subscription.on_complete.as_ref().map(|name| name.find_for(table.owner).unwrap_or(GONE)),
+            run_at: subscription.delay.and_then(after),
             heading: Heading::new(event, &table.schema, &table.name),
             limit,
             batch,
@@ -83,12 +83,17 @@ impl<'a> Desk<'a> {
 
     /// The columns that are asked for by name.
     pub fn columns(&self) -> &'a [String] {
-        self.plan.webhook.options.columns.as_deref().unwrap_or_default()
+        self.subscription.webhook.options.columns.as_deref().unwrap_or_default()
+    }
+
+    /// The columns that are needed, where that is not all of them.
+    pub fn wanted(&self) -> Option<&'a [String]> {
+        self.subscription.wanted.as_deref()
     }
 
     /// Takes what is to be told of a row.
     pub fn tell(&mut self, change: Change<'_>) -> Result<(), Error> {
-        let options = &self.plan.webhook.options;
+        let options = &self.subscription.webhook.options;
         let metadata = if options.metadata_columns.is_empty() {
             options.metadata.clone()
         } else {
@@ -101,12 +106,12 @@ impl<'a> Desk<'a> {
         match &mut self.batch {
             None => {
                 let body = change.tell(&self.heading, self.limit);
-                self.post(Letter { body, metadata })
+                self.post(Unwritten { body, metadata })
             }
             Some(batch) => {
                 let item = change.tell(&self.heading, ListWriter::room_for_one(self.limit));
                 match batch.push(&item) {
-                    Some(body) => self.post(Letter { body, metadata }),
+                    Some(body) => self.post(Unwritten { body, metadata }),
                     None => Ok(()),
                 }
             }
@@ -116,58 +121,59 @@ impl<'a> Desk<'a> {
     /// Writes what is left.
     pub fn close(mut self) -> Result<(), Error> {
         if let Some(body) = self.batch.as_mut().and_then(ListWriter::take) {
-            let metadata = self.plan.webhook.options.metadata.clone();
-            self.post(Letter { body, metadata })?;
+            let metadata = self.subscription.webhook.options.metadata.clone();
+            self.post(Unwritten { body, metadata })?;
         }
         self.write()
     }
 
-    fn post(&mut self, letter: Letter) -> Result<(), Error> {
-        self.bytes += letter.body.len();
-        self.waiting.push(letter);
+    fn post(&mut self, call: Unwritten) -> Result<(), Error> {
+        self.bytes += call.body.len();
+        self.waiting.push(call);
         if self.waiting.len() >= HANDFUL || self.bytes >= ENOUGH_BYTES { self.write() } else { Ok(()) }
     }
 
     /// Writes the calls. However many the owner has: that his queue is full is nothing that whoever writes a row can mend.
     fn write(&mut self) -> Result<(), Error> {
-        let letters = std::mem::take(&mut self.waiting);
+        let unwritten = std::mem::take(&mut self.waiting);
         self.bytes = 0;
-        if letters.is_empty() {
+        if unwritten.is_empty() {
             return Ok(());
         }
         in_own_memory(|| {
-            let ids = letters.iter().map(|_| queue::next_id()).collect::<Result<Vec<i64>, Error>>()?;
-            let calls = ids.into_iter().zip(&letters).map(|(id, letter)| (id, self.call(letter)));
+            let ids = unwritten.iter().map(|_| queue::next_id()).collect::<Result<Vec<i64>, Error>>()?;
+            let calls = ids.into_iter().zip(&unwritten).map(|(id, call)| (id, self.call(call)));
             owner::confined(|| queue::insert_all(calls))
         })?;
-        letters.iter().for_each(|_| queued::note(self.owner));
+        unwritten.iter().for_each(|_| queued::note(self.owner));
         wake::at_commit(reason::CALLS);
         Ok(())
     }
 
-    fn call<'l>(&'l self, letter: &'l Letter) -> NewCall<'l> {
-        let Plan { webhook, headers, timeout_ms, max_attempts, .. } = self.plan;
+    fn call<'l>(&'l self, call: &'l Unwritten) -> NewCall<'l> {
+        let Subscription { webhook, headers, timeout_ms, max_attempts, terms, .. } = self.subscription;
         NewCall {
             owner: self.owner,
             method: webhook.method.as_str(),
             url: &webhook.url,
             endpoint: webhook.endpoint.as_deref(),
             headers: headers.as_deref(),
-            body: Some(letter.body.as_bytes()),
+            body: Some(call.body.as_bytes()),
             timeout_ms: *timeout_ms,
             max_attempts: *max_attempts,
             run_at: self.run_at,
             on_complete: self.on_complete,
             idempotency_key: None,
             // What the row says may be more than fits, or what jsonb cannot hold: the call is more than what is said about it.
-            metadata: letter
+            metadata: call
                 .metadata
                 .as_deref()
                 .and_then(kept)
                 .or_else(|| webhook.options.metadata.as_deref().and_then(kept)),
             stream: None,
-            terms: None,
-            round: self.batch.is_some().then_some(Round(0)),
+            terms: *terms,
+            // What became of a job, its function says of the list as a whole.
+            round: (self.batch.is_some() && terms.is_none()).then_some(Round(0)),
         }
     }
 }

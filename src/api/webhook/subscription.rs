@@ -4,15 +4,17 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
+use std::time::Duration;
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use crate::api::arguments;
+use crate::api::{arguments, jobs};
 use crate::domain::header;
+use crate::domain::job::{Terms, USUAL};
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::error::WebhookError;
-use crate::domain::webhook::options::{self, WhenChanged};
+use crate::domain::webhook::options::{self, Job, WhenChanged};
 use crate::error::Error;
 use crate::store::datum::Jsonb;
 use crate::store::literal;
@@ -28,15 +30,19 @@ const KEPT: usize = 1024;
 const LONGEST_DELAY: i128 = 10 * 366 * 24 * 60 * 60 * 1_000_000;
 
 /// What a trigger asks for.
-pub struct Plan {
+pub struct Subscription {
     pub webhook: Webhook,
     /// The table whose owner's calls they are.
     pub root: pg_sys::Oid,
     /// As the queue keeps them.
     pub headers: Option<String>,
     pub secrets: Secrets,
+    /// The columns that are sent or become metadata, where those are not all.
+    pub wanted: Option<Vec<String>>,
     pub timeout_ms: Option<i32>,
     pub max_attempts: Option<i16>,
+    /// Of a background job.
+    pub terms: Option<Terms>,
     pub on_complete: Option<Name>,
     /// In microseconds.
     pub delay: Option<i64>,
@@ -51,40 +57,44 @@ pub enum Secrets {
 
 struct Kept {
     arguments: Vec<CString>,
-    plan: Rc<Plan>,
+    subscription: Rc<Subscription>,
 }
 
 thread_local! {
     static KNOWN: RefCell<HashMap<pg_sys::Oid, Kept>> = RefCell::default();
 }
 
-/// The plan of a trigger that has fired.
-pub fn of(fired: &Fired<'_>) -> Result<Rc<Plan>, Error> {
+/// The subscription of a trigger that has fired.
+pub fn of(fired: &Fired<'_>) -> Result<Rc<Subscription>, Error> {
     let arguments = fired.arguments();
     let is_it = |kept: &Kept| kept.arguments.iter().map(CString::as_c_str).eq(arguments.iter().copied());
-    let known = KNOWN
-        .with_borrow(|known| known.get(&fired.number()).filter(|kept| is_it(kept)).map(|kept| Rc::clone(&kept.plan)));
-    if let Some(plan) = known {
-        return Ok(plan);
+    let known = KNOWN.with_borrow(|known| {
+        known.get(&fired.number()).filter(|kept| is_it(kept)).map(|kept| Rc::clone(&kept.subscription))
+    });
+    if let Some(subscription) = known {
+        return Ok(subscription);
     }
     let root = if fired.is_clone() { lineage::root(fired.number()) } else { Some(fired.relation()) };
     let texts = arguments.iter().map(|argument| argument.to_bytes()).collect::<Vec<_>>();
-    let plan = Rc::new(Plan::read(&texts, root.unwrap_or(fired.relation()))?);
+    let subscription = Rc::new(Subscription::read(&texts, root.unwrap_or(fired.relation()))?);
     if root.is_none() {
         // Of what was not found, nothing is remembered.
-        return Ok(plan);
+        return Ok(subscription);
     }
-    let kept = Kept { arguments: arguments.iter().copied().map(CStr::to_owned).collect(), plan: Rc::clone(&plan) };
+    let kept = Kept {
+        arguments: arguments.iter().copied().map(CStr::to_owned).collect(),
+        subscription: Rc::clone(&subscription),
+    };
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= KEPT {
             known.clear();
         }
         known.insert(fired.number(), kept);
     });
-    Ok(plan)
+    Ok(subscription)
 }
 
-impl Plan {
+impl Subscription {
     /// Reads a trigger's arguments.
     pub fn read(arguments: &[&[u8]], root: pg_sys::Oid) -> Result<Self, Error> {
         let texts: Result<Vec<&str>, _> = arguments.iter().map(|bytes| std::str::from_utf8(bytes)).collect();
@@ -100,8 +110,10 @@ impl Plan {
             root,
             headers: header::to_block(&webhook.headers),
             secrets,
+            wanted: options.columns.as_ref().map(|columns| [columns.as_slice(), &options.metadata_columns].concat()),
             timeout_ms: arguments::timeout(interval("timeout", options.timeout.as_deref())?)?,
             max_attempts: arguments::max_attempts(options.max_attempts)?,
+            terms: options.job.as_ref().map(terms).transpose()?,
             on_complete: options.on_complete.as_deref().map(function).transpose()?,
             delay: delay(interval("delay", options.delay.as_deref())?)?,
             webhook,
@@ -131,6 +143,16 @@ fn delay(given: Option<Interval>) -> Result<Option<i64>, Error> {
     let Some(given) = given else { return Ok(None) };
     let delay = arguments::within("delay", "zero or longer, and at most ten years", 0..=LONGEST_DELAY, given)?;
     Ok(i64::try_from(delay.as_micros()).ok())
+}
+
+fn terms(job: &Job) -> Result<Terms, Error> {
+    let limit = |name, given: &Option<String>| -> Result<Option<Duration>, Error> {
+        interval(name, given.as_deref())?.map(|given| jobs::limit(name, given)).transpose()
+    };
+    Ok(Terms {
+        deadline: limit("deadline", &job.deadline)?.unwrap_or(USUAL),
+        heartbeat: limit("heartbeat", &job.heartbeat)?,
+    })
 }
 
 fn function(given: &str) -> Result<Name, Error> {
