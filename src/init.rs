@@ -27,6 +27,7 @@ pgrx::extension_sql_file!(
         api::stats::endpoint_stats
     ]
 );
+pgrx::extension_sql_file!("../sql/jobs_view.sql", name = "jobs_view", requires = ["views"]);
 pgrx::extension_sql_file!("../sql/pg_cron.sql", name = "pg_cron", requires = ["schema"]);
 pgrx::extension_sql_file!(
     "../sql/schedules.sql",
@@ -54,6 +55,7 @@ pgrx::extension_sql_file!(
     name = "access",
     requires = [
         "views",
+        "jobs_view",
         "health",
         "schedules",
         "websockets",
