@@ -11,7 +11,7 @@ begin
         edge.queued_per_role, edge.endpoints, edge.stat_endpoints, edge.usage, edge.schedules, edge.schedule_runs,
         edge.all_schedules, edge.ws_connections, edge.ws_messages, edge.problems, edge.webhook_problems to %s', role);
     execute format('grant execute on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
-        edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.schedule_description,
+        edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.dispatcher_state, edge_store.schedule_description,
         edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url, edge_store.webhook_problems to %s', role);
     execute format('grant execute on function edge.http_post_async, edge.http_put_async, edge.http_patch_async,
         edge.http_get_async, edge.http_delete_async, edge.http_async, edge.invoke, edge.invoke_batch, edge.job, edge.retry_policy, edge.wait,
@@ -36,7 +36,7 @@ begin
     execute format('revoke all on all tables in schema edge from %s', role);
     execute format('revoke all on all functions in schema edge from %s', role);
     execute format('revoke all on function edge_store.origin, edge_store.redacted_url, edge_store.redacted_headers,
-        edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.schedule_description,
+        edge_store.current_role_oid, edge_store.queued_per_role, edge_store.endpoint_stats, edge_store.dispatcher_state, edge_store.schedule_description,
         edge_store.pg_cron_jobs, edge_store.event_json, edge_store.websocket_url, edge_store.webhook_problems from %s', role);
 end
 $$;

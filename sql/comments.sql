@@ -50,7 +50,9 @@ comment on function edge.revoke_access is 'Takes back what edge.grant_access gav
 
 comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
 comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without what they say: event, data, json and sse_id are null. json is null where data is not JSON that jsonb can hold.';
-comment on view edge.jobs is 'Your background jobs that have been delivered and have not ended: when the present delivery was sent and accepted, when it was last heard of, until when its lease lasts, and how far it is. Members of pg_monitor see those of others without progress.';
+comment on view edge.jobs is 'Your background jobs that have been delivered and have not ended: when the present delivery was sent and accepted, when it was last heard of, until when its lease lasts, how far it is, and what was reported on it too late. Members of pg_monitor see those of others without progress.';
+comment on column edge.jobs.refused_reports is 'How often a function has reported on it with the token of a delivery that was over, or whose lease was; a hundred are counted.';
+comment on column edge.jobs.refused is 'The last such report, and why it was not taken; refused_at is when.';
 comment on view edge.attempts is 'Every try of your calls, with the durations of its parts (null where a part did not happen, as on a reused connection), how it ended, and when the next was due.';
 comment on view edge.dead_letters is 'Your calls that failed for good and have not been replayed: see edge.replay and edge.replay_dead.';
 comment on view edge.callbacks is 'Your on_complete functions that are still to be run, or run just now. runs says how often one was begun, as far as that is counted: from the second time on, and after a restart. One that was begun pg_edge.max_interruptions times without coming to its end is given up.';
@@ -217,8 +219,8 @@ comment on view edge.endpoints is 'The named endpoints. Credentials in headers a
 comment on view edge.stat_endpoints is 'How endpoints are doing: calls on the wire and in memory, what became of attempts and calls since stats_reset, and what holds calls back: disabled, the breaker (open until open_until), the endpoint''s own Retry-After (parked_until), or its monthly quota, which is used up (held_until). Members of pg_monitor see the origins of bare URLs as well. In memory only.';
 comment on column edge.stat_endpoints.last_error is 'What was wrong with the latest attempt that failed.';
 comment on column edge.stat_endpoints.key_refused_since is 'Since when the platform behind it refuses the key: every call with this key fails.';
-comment on view edge.problems is 'What is wrong in this database as far as the caller may see it, and what to do about it; no row where all is well.';
-comment on function edge.health is '{"ok": true, "problems": []}, or what edge.problems lists.';
+comment on view edge.problems is 'What is wrong in this database as far as the caller may see it, and what to do about it; no row where all is well. It looks at no more than the oldest and the newest of a queue, however long that is.';
+comment on function edge.health is '{"ok": true, "problems": []}, or what edge.problems lists; or that the server was started without the library, in which case nothing else of pg_edge works.';
 
 comment on view edge.usage is 'What the calls of each endpoint come to in each month (in UTC): calls that were tried, attempts, bytes sent and received, and how much of the endpoint''s monthly quota of attempts that is. Kept for 13 months; up to a second behind. Members of pg_monitor see the origins of bare URLs as well.';
 comment on column edge.usage.endpoint is 'Its name; of a bare URL the origin, or where there are too many of them in a month, (other).';
@@ -255,6 +257,7 @@ comment on table edge_store.request is 'Calls as queued. Append-only, cut into s
 comment on table edge_store.response is 'The end of each call. Append-only, cut into slots.';
 comment on function edge_store.event_json is 'The data of an event as jsonb, or null.';
 comment on table edge_store.job is 'Background jobs that have been delivered and have not ended.';
+comment on table edge_store.refused_report is 'Reports on these jobs that came too late.';
 comment on table edge_store.event is 'The events of streamed answers, small ones many to a row. Append-only, cut into slots.';
 comment on view edge_store.single_event is 'The events of streamed answers, one row each.';
 comment on table edge_store.stream is 'Answers that are being streamed. Only the dispatcher writes it.';
@@ -272,3 +275,4 @@ comment on table edge_store.secret is 'Secrets, encrypted. Dumped by pg_dump; th
 comment on table edge_store.control is 'One row: who this database is, and what its dispatcher is told.';
 comment on view edge_store.call is 'Every call with what is known of it.';
 comment on view edge_store.dead_letter is 'Failed calls that have not been replayed.';
+comment on function edge_store.dispatcher_state is 'What the dispatcher of this database is doing, without a look at the queue.';

@@ -6,8 +6,9 @@ create table edge_store.job (
     call_id         bigint      primary key,
     -- The number of the delivery.
     number          smallint    not null,
-    -- SHA-256 of what it was sent with. Null once the delivery is over.
+    -- SHA-256 of what it was sent with. Null once the delivery is over. And that of the last delivery which is over.
     token           bytea,
+    former_token    bytea,
     sent_at         timestamptz not null,
     -- Until then its token is good.
     lease_until     timestamptz not null,
@@ -34,4 +35,22 @@ create table edge_store.job (
     error           text
 ) with (fillfactor = 50);
 create index on edge_store.job (call_id) where said is not null;
+-- Those that are delivered again and again, for edge.problems. Neither a first delivery nor a sign of life writes here.
+create index on edge_store.job (call_id) where number >= 3;
 alter table edge_store.job enable row level security;
+
+-- What was reported on jobs too late, for those who look after them: with the token of a delivery that was over, or whose lease was.
+-- Sessions only insert here, a hundred rows a job at most, so that whoever reports too late holds up nobody who is in time; the
+-- dispatcher deletes what there is of a job with its row.
+create table edge_store.refused_report (
+    call_id         bigint      not null,
+    at              timestamptz not null,
+    -- complete, fail or heartbeat.
+    report          text        not null,
+    -- The lease had run out ('l'), it had been reported on ('s'), or there was another delivery by then, or the wait for one ('o').
+    reason          "char"      not null
+);
+create index on edge_store.refused_report (call_id);
+alter table edge_store.refused_report enable row level security;
+-- Without a key, a publication FOR ALL TABLES would forbid to delete.
+alter table edge_store.refused_report replica identity full;

@@ -124,31 +124,6 @@ where response.started_at is not null
   and (request.owner = (select edge_store.current_role_oid())
        or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage'));
 
--- How far a job is, is what its function says: its owner's, as a body is.
-create view edge.jobs with (security_barrier) as
-select
-    job.call_id as id,
-    pg_catalog.pg_get_userbyid(request.owner) as owner,
-    request.endpoint,
-    call.state,
-    job.number::integer as attempt,
-    job.sent_at,
-    job.accepted_at,
-    job.heard_at,
-    case when job.token is not null then job.lease_until end as lease_until,
-    request.deadline_ms * interval '1 millisecond' as deadline,
-    request.heartbeat_ms * interval '1 millisecond' as heartbeat,
-    case when readable.by_all or request.owner = readable.by then job.progress end as progress
-from edge_store.job
-join edge_store.request on request.id = job.call_id
-join edge_store.call on call.id = job.call_id
-cross join (
-    select role.oid as by, role.rolsuper as by_all
-    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
-) as readable
-where request.owner = (select edge_store.current_role_oid())
-   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
-
 -- The events of streamed answers one by one, for the view below and for whoever looks after the tables. What a row tells of
 -- the events before its last one comes out of its lists side by side, and is null beside the last.
 create view edge_store.single_event as

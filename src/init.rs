@@ -27,6 +27,7 @@ pgrx::extension_sql_file!(
         api::stats::endpoint_stats
     ]
 );
+pgrx::extension_sql_file!("../sql/jobs_view.sql", name = "jobs_view", requires = ["views"]);
 pgrx::extension_sql_file!("../sql/pg_cron.sql", name = "pg_cron", requires = ["schema"]);
 pgrx::extension_sql_file!(
     "../sql/schedules.sql",
@@ -39,9 +40,23 @@ pgrx::extension_sql_file!(
     requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
 );
 pgrx::extension_sql_file!(
+    "../sql/health/backlog.sql",
+    name = "health_backlog",
+    requires = ["views", api::control::dispatcher_state]
+);
+pgrx::extension_sql_file!("../sql/health/dispatcher.sql", name = "health_dispatcher", requires = ["health_backlog"]);
+pgrx::extension_sql_file!("../sql/health/endpoints.sql", name = "health_endpoints", requires = ["views", "usage"]);
+pgrx::extension_sql_file!("../sql/health/calls.sql", name = "health_calls", requires = ["views"]);
+pgrx::extension_sql_file!(
+    "../sql/health/standing.sql",
+    name = "health_standing",
+    requires = ["schedules", "websockets"]
+);
+pgrx::extension_sql_file!(
     "../sql/health.sql",
     name = "health",
-    requires = ["views", "usage", api::control::worker_status]
+    requires =
+        ["health_backlog", "health_dispatcher", "health_endpoints", "health_calls", "health_standing", "webhook"]
 );
 pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
@@ -54,6 +69,7 @@ pgrx::extension_sql_file!(
     name = "access",
     requires = [
         "views",
+        "jobs_view",
         "health",
         "schedules",
         "websockets",

@@ -13,7 +13,7 @@ use crate::store::time::to_timestamp;
 use crate::store::{control, owner};
 use crate::worker::latch::{is_alive, my_database};
 use crate::worker::queued::quota;
-use crate::worker::shared;
+use crate::worker::shared::{self, Database};
 use crate::worker::wake::{self, reason};
 
 /// Sends nothing more in this database until `edge.resume()`.
@@ -32,6 +32,43 @@ fn set_paused(paused: bool) -> Result<bool, ErrorReport> {
     let changed = owner::acting(|| control::set_paused(paused))?;
     wake::at_commit(reason::CONTROL | reason::CALLS);
     Ok(changed)
+}
+
+/// What a dispatcher is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// There is none.
+    Down,
+    Paused,
+    Running,
+}
+
+impl Doing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Paused => "paused",
+            Self::Running => "running",
+        }
+    }
+}
+
+/// What this database's dispatcher is doing, and its last error. Unlike `edge.worker_status` it does not look at the queue.
+#[pg_extern(schema = "edge_store", volatile, parallel_unsafe)]
+fn dispatcher_state()
+-> Result<TableIterator<'static, (name!(state, String), name!(last_error, Option<String>))>, ErrorReport> {
+    let doing = match running() {
+        None => Doing::Down,
+        Some(_) if owner::acting(control::read)?.paused => Doing::Paused,
+        Some(_) => Doing::Running,
+    };
+    let last_error = shared::database(my_database()).and_then(shared::last_error);
+    Ok(TableIterator::once((doing.name().to_owned(), last_error)))
+}
+
+/// The entry of this database, where its dispatcher runs.
+fn running() -> Option<&'static Database> {
+    shared::database(my_database()).filter(|entry| is_alive(entry.pid.load(Ordering::Acquire)))
 }
 
 type WorkerStatus = (
@@ -68,18 +105,16 @@ fn worker_status() -> Result<
 }
 
 fn row(paused: bool, queue_depth: i64, oldest_pending: Option<TimestampWithTimeZone>) -> WorkerStatus {
-    let entry = shared::database(my_database());
-    let last_error = entry.and_then(shared::last_error);
-    let running = entry.filter(|entry| is_alive(entry.pid.load(Ordering::Acquire)));
-    let Some(entry) = running else {
-        return (None, "down".to_owned(), None, 0, queue_depth, oldest_pending, last_error);
+    let last_error = shared::database(my_database()).and_then(shared::last_error);
+    let Some(entry) = running() else {
+        return (None, Doing::Down.name().to_owned(), None, 0, queue_depth, oldest_pending, last_error);
     };
     let since_1970 = entry.gauges.started_at.load(Ordering::Relaxed).unsigned_abs();
     let since = to_timestamp(UNIX_EPOCH + Duration::from_micros(since_1970));
     let in_flight = i32::try_from(entry.gauges.in_flight.load(Ordering::Relaxed)).unwrap_or(i32::MAX);
-    let state = if paused { "paused" } else { "running" };
+    let doing = if paused { Doing::Paused } else { Doing::Running };
     let pid = entry.pid.load(Ordering::Acquire);
-    (Some(pid), state.to_owned(), Some(since), in_flight, queue_depth, oldest_pending, last_error)
+    (Some(pid), doing.name().to_owned(), Some(since), in_flight, queue_depth, oldest_pending, last_error)
 }
 
 /// How many calls of each role have not ended: the caller's own, or all where he may see them.

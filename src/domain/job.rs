@@ -89,20 +89,19 @@ pub enum Course {
     },
     /// Nothing was heard of it in time.
     Lapsed,
+    /// It was on the wire when its dispatcher ended, and was not accepted; whether it has arrived, nobody knows.
+    Interrupted,
     /// It is a call as any other.
     AsAnyCall,
 }
 
-/// When a delivery that has failed is followed by another.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pause {
-    /// At once: its function is gone, and the job has waited long enough.
-    None,
-    /// As the policy says.
-    Policy {
-        /// In 0..=1.
-        random: f64,
-    },
+/// How a delivery has failed that another one may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// Its function was not heard of in time.
+    Silence,
+    /// Its function has said so.
+    Failure,
 }
 
 impl Terms {
@@ -126,14 +125,14 @@ pub fn after_answer(terms: &Terms, delivery: Option<&Delivery>, outcome: &Outcom
     }
 }
 
-/// What follows from looking at a delivery that is not on the wire.
+/// What follows from looking at a job that is not on the wire, and at its delivery if that is not over.
 pub fn at_rest(delivery: Option<&Delivery>, now: SystemTime) -> Course {
     let Some(delivery) = delivery else { return Course::AsAnyCall };
     if let Some(said) = &delivery.said {
         return Course::Said(said.clone());
     }
     match delivery.accepted_at {
-        None => Course::AsAnyCall,
+        None => Course::Interrupted,
         Some(_) if delivery.lease_until > now => Course::Accepted { until: delivery.lease_until },
         Some(_) => Course::Lapsed,
     }
@@ -164,14 +163,23 @@ pub fn lease_at_acceptance(terms: &Terms, delivery: &Delivery, now: SystemTime) 
     delivery.heard_at.map_or(lease, |heard| lease.max(heard + terms.grace()))
 }
 
-/// When a job of which a delivery has failed is delivered again; `None` where that was the last one.
-pub fn next_delivery(policy: &RetryPolicy, history: &History, pause: Pause, now: SystemTime) -> Option<SystemTime> {
+/// When a job of which a delivery has failed is delivered again; `None` where that was the last one. `random` lies in 0..=1.
+///
+/// A first delivery that is not heard of is followed by another at once: its function is most likely gone, and the job has
+/// waited long enough. Where that goes on the functions may have too much to do, and would have more with each delivery.
+pub fn next_delivery(
+    policy: &RetryPolicy,
+    history: &History,
+    setback: Setback,
+    now: SystemTime,
+    random: f64,
+) -> Option<SystemTime> {
     if history.charged >= history.max_attempts.unwrap_or(policy.max_attempts) {
         return None;
     }
-    let at = match pause {
-        Pause::None => now,
-        Pause::Policy { random } => now + policy.wait(history.charged, random),
+    let at = match setback {
+        Setback::Silence if history.charged <= 1 => now,
+        Setback::Silence | Setback::Failure => now + policy.wait(history.charged, random),
     };
     (!is_too_old(policy, history.born_at, at)).then_some(at)
 }

@@ -19,10 +19,8 @@ use crate::store::responses::{Ending, StreamEnd, Trace};
 pub enum Reported {
     /// Nothing was said of it, and nothing can be from now on.
     No,
-    /// A session is just about to, or to say that it lives: whoever takes the job up next will see.
+    /// It was said how it ended, or a session is just about to say something.
     Perhaps,
-    /// It was said how it ended: whoever takes it up next will see.
-    Yes,
 }
 
 /// Writes what becomes of a job that was on the wire when its dispatcher ended.
@@ -35,9 +33,9 @@ pub fn interrupted_job(
 ) -> Fate {
     match reported {
         Reported::No => interrupted(found, max_interruptions, now, outbox),
-        // It is not given up before that is known.
-        Reported::Perhaps => interrupted(found, max_interruptions.max(found.interruptions + 2), now, outbox),
-        Reported::Yes => {
+        // Nothing is written of the attempt before that is known: its delivery is left open, and whoever takes the job up next
+        // sees whether it was reported on or interrupted.
+        Reported::Perhaps => {
             let Interrupted { call, slot, number, interruptions, .. } = *found;
             outbox.deferrals.push(Deferral { call, slot, tries: number, interruptions, until: Until::Due(now) });
             Fate::SentAgain

@@ -50,8 +50,8 @@ pub enum KeptBack {
     ForGood(Unsent),
     /// Something is in the way that will pass: it is tried again so much later. It costs no attempt.
     ForNow(Duration),
-    /// One has reported.
-    Said,
+    /// What became of its last delivery is to be found out first.
+    Unsettled,
 }
 
 /// How soon a call is tried again that something was in the way of.
@@ -148,7 +148,7 @@ impl Dispatcher {
         match why {
             KeptBack::ForGood(why) => self.end_unsent(queued, source, why, now),
             KeptBack::ForNow(pause) => self.outbox.deferrals.push(queued.deferral(Until::Due(now + pause))),
-            KeptBack::Said => self.was_said(queued, source, now),
+            KeptBack::Unsettled => self.is_unsettled(queued, source, now),
         }
     }
 

@@ -171,9 +171,10 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
             let reported = reported(&held, call.call);
             match interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox) {
                 Fate::GivenUp | Fate::BrokenOff => ended.push(call.call),
-                Fate::SentAgain if reported == Reported::No => over.push(call.call),
-                // It may still be reported on, or was.
-                Fate::SentAgain => {}
+                Fate::SentAgain => match reported {
+                    Reported::No => over.push(call.call),
+                    Reported::Perhaps => {}
+                },
             }
         }
         let control = control::read()?;
@@ -182,6 +183,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let parked = scan::parked_lanes()?;
         let epoch = control::new_epoch()?;
         recovery::clear_standing()?;
+        deliveries::forget_refused()?;
         outbox.lease = Some(Lease { batch: standing.batch + 1, epoch, floor: standing.floor, calls: Vec::new() });
         outbox.write(ring.current)?;
         if !over.is_empty() {
@@ -197,7 +199,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
 /// What the row of a job says, where it can be had.
 fn reported(held: &Held, call: CallId) -> Reported {
     match held.row(call) {
-        Some(row) if row.delivery.said.is_some() => Reported::Yes,
+        Some(row) if row.delivery.as_ref().is_some_and(|delivery| delivery.said.is_some()) => Reported::Perhaps,
         None if held.is_locked(call) => Reported::Perhaps,
         Some(_) | None => Reported::No,
     }

@@ -23,6 +23,16 @@ pub(super) fn trace(report: &Report, said: &Said) -> Trace {
     }
 }
 
+/// The same of an attempt of which nothing can be stored that the peer has sent.
+pub(super) fn numbers(report: &Report) -> Trace {
+    Trace {
+        started_at: Some(report.started_at),
+        timings: report.timings,
+        status: report.outcome.head().map(|head| head.status),
+        ..Trace::default()
+    }
+}
+
 thread_local! {
     /// The address that was written last, with its text: mostly it is the next one as well.
     static LAST_ADDRESS: RefCell<Option<(SocketAddr, String)>> = const { RefCell::new(None) };

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use pg_edge::domain::job::{
-    Again, Course, Delivery, Pause, Said, Terms, accepts, after_answer, at_rest, in_ascii, lease_at_acceptance,
+    Again, Course, Delivery, Said, Setback, Terms, accepts, after_answer, at_rest, in_ascii, lease_at_acceptance,
     next_delivery,
 };
 use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
@@ -116,8 +116,16 @@ fn an_answer_accepts_ends_or_comes_too_late() {
 fn at_rest_a_delivery_goes_on_until_its_lease_is_over() {
     assert_eq!(at_rest(Some(&accepted()), at(299)), Course::Accepted { until: at(300) });
     assert_eq!(at_rest(Some(&accepted()), at(300)), Course::Lapsed);
-    assert_eq!(at_rest(Some(&sent()), at(900)), Course::AsAnyCall, "it waits to be sent again");
-    assert_eq!(at_rest(None, at(9)), Course::AsAnyCall);
+    assert_eq!(at_rest(None, at(9)), Course::AsAnyCall, "its delivery is over, and it waits to be sent again");
+}
+
+#[test]
+fn a_delivery_at_rest_that_is_neither_accepted_nor_over_was_interrupted() {
+    for now in [1, 299, 900] {
+        assert_eq!(at_rest(Some(&sent()), at(now)), Course::Interrupted);
+        let heard = Delivery { heard_at: Some(at(1)), ..sent() };
+        assert_eq!(at_rest(Some(&heard), at(now)), Course::Interrupted, "a sign of life is no acceptance");
+    }
 }
 
 #[test]
@@ -144,17 +152,39 @@ fn what_was_said_wins_over_everything() {
 fn a_failed_delivery_is_followed_by_another_while_attempts_and_time_are_left() {
     let policy = RetryPolicy { jitter: Duration::ZERO, ..RetryPolicy::default() };
     let tried = |charged| History { charged, max_attempts: None, born_at: at(0) };
-    let by_policy = Pause::Policy { random: 0.5 };
-    assert_eq!(next_delivery(&policy, &tried(1), Pause::None, at(9)), Some(at(9)));
-    assert_eq!(next_delivery(&policy, &tried(2), by_policy, at(9)), Some(at(11)));
-    assert_eq!(next_delivery(&policy, &tried(3), Pause::None, at(9)), None, "three are all");
+    let next =
+        |policy: &RetryPolicy, history: &History, setback, now| next_delivery(policy, history, setback, now, 0.5);
+    assert_eq!(next(&policy, &tried(2), Setback::Failure, at(9)), Some(at(11)));
+    assert_eq!(next(&policy, &tried(3), Setback::Silence, at(9)), None, "three are all");
     let more = History { max_attempts: Some(9), ..tried(8) };
-    assert_eq!(next_delivery(&policy, &more, Pause::None, at(9)), Some(at(9)), "the job's own number counts");
-    assert_eq!(next_delivery(&policy, &History { charged: 9, ..more }, Pause::None, at(9)), None);
+    assert_eq!(next(&policy, &more, Setback::Failure, at(9)), Some(at(9 + 128)), "the job's own number counts");
+    assert_eq!(next(&policy, &History { charged: 9, ..more }, Setback::Silence, at(9)), None);
     let brief = RetryPolicy { max_age: Some(secs(60)), ..policy };
-    assert_eq!(next_delivery(&brief, &tried(1), Pause::None, at(60)), Some(at(60)));
-    assert_eq!(next_delivery(&brief, &tried(1), Pause::None, at(61)), None);
-    assert_eq!(next_delivery(&brief, &tried(1), by_policy, at(60)), None, "it would be too old by then");
+    assert_eq!(next(&brief, &tried(1), Setback::Silence, at(60)), Some(at(60)));
+    assert_eq!(next(&brief, &tried(1), Setback::Silence, at(61)), None);
+    assert_eq!(next(&brief, &tried(1), Setback::Failure, at(60)), None, "it would be too old by then");
+    assert_eq!(next(&brief, &tried(2), Setback::Silence, at(60)), None, "and so would one that waits");
+}
+
+#[test]
+fn silence_is_followed_by_another_delivery_at_once_the_first_time_and_later_as_the_policy_says() {
+    let policy = RetryPolicy { max_attempts: 9, jitter: secs(4), ..RetryPolicy::default() };
+    let tried = |charged| History { charged, max_attempts: None, born_at: at(0) };
+    let after = |charged, setback, random| {
+        let next = next_delivery(&policy, &tried(charged), setback, at(9), random);
+        next.map(|next| next.duration_since(at(9)).unwrap())
+    };
+    for random in [0.0, 0.5, 1.0] {
+        assert_eq!(after(1, Setback::Silence, random), Some(secs(0)));
+        // One that was interrupted does not count.
+        assert_eq!(after(0, Setback::Silence, random), Some(secs(0)));
+        for charged in 2..9 {
+            let (silent, failed) = (after(charged, Setback::Silence, random), after(charged, Setback::Failure, random));
+            assert_eq!(silent, failed, "delivery {charged}");
+            assert_eq!(silent, Some(policy.wait(charged, random)));
+        }
+    }
+    assert_ne!(after(2, Setback::Silence, 0.1), after(2, Setback::Silence, 0.9), "jobs that lapse together come apart");
 }
 
 #[test]

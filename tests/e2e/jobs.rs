@@ -8,6 +8,8 @@ mod faults;
 mod leases;
 mod limits;
 mod races;
+mod refused;
+mod replaced;
 mod reporting;
 mod rights;
 mod storm;

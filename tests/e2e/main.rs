@@ -20,6 +20,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod guard;
+mod health;
 mod idempotency;
 mod identity;
 mod invariants;

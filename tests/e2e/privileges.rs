@@ -5,7 +5,7 @@ use crate::identity::HOSTILE;
 use crate::scene::{Scene, call, ended, reaches};
 
 /// Every function that a role is given by `edge.grant_access`.
-const FUNCTIONS: [&str; 34] = [
+const FUNCTIONS: [&str; 35] = [
     "edge.http_post_async('http://x/')",
     "edge.http_put_async('http://x/')",
     "edge.http_patch_async('http://x/')",
@@ -21,6 +21,7 @@ const FUNCTIONS: [&str; 34] = [
     "edge.replay(1)",
     "edge.replay_dead()",
     "edge.worker_status()",
+    "edge.health()",
     "edge.schedule('s', '@daily', 'select 1')",
     "edge.schedule_invoke('s', '@daily', 'f')",
     "edge.schedule_http('s', '@daily', 'http://x/')",
@@ -53,7 +54,7 @@ const SUPERUSER_S: [&str; 7] = [
     "edge.rotate_secret_key()",
 ];
 
-const VIEWS: [&str; 14] = [
+const VIEWS: [&str; 15] = [
     "edge.calls",
     "edge.jobs",
     "edge.attempts",
@@ -68,6 +69,7 @@ const VIEWS: [&str; 14] = [
     "edge.ws_connections",
     "edge.ws_messages",
     "edge.webhook_problems",
+    "edge.problems",
 ];
 
 const DENIED: &str = "42501";

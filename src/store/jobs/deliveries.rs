@@ -41,7 +41,8 @@ statements! {
         values ($1, $2, $3, $4, $5, $6)
         on conflict (call_id) do update
             set number = excluded.number, token = excluded.token, sent_at = excluded.sent_at,
-                lease_until = excluded.lease_until, grace_ms = excluded.grace_ms, heard_at = null";
+                lease_until = excluded.lease_until, grace_ms = excluded.grace_ms, heard_at = null,
+                former_token = coalesce(job.token, job.former_token)";
 
     ACCEPT(INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT2OID, TEXTOID,
            TEXTOID, TEXTOID) = "
@@ -53,18 +54,28 @@ statements! {
     // All but how far it was.
     END_DELIVERY(INT8ARRAYOID) = "
         update edge_store.job
-        set token = null, accepted_at = null, heard_at = null, started_at = null, dns_us = null, connect_us = null,
+        set former_token = coalesce(token, former_token), token = null, accepted_at = null, heard_at = null, started_at = null, dns_us = null, connect_us = null,
             tls_us = null, first_byte_us = null, total_us = null, status_code = null, remote = null, headers = null, url = null,
             said = null, result = null, error = null
         where call_id = any ($1)";
 
-    FORGET(INT8ARRAYOID) = "delete from edge_store.job where call_id = any ($1)";
+    FORGET(INT8ARRAYOID) = "
+        with refused as (delete from edge_store.refused_report where call_id = any ($1))
+        delete from edge_store.job where call_id = any ($1)";
 
     FORGET_ENDED(INT8ARRAYOID) = "
-        delete from edge_store.job where call_id = any (array(
-            select call_id from edge_store.job
-            where call_id = any ($1) and exists (select from edge_store.response where response.call_id = job.call_id)
-            for update skip locked))";
+        with ended as (
+            delete from edge_store.job where call_id = any (array(
+                select call_id from edge_store.job
+                where call_id = any ($1) and exists (select from edge_store.response where response.call_id = job.call_id)
+                for update skip locked))
+            returning call_id)
+        delete from edge_store.refused_report as refused using ended where refused.call_id = ended.call_id";
+
+    // What was not committed when its job was forgotten.
+    FORGET_REFUSED() = "
+        delete from edge_store.refused_report as refused
+        where not exists (select from edge_store.job where job.call_id = refused.call_id)";
 
     SAID() = "select call_id from edge_store.job where said is not null";
 
@@ -140,6 +151,14 @@ pub fn forget(calls: &[CallId]) -> Result<(), Error> {
 pub fn forget_ended(calls: Vec<i64>) -> Result<(), Error> {
     Spi::connect_mut(|client| {
         FORGET_ENDED.with(|statement| statement.write(client, &[calls.into()]))?;
+        Ok(())
+    })
+}
+
+/// Forgets late reports on jobs that are forgotten.
+pub fn forget_refused() -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        FORGET_REFUSED.with(|statement| statement.write(client, &[]))?;
         Ok(())
     })
 }

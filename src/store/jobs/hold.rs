@@ -28,7 +28,8 @@ pub struct Held {
 /// The row of a job, which is ours until the transaction ends.
 #[derive(Debug)]
 pub struct Row {
-    pub delivery: Delivery,
+    /// The latest delivery, if it is not over.
+    pub delivery: Option<Delivery>,
     /// How far the job was said to be, as a text of JSON.
     pub progress: Option<String>,
     /// What the function answered that has accepted it.
@@ -46,7 +47,8 @@ pub struct Answer {
 statements! {
     HOLD(INT8ARRAYOID) = "
         select call_id, sent_at, accepted_at, heard_at, lease_until, said::text, error, progress::text,
-               started_at, dns_us, connect_us, tls_us, first_byte_us, total_us, status_code, remote, headers, url
+               started_at, dns_us, connect_us, tls_us, first_byte_us, total_us, status_code, remote, headers, url,
+               token is not null
         from edge_store.job where call_id = any ($1)
         for update skip locked";
 
@@ -81,7 +83,7 @@ impl Held {
 
     /// Reads the result of a job that was completed; results are large, and nobody wants all of them at once.
     pub fn read_result(&mut self, call: CallId) -> Result<(), Error> {
-        let said = self.rows.get_mut(&call).and_then(|row| row.delivery.said.as_mut());
+        let said = self.rows.get_mut(&call).and_then(|row| row.delivery.as_mut()?.said.as_mut());
         let Some(Said::Completed(result)) = said else { return Ok(()) };
         // As a writing statement, which sees the row as it is now, and not as it was under an older snapshot.
         *result = Spi::connect_mut(|client| {
@@ -99,12 +101,18 @@ impl Held {
 
 fn row(found: &SpiHeapTupleData<'_>) -> Result<(CallId, Row), Error> {
     let at = |ordinal| found.get::<TimestampWithTimeZone>(ordinal).map(|at| at.map(from_timestamp));
-    let delivery = Delivery {
-        sent_at: at(2)?.ok_or(Error::Malformed)?,
-        accepted_at: at(3)?,
-        heard_at: at(4)?,
-        lease_until: at(5)?.ok_or(Error::Malformed)?,
-        said: said(found.get(6)?, found.get(7)?)?,
+    // Whoever ends a delivery takes its token away.
+    let has_token: bool = found.get(19)?.ok_or(Error::Malformed)?;
+    let delivery = if has_token {
+        Some(Delivery {
+            sent_at: at(2)?.ok_or(Error::Malformed)?,
+            accepted_at: at(3)?,
+            heard_at: at(4)?,
+            lease_until: at(5)?.ok_or(Error::Malformed)?,
+            said: said(found.get(6)?, found.get(7)?)?,
+        })
+    } else {
+        None
     };
     let answer = Answer { trace: trace(found, at(9)?)?, headers: found.get(17)?, url: found.get(18)? };
     Ok((CallId(found.get(1)?.ok_or(Error::Malformed)?), Row { delivery, progress: found.get(8)?, answer }))

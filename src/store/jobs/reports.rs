@@ -62,7 +62,20 @@ statements! {
         where call_id = $1 and token = $2 and said is null and lease_until > clock_timestamp()
           and exists (select from edge_store.control where database_oid = $3)
         returning call_id";
+
+    // Of whoever has no token that was ever good nothing is noted.
+    REFUSE(INT8OID, BYTEAOID, OIDOID, TEXTOID, INT8OID) = "
+        insert into edge_store.refused_report (call_id, at, report, reason)
+        select call_id, clock_timestamp(), $4,
+               case when token is distinct from $2 then 'o' when said is not null then 's' else 'l' end
+        from edge_store.job
+        where call_id = $1 and (token = $2 or former_token = $2)
+          and exists (select from edge_store.control where database_oid = $3)
+          and (select count(*) from edge_store.refused_report as known where known.call_id = $1) < $5";
 }
+
+/// As many are noted of a job that are refused.
+const MOST_REFUSED: i64 = 100;
 
 /// The job is done. Whoever has not heard that he was heard may say it again: the first result is kept.
 pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Error> {
@@ -76,7 +89,7 @@ pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Erro
     // As a writing statement, which sees a report that was committed while this one waited for it.
     match COMPLETED.with(|statement| write(statement, &args))? {
         Taken::Yes => Ok(Taken::Before),
-        no => Ok(no),
+        no => noted(no, report, "complete"),
     }
 }
 
@@ -84,13 +97,13 @@ pub fn complete(report: Report<'_>, result: Option<Jsonb>) -> Result<Taken, Erro
 pub fn fail(report: Report<'_>, error: &str, again: Again) -> Result<Taken, Error> {
     let said = Letter::Failed(again).text();
     let args = [report.call.into(), report.token.into(), report.database.into(), error.into(), said.into()];
-    FAIL.with(|statement| write(statement, &args))
+    noted(FAIL.with(|statement| write(statement, &args))?, report, "fail")
 }
 
 /// The job is being worked on.
 pub fn heartbeat(report: Report<'_>, progress: Option<Jsonb>) -> Result<Taken, Error> {
     let args = [report.call.into(), report.token.into(), report.database.into(), progress.into()];
-    HEARTBEAT.with(|statement| write(statement, &args))
+    noted(HEARTBEAT.with(|statement| write(statement, &args))?, report, "heartbeat")
 }
 
 fn write(statement: &Statement, args: &[DatumWithOid<'_>]) -> Result<Taken, Error> {
@@ -99,4 +112,13 @@ fn write(statement: &Statement, args: &[DatumWithOid<'_>]) -> Result<Taken, Erro
         let rows = statement.write(client, args)?;
         Ok(if rows.is_empty() { Taken::No } else { Taken::Yes })
     })
+}
+
+/// Notes a report that was not taken, for the job's owner, where it was made with a token that was good once.
+fn noted(taken: Taken, report: Report<'_>, what: &str) -> Result<Taken, Error> {
+    if taken == Taken::No {
+        let args = [report.call.into(), report.token.into(), report.database.into(), what.into(), MOST_REFUSED.into()];
+        Spi::connect_mut(|client| REFUSE.with(|statement| statement.write(client, &args)).map(|_| ()))?;
+    }
+    Ok(taken)
 }

@@ -1,65 +1,58 @@
 //! From a case, and the row of its job, to the rows that are written. What follows from what is `domain::job`'s.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::super::outbox::Outbox;
 use super::super::settle::{self, Grounds, Unsent, Whose, note};
 use super::decide::{Circumstances, Decided};
+use super::subject::Subject;
 use super::{Case, Why};
 use crate::domain::attempt::Report;
-use crate::domain::call::{CallId, Final};
-use crate::domain::job::{self, Again, Course, Pause, Said, Terms};
+use crate::domain::call::Final;
+use crate::domain::interruption::Fate;
+use crate::domain::job::{self, Again, Course, Delivery, Said, Setback, Terms};
 use crate::domain::outcome::FailureClass;
 use crate::domain::profile::said as platform;
-use crate::domain::retry::History;
 use crate::domain::tally::CallEnd;
 use crate::store::attempts::FailedTry;
-use crate::store::deferred::{Deferral, Until};
+use crate::store::deferred::Until;
 use crate::store::jobs::deliveries::Acceptance;
-use crate::store::jobs::hold::{Answer, Row};
+use crate::store::jobs::hold::Answer;
+use crate::store::recovery::Interrupted;
 use crate::store::responses::{Ending, Trace};
 use crate::store::scan::Queued;
 use crate::worker::ledger::{InFlight, Source};
-use crate::worker::trace::{block, trace};
-
-/// What is known of a job, wherever it is.
-struct Subject {
-    whose: Whose,
-    number: u32,
-    interruptions: u32,
-    history: History,
-    answer: Answer,
-    source: Option<Source>,
-}
+use crate::worker::trace::{block, numbers, trace};
 
 /// Adds what follows from a case.
-pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, decided: &mut Decided) {
+pub(super) fn carry_out(case: &Case, given: &Circumstances<'_>, decided: &mut Decided) {
     match case {
         Case::Answered { terms, report, entry } => answered(terms, report, entry, given, decided),
-        Case::Unstorable { entry, reason } => unstorable(call, entry, reason, given, decided),
+        Case::Unstorable { terms, report, entry, reason } => {
+            unstorable(terms, report, entry, reason, given, decided);
+        }
         Case::Resting { queued, source, why } => resting(queued, *source, why, given, decided),
     }
 }
 
 fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let delivery = given.row.map(|row| &row.delivery);
     let headers = report.outcome.head().map(block);
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
     let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
-    let subject = of_flight(report.call, entry, answer);
-    match job::after_answer(terms, delivery, &report.outcome, given.now) {
+    let subject = Subject::of_flight(report.call, entry, answer);
+    match job::after_answer(terms, given.delivery(), &report.outcome, given.now) {
         Course::Said(said) => follow(said, subject, given, decided),
-        Course::Accepted { until } => {
-            put_off(&subject, Until::Due(until), &mut decided.rows);
-            let acceptance =
-                Acceptance { call: report.call, at: given.now, lease_until: until, answer: subject.answer };
-            decided.accepted.push(acceptance);
-        }
+        Course::Accepted { until } => accepted(subject, until, given, decided),
         Course::Lapsed => lapsed(subject, given, decided),
-        Course::AsAnyCall => as_any_call(report, entry, given, decided),
+        Course::AsAnyCall | Course::Interrupted => as_any_call(report, entry, given, decided),
     }
+}
+
+fn accepted(subject: Subject, until: SystemTime, given: &Circumstances<'_>, decided: &mut Decided) {
+    subject.put_off(Until::Due(until), &mut decided.rows);
+    let Subject { whose: Whose { call, .. }, answer, .. } = subject;
+    decided.accepted.push(Acceptance { call, at: given.now, lease_until: until, answer });
 }
 
 /// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
@@ -75,13 +68,23 @@ fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, dec
     decided.ends.push((given.lane.clone(), settled.ended.call));
 }
 
-/// An answer that cannot be stored ends its call, as that of any other call does, unless the function has reported.
-fn unstorable(call: CallId, entry: &InFlight, reason: &str, given: &Circumstances<'_>, decided: &mut Decided) {
-    let answer = Answer { url: entry.url.clone(), ..Answer::default() };
-    let subject = of_flight(call, entry, answer);
-    match given.row.and_then(|row| row.delivery.said.clone()) {
-        Some(said) => follow(said, subject, given, decided),
-        None => {
+/// An answer that cannot be stored ends its call, as that of any other call does, unless the function has reported or accepted: for
+/// that, what it sent besides is not needed.
+fn unstorable(
+    terms: &Terms,
+    report: &Report,
+    entry: &InFlight,
+    reason: &str,
+    given: &Circumstances<'_>,
+    decided: &mut Decided,
+) {
+    let answer = Answer { trace: numbers(report), headers: None, url: entry.url.clone() };
+    let subject = Subject::of_flight(report.call, entry, answer);
+    match job::after_answer(terms, given.delivery(), &report.outcome, given.now) {
+        Course::Said(said) => follow(said, subject, given, decided),
+        Course::Accepted { until } => accepted(subject, until, given, decided),
+        Course::Lapsed => lapsed(subject, given, decided),
+        Course::AsAnyCall | Course::Interrupted => {
             let error = format!("the answer could not be stored: {reason}");
             end(subject, Final::Failed, Some((FailureClass::Internal, error)), given, decided);
         }
@@ -89,8 +92,8 @@ fn unstorable(call: CallId, entry: &InFlight, reason: &str, given: &Circumstance
 }
 
 fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>, decided: &mut Decided) {
-    let subject = || of_rest(queued, source, given.row);
-    match (job::at_rest(given.row.map(|row| &row.delivery), given.now), why) {
+    let subject = || Subject::of_rest(queued, source, given);
+    match (job::at_rest(given.delivery(), given.now), why) {
         (Course::Said(said), _) => follow(said, subject(), given, decided),
         (Course::Accepted { .. } | Course::Lapsed, Why::Ends(Unsent::Cancelled)) => {
             decided.rows.settled_cancellations.push(queued.id.0);
@@ -101,13 +104,35 @@ fn resting(queued: &Queued, source: Source, why: &Why, given: &Circumstances<'_>
             settle::end_unsent(queued, source, unsent.clone(), given.now, &mut decided.rows);
             decided.ended.push(queued.id);
         }
-        (Course::Accepted { until }, Why::Due | Why::Said) => {
-            put_off(&subject(), Until::Due(until), &mut decided.rows);
+        (Course::Accepted { until }, Why::Due | Why::Said | Why::Unsettled) => {
+            subject().put_off(Until::Due(until), &mut decided.rows);
         }
-        (Course::Lapsed, Why::Due | Why::Said) => lapsed(subject(), given, decided),
+        (Course::Lapsed, Why::Due | Why::Said | Why::Unsettled) => lapsed(subject(), given, decided),
+        (Course::Interrupted, Why::Due | Why::Said | Why::Unsettled) => interrupted(queued, given, decided),
         // It was taken out of where it waited, and there was no reason to.
-        (Course::AsAnyCall, Why::Due | Why::Said) => {
-            put_off(&subject(), Until::Due(given.now), &mut decided.rows);
+        (Course::AsAnyCall, Why::Due | Why::Said | Why::Unsettled) => {
+            subject().put_off(Until::Due(given.now), &mut decided.rows);
+        }
+    }
+}
+
+/// A delivery that was on the wire when the last dispatcher ended, while somebody held its row, and on which nobody has reported.
+fn interrupted(queued: &Queued, given: &Circumstances<'_>, decided: &mut Decided) {
+    let found = Interrupted {
+        call: queued.id,
+        slot: queued.slot,
+        owner: queued.owner,
+        on_complete: queued.on_complete,
+        number: queued.tries,
+        interruptions: queued.interruptions,
+        stream: None,
+        is_job: true,
+    };
+    match super::super::interrupted::interrupted(&found, given.max_interruptions, given.now, &mut decided.rows) {
+        Fate::SentAgain => decided.over.push(queued.id),
+        Fate::GivenUp | Fate::BrokenOff => {
+            decided.rows.undeferred.push(queued.id.0);
+            decided.ended.push(queued.id);
         }
     }
 }
@@ -120,7 +145,7 @@ fn follow(said: Said, subject: Subject, given: &Circumstances<'_>, decided: &mut
             end(subject, Final::Failed, Some((FailureClass::Job, error)), given, decided);
         }
         Said::Failed { error, again: Again::Welcome } => {
-            failed(subject, (FailureClass::Job, error), Pause::Policy { random: given.random }, given, decided);
+            failed(subject, (FailureClass::Job, error), Setback::Failure, given, decided);
         }
     }
 }
@@ -136,15 +161,15 @@ fn completed(result: Option<String>, mut subject: Subject, given: &Circumstances
 }
 
 fn lapsed(subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {
-    let error = given.row.map_or_else(|| "the job's delivery is not known any more".to_owned(), silence);
-    failed(subject, (FailureClass::LeaseExpired, error), Pause::None, given, decided);
+    let error = given.delivery().map_or_else(|| "the job's delivery is not known any more".to_owned(), silence);
+    failed(subject, (FailureClass::LeaseExpired, error), Setback::Silence, given, decided);
 }
 
 /// How long nothing was heard of a job whose lease has run out.
-fn silence(row: &Row) -> String {
-    let since = [Some(row.delivery.sent_at), row.delivery.accepted_at, row.delivery.heard_at];
-    let last = since.into_iter().flatten().max().unwrap_or(row.delivery.sent_at);
-    let silent = row.delivery.lease_until.duration_since(last).unwrap_or_default();
+fn silence(delivery: &Delivery) -> String {
+    let since = [Some(delivery.sent_at), delivery.accepted_at, delivery.heard_at];
+    let last = since.into_iter().flatten().max().unwrap_or(delivery.sent_at);
+    let silent = delivery.lease_until.duration_since(last).unwrap_or_default();
     format!("the function has accepted the job, and was not heard of for {} s", seconds(silent))
 }
 
@@ -156,14 +181,15 @@ fn seconds(duration: Duration) -> f64 {
 fn failed(
     subject: Subject,
     (class, error): (FailureClass, String),
-    pause: Pause,
+    setback: Setback,
     given: &Circumstances<'_>,
     decided: &mut Decided,
 ) {
-    let Some(at) = job::next_delivery(given.policy, &subject.history, pause, given.now) else {
+    let next = job::next_delivery(given.policy, &subject.history, setback, given.now, given.random);
+    let Some(at) = next else {
         return end(subject, Final::Failed, Some((class, error)), given, decided);
     };
-    put_off(&subject, Until::Due(at), &mut decided.rows);
+    subject.put_off(Until::Due(at), &mut decided.rows);
     let Subject { whose: Whose { call, slot, .. }, number, answer, .. } = subject;
     let trace = Trace { error_class: Some(class.name()), error: Some(error), ..answer.trace };
     decided.rows.failed_tries.push(FailedTry { call, slot, number, trace, retry_at: at });
@@ -190,34 +216,4 @@ fn end(
     decided.ended.push(whose.call);
     let end = if state == Final::Succeeded { CallEnd::Succeeded } else { CallEnd::Failed };
     decided.ends.push((given.lane.clone(), end));
-}
-
-/// Lets a job wait in the table of deferred calls.
-fn put_off(subject: &Subject, until: Until, rows: &mut Outbox) {
-    let Subject { whose: Whose { call, slot, .. }, number, interruptions, .. } = *subject;
-    rows.deferrals.push(Deferral { call, slot, tries: number, interruptions, until });
-}
-
-fn of_flight(call: CallId, entry: &InFlight, answer: Answer) -> Subject {
-    let (number, interruptions) = (entry.number, entry.interruptions);
-    Subject {
-        whose: Whose { call, slot: entry.slot, owner: entry.owner, on_complete: entry.on_complete },
-        number,
-        interruptions,
-        history: History::of(number, interruptions, entry.max_attempts, entry.born_at),
-        answer,
-        source: None,
-    }
-}
-
-fn of_rest(queued: &Queued, source: Source, row: Option<&Row>) -> Subject {
-    let (number, interruptions) = (queued.tries, queued.interruptions);
-    Subject {
-        whose: Whose { call: queued.id, slot: queued.slot, owner: queued.owner, on_complete: queued.on_complete },
-        number,
-        interruptions,
-        history: History::of(number, interruptions, queued.max_attempts, queued.born_at()),
-        answer: row.map(|row| row.answer.clone()).unwrap_or_default(),
-        source: Some(source),
-    }
 }

@@ -11,6 +11,7 @@ use super::carry_out;
 use super::{Cancels, Case, Jobs, LOOK_AGAIN, Open};
 use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
+use crate::domain::job::Delivery;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::tally::CallEnd;
 use crate::error::Error;
@@ -123,8 +124,10 @@ impl Dispatcher {
         let Some(case) = self.jobs.case(call) else { return };
         let lane = lane_of(case);
         let policy = self.endpoints.retry(&lane);
-        let course = Circumstances { row: held.row(call), policy, lane: &lane, now, random: fastrand::f64() };
-        carry_out::carry_out(call, case, &course, decided);
+        let max_interruptions = self.settings.max_interruptions;
+        let (row, random) = (held.row(call), fastrand::f64());
+        let course = Circumstances { row, policy, max_interruptions, lane: &lane, now, random };
+        carry_out::carry_out(case, &course, decided);
         decided.closed.push(call);
     }
 
@@ -154,9 +157,17 @@ pub(super) struct Circumstances<'a> {
     /// The job's row, where it has one.
     pub row: Option<&'a hold::Row>,
     pub policy: &'a RetryPolicy,
+    pub max_interruptions: u32,
     pub lane: &'a LaneName,
     pub now: SystemTime,
     pub random: f64,
+}
+
+impl Circumstances<'_> {
+    /// The job's latest delivery, if it is not over.
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.row?.delivery.as_ref()
+    }
 }
 
 /// Jobs are calls to named endpoints, whose lanes have their names.

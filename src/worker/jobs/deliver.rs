@@ -37,8 +37,8 @@ const PROGRESS: HeaderName = HeaderName::from_static("x-edge-progress");
 pub(super) enum Holding {
     /// It is ours, or there is none; with how far the job was.
     Ours(Option<String>),
-    /// An earlier delivery has been reported on.
-    Said,
+    /// An earlier delivery is not over: it was reported on, or was interrupted.
+    Open,
     /// Somebody else is writing it.
     Locked,
 }
@@ -101,7 +101,7 @@ impl Dispatcher {
         let held = under_snapshot(|| hold::hold(&jobs))?;
         for call in jobs {
             let holding = match held.row(call) {
-                Some(row) if row.delivery.said.is_some() => Holding::Said,
+                Some(row) if row.delivery.is_some() => Holding::Open,
                 Some(row) => Holding::Ours(row.progress.clone()),
                 None if held.is_locked(call) => Holding::Locked,
                 None => Holding::Ours(None),
@@ -118,19 +118,19 @@ impl Dispatcher {
             Some(Holding::Ours(progress)) => {
                 Handover::new(queued, terms, progress.clone()).map(Some).map_err(|_| KeptBack::ForNow(PAUSE_OF_ONE))
             }
-            Some(Holding::Said) => Err(KeptBack::Said),
+            Some(Holding::Open) => Err(KeptBack::Unsettled),
             Some(Holding::Locked) | None => Err(KeptBack::ForNow(LOOK_AGAIN)),
         }
     }
 
-    /// An earlier delivery of a job was reported on before this one went out.
-    pub(in crate::worker) fn was_said(
+    /// An earlier delivery of a job is to be settled before another one goes out.
+    pub(in crate::worker) fn is_unsettled(
         &mut self,
         queued: Queued,
         source: crate::worker::ledger::Source,
         now: SystemTime,
     ) {
-        self.open_resting(queued, source, Why::Said, now);
+        self.open_resting(queued, source, Why::Unsettled, now);
     }
 
     /// A new transaction holds no row. The jobs that an earlier one was to send, and did not, are put off until now: their

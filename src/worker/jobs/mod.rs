@@ -11,6 +11,7 @@ mod decide;
 mod deliver;
 mod find;
 mod rescue;
+mod subject;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -55,8 +56,8 @@ struct Open {
 pub enum Case {
     /// Its delivery was answered, or will not be.
     Answered { terms: Terms, report: Box<Report>, entry: Box<InFlight> },
-    /// The same, and the answer cannot be stored; says why.
-    Unstorable { entry: Box<InFlight>, reason: String },
+    /// The same, and what the peer sent cannot be stored; says why.
+    Unstorable { terms: Terms, report: Box<Report>, entry: Box<InFlight>, reason: String },
     /// It is not on the wire.
     Resting { queued: Box<Queued>, source: Source, why: Why },
 }
@@ -68,6 +69,8 @@ pub enum Why {
     Due,
     /// Its function has reported.
     Said,
+    /// It is to be sent, and its last delivery is not over.
+    Unsettled,
     /// It is to end.
     Ends(Unsent),
 }

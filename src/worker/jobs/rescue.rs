@@ -67,7 +67,7 @@ impl Dispatcher {
         }
         let reason = failed.message.clone();
         self.jobs.becomes(call, |case| match case {
-            Case::Answered { entry, .. } => Case::Unstorable { entry, reason },
+            Case::Answered { terms, report, entry } => Case::Unstorable { terms, report, entry, reason },
             other => other,
         });
     }

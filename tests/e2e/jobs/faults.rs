@@ -1,13 +1,13 @@
 //! Crashes and errors where a job is between its function and the tables.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{WORK, delivery, is_accepted, job, jobs_are_looked_at, nothing_is_left, start, start_with_clock, tries};
+use super::{WORK, delivery, is_accepted, job, nothing_is_left, start, start_with_clock, tries};
 use crate::faults::{SOON, dispatcher, successor};
 use crate::harness::process::{Signal, send};
-use crate::harness::{Db, Gate, Reply, Stop, eventually};
+use crate::harness::{Gate, Reply, Stop, eventually};
 use crate::scene::{Scene, ended};
 
 /// Waits for the fault, and for the worker that follows; gives a session in the server that is then there.
@@ -187,73 +187,22 @@ async fn what_cannot_be_stored_of_one_job_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retention_carries_jobs_that_are_with_their_functions() {
-    let scene = super::start_on(crate::harness::Cluster::builder().setting("pg_edge.retention", "7s")).await;
-    let id = job(&scene.db, "deadline => '1 hour', metadata => '{\"kept\": true}'").await;
-    is_accepted(&scene.db, id).await;
-    let told = delivery(&scene, 1).await;
-    let sql = "select slot from edge_store.deferred where call_id = $1";
-    let first: i16 = scene.db.one_with(sql, &[&id]).await;
-    eventually("the ring has come round", SOON, || async { scene.db.one_with::<i16>(sql, &[&id]).await != first })
-        .await;
-    assert!(told.complete(&scene.db, json!("late")).await);
-    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("late"));
-    nothing_is_left(&scene.db).await;
-}
-
-/// A job on which a session reports without committing while its answer comes, and a dispatcher that is told to end then.
-async fn replaced_while_a_report_is_open() -> (Scene, Db, i64) {
+async fn an_acceptance_counts_where_what_was_sent_with_it_cannot_be_stored() {
     let scene = start().await;
-    let gate = Gate::closed();
-    scene.peer.sequence(WORK, [Reply::status(500).behind(&gate), Reply::status(202)]);
+    scene.db.exec("alter table edge_store.job add check (headers not like '%unwelcome%')").await;
+    scene.peer.on(WORK, Reply::status(202).header("x-note", "unwelcome"));
     let id = job(&scene.db, "").await;
-    let told = delivery(&scene, 1).await;
-    let session = scene.cluster.connect().await;
-    session.exec("begin").await;
-    assert!(told.complete(&session, json!("done")).await);
-    gate.open();
-    jobs_are_looked_at(&scene, 1).await;
-    // Other calls come and go, so that the batch of the job is not the newest.
-    for _ in 0..3 {
-        let other = scene.get("/").await;
-        ended(&scene.db, other).await;
-    }
-    (scene, session, id)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_could_not_be_written_before_a_crash_loses_no_job() {
-    let (mut scene, _session, id) = replaced_while_a_report_is_open().await;
-    scene.cluster.kill_postmaster();
-    scene.cluster.start_again();
-    scene.db = scene.cluster.connect().await;
-    let second = delivery(&scene, 2).await;
     is_accepted(&scene.db, id).await;
-    assert!(second.complete(&scene.db, json!("again")).await);
-    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("again"));
+    let told = delivery(&scene, 1).await;
+    let shown = "select status_code from edge.calls where id = $1";
+    assert_eq!(scene.db.one_with::<Option<i32>>(shown, &[&id]).await, Some(202));
+    assert!(told.complete(&scene.db, json!("done")).await);
+    let response = ended(&scene.db, id).await;
+    assert_eq!((response.get::<_, Value>("json"), response.get::<_, i32>("status_code")), (json!("done"), 202));
+    // It has a lease as any other.
+    let silent = job(&scene.db, "deadline => '200 ms', max_attempts => 1").await;
+    assert_eq!(ended(&scene.db, silent).await.get::<_, String>("error_class"), "lease_expired");
     nothing_is_left(&scene.db).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_report_that_is_open_when_the_dispatcher_changes_is_waited_for_by_the_next_one() {
-    for end in ["commit", "rollback"] {
-        let (scene, session, id) = replaced_while_a_report_is_open().await;
-        let worker = dispatcher(&scene.cluster, "postgres").await;
-        send(worker, Signal::SIGTERM);
-        successor(&scene.cluster, "dispatcher", "postgres", worker).await;
-        let other = scene.get("/").await;
-        ended(&scene.db, other).await;
-        assert_eq!(scene.peer.count(WORK), 1, "it was delivered while it was reported on");
-        session.exec(end).await;
-        if end == "rollback" {
-            let second = delivery(&scene, 2).await;
-            is_accepted(&scene.db, id).await;
-            assert!(second.complete(&scene.db, json!("done")).await);
-        }
-        assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("done"));
-        assert_eq!(scene.peer.count(WORK), if end == "commit" { 1 } else { 2 });
-        nothing_is_left(&scene.db).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,22 +241,5 @@ async fn a_new_job_whose_end_cannot_be_written_is_not_lost_in_a_crash() {
     scene.db.exec("alter table edge_store.response drop constraint poison").await;
     let response = ended(&scene.db, id).await;
     assert_eq!(response.get::<_, String>("state"), "failed");
-    nothing_is_left(&scene.db).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_does_not_wait_for_a_session_that_reports() {
-    let (scene, session, id) = replaced_while_a_report_is_open().await;
-    scene.cluster.set("pg_edge.shutdown_grace", "60 s").await;
-    let worker = dispatcher(&scene.cluster, "postgres").await;
-    let other = scene.get("/").await;
-    ended(&scene.db, other).await;
-    let began = SystemTime::now();
-    send(worker, Signal::SIGTERM);
-    successor(&scene.cluster, "dispatcher", "postgres", worker).await;
-    let took = began.elapsed().unwrap_or_default();
-    assert!(took < Duration::from_secs(30), "the stop took {took:?}, and would have waited for a minute");
-    session.exec("commit").await;
-    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("done"));
     nothing_is_left(&scene.db).await;
 }

@@ -34,6 +34,23 @@ async fn a_job_whose_deadline_passes_is_delivered_again_and_in_the_end_is_a_dead
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_second_delivery_follows_at_once_and_the_third_waits_as_the_policy_says() {
+    let scene = start().await;
+    scene
+        .db
+        .exec("select edge.alter_endpoint('default', retry => edge.retry_policy(base => '1 hour', jitter => '0'))")
+        .await;
+    let id = job(&scene.db, "deadline => '300 ms', max_attempts => 4").await;
+    delivery(&scene, 2).await;
+    reaches(&scene.db, id, "retrying").await;
+    assert_eq!(tries(&scene.db, id).await, ["lease_expired", "lease_expired"]);
+    // No wait of the policy is longer than an hour.
+    let waits = "select retry_at > clock_timestamp() + interval '50 minutes' from edge.attempts where call_id = $1 order by attempt";
+    let waits: Vec<bool> = scene.db.rows_with(waits, &[&id]).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!((waits, scene.peer.count(WORK)), (vec![false, true], 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn signs_of_life_keep_a_job_beyond_its_deadline() {
     let scene = start_with_clock().await;
     let id = job(&scene.db, "deadline => '1 hour', max_attempts => 1").await;
@@ -175,4 +192,19 @@ async fn a_job_costs_nothing_while_it_is_with_its_function() {
     let other = scene.cluster.connect_as("postgres", "elsewhere").await;
     let rests = || async { rests_for(&other, Duration::from_secs(3)).await };
     eventually("nothing happens for three seconds", SOON, rests).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_carries_jobs_that_are_with_their_functions() {
+    let scene = super::start_on(crate::harness::Cluster::builder().setting("pg_edge.retention", "7s")).await;
+    let id = job(&scene.db, "deadline => '1 hour', metadata => '{\"kept\": true}'").await;
+    is_accepted(&scene.db, id).await;
+    let told = delivery(&scene, 1).await;
+    let sql = "select slot from edge_store.deferred where call_id = $1";
+    let first: i16 = scene.db.one_with(sql, &[&id]).await;
+    eventually("the ring has come round", SOON, || async { scene.db.one_with::<i16>(sql, &[&id]).await != first })
+        .await;
+    assert!(told.complete(&scene.db, json!("late")).await);
+    assert_eq!(ended(&scene.db, id).await.get::<_, Value>("json"), json!("late"));
+    nothing_is_left(&scene.db).await;
 }

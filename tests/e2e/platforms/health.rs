@@ -1,30 +1,10 @@
-//! What is wrong is said where an administrator looks.
-
-use serde_json::{Value, json};
+//! What endpoints refuse is said where an administrator looks.
 
 use super::{invoke, start};
-use crate::harness::Db;
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Reply, eventually};
+use crate::health::{health, is_well, nothing_with, problem};
 use crate::scene::{Scene, ended};
-
-async fn health(db: &Db) -> Value {
-    db.one("select edge.health()").await
-}
-
-/// Waits until something is wrong with this, and gives what.
-async fn problem(db: &Db, subject: &str) -> Value {
-    eventually(&format!("{subject} has a problem"), SERVER_DEADLINE, || async {
-        let problems = health(db).await["problems"].as_array().cloned().unwrap_or_default();
-        problems.into_iter().find(|problem| problem["subject"] == subject)
-    })
-    .await
-}
-
-async fn is_well(db: &Db) {
-    eventually("all is well", SERVER_DEADLINE, || async { health(db).await == json!({ "ok": true, "problems": [] }) })
-        .await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_refused_is_a_problem_until_it_is_mended() {
@@ -46,7 +26,7 @@ async fn a_key_that_is_refused_is_a_problem_until_it_is_mended() {
     scene.db.exec("select pg_terminate_backend(pid) from edge.worker_status()").await;
     scene.db.exec("select edge.alter_endpoint('default', headers => '{\"apikey\": \"sb_secret_right\"}')").await;
     assert_eq!(ended(&app, invoke(&app, "hello").await).await.get::<_, &str>("state"), "succeeded");
-    is_well(&app).await;
+    nothing_with(&app, "endpoint default").await;
     assert_eq!(app.one::<String>("select last_error from edge.stat_endpoints").await, said, "it is still the last one");
 }
 
@@ -82,7 +62,7 @@ async fn an_endpoint_that_was_dropped_is_no_problem() {
     let problem = problem(&scene.db, "endpoint default").await;
     assert!(problem["problem"].as_str().unwrap().contains("UNAUTHORIZED_NO_AUTH_HEADER"), "{problem}");
     scene.db.exec("select edge.drop_endpoint('default')").await;
-    is_well(&scene.db).await;
+    nothing_with(&scene.db, "endpoint default").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
