@@ -45,3 +45,4 @@ pub mod tally;
 pub mod text;
 pub mod usage;
 pub mod webhook;
+pub mod weighed;

@@ -10,6 +10,7 @@ use super::batches::offspring::{self, Offspring};
 use super::report;
 use crate::domain::call::CallId;
 use crate::domain::stream::StreamEvent;
+use crate::domain::weighed::Weighed;
 use crate::engine::Receipt;
 use crate::error::Error;
 use crate::store::attempts::{self, FailedTry};
@@ -25,7 +26,7 @@ use crate::store::transaction::Durability;
 /// Rows to be written together.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    pub endings: Vec<Ending>,
+    pub endings: Weighed<Ending>,
     pub failed_tries: Vec<FailedTry>,
     pub deferrals: Vec<Deferral>,
     /// Deferred calls that have ended.
@@ -43,7 +44,7 @@ pub struct Outbox {
     /// Streams that have begun and are over: their calls have ended, or are put off.
     pub over: Vec<i64>,
     /// Calls that are made of the items of those that end.
-    pub offspring: Vec<Offspring>,
+    pub offspring: Weighed<Offspring>,
 }
 
 /// A piece of a streamed answer.
@@ -217,7 +218,7 @@ impl Outbox {
             let of_one = News { call: landing.call, seq: landing.last(), progress: Progress::GoesOn };
             news.insert(landing.call.0, of_one);
         }
-        for ending in &self.endings {
+        for ending in self.endings.iter() {
             if let Some(stream) = &ending.stream {
                 let seq = stream.events.unwrap_or(0);
                 news.insert(ending.call.0, News { call: ending.call, seq, progress: Progress::Done });
@@ -244,8 +245,7 @@ impl Outbox {
 
     /// Bytes of answers held, and of the items that are sent again.
     pub fn bytes(&self) -> usize {
-        let answers = self.endings.iter().filter_map(|ending| ending.body.as_ref());
-        answers.chain(self.offspring.iter().flat_map(|offspring| &offspring.bodies)).map(bytes::Bytes::len).sum()
+        self.endings.bytes() + self.offspring.bytes()
     }
 }
 

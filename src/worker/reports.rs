@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
+use super::batches::waits_for_items;
+use super::ledger::Return;
 use super::settle::{self, Grounds, Settled};
 use super::turn::{ANSWER_BUDGET, Dispatcher};
 use crate::domain::backlog::LaneName;
@@ -30,11 +32,14 @@ impl Dispatcher {
                 later.push_back(report);
                 continue;
             }
-            if self.waits_for_items(&report) {
-                self.returned.add(report, now);
-                continue;
-            }
-            let Some(entry) = self.ledger.returns(report.call) else { continue };
+            let entry = match self.ledger.returns_unless(report.call, |entry| waits_for_items(entry, &report.outcome)) {
+                Return::Back(entry) => entry,
+                Return::Stays => {
+                    self.returned.add(report, now);
+                    continue;
+                }
+                Return::Unknown => continue,
+            };
             self.count_answer(&entry, &report.outcome, now);
             if let Some(terms) = entry.terms {
                 self.delivery_returns(report, entry, terms, now);

@@ -13,6 +13,7 @@ use super::outbox::{Landing, Outbox};
 use super::turn::Dispatcher;
 use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::FailureClass;
+use crate::domain::weighed::Weighed;
 use crate::store::owner;
 use crate::store::responses::{Ending, StreamEnd};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -104,9 +105,9 @@ impl Dispatcher {
         let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
         let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
         let over = self.outbox.over.iter().copied().filter(|id| *id == call.0).collect();
-        let offspring = self.outbox.offspring.extract_if(.., |new| new.parent.call == call).collect();
-        let alone =
-            Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, offspring, ..Outbox::default() };
+        let offspring = self.outbox.offspring.take_where(|new| new.parent.call == call).into_iter().collect();
+        let endings = Weighed::from_iter([ending.clone()]);
+        let alone = Outbox { endings, callbacks, undeferred, over, offspring, ..Outbox::default() };
         match self.write_alone(&alone) {
             Ok(()) => {
                 self.note_written(&alone);

@@ -115,9 +115,7 @@ pub fn settle_refused(
 ) -> Settled {
     outbox.over.push(report.call.0);
     end(report, entry, &Said::default(), Final::Failed, now, outbox);
-    if let Some(ending) = outbox.endings.last_mut() {
-        *ending = after_refusal(ending, why);
-    }
+    outbox.endings.change_last(|ending| *ending = after_refusal(ending, why));
     let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
     Settled { ended, parks_endpoint: None }
 }

@@ -61,4 +61,5 @@ mod stream_runs;
 mod stream_speech;
 mod text;
 mod webhook;
+mod weighed;
 mod zones;

@@ -108,10 +108,10 @@ fn fail(report: Report, entry: &InFlight, said: &Said, why: String, now: SystemT
 
 /// Says in the ending that was noted last why the call has failed.
 fn explain(outbox: &mut Outbox, class: FailureClass, why: impl FnOnce(String) -> String) {
-    if let Some(ending) = outbox.endings.last_mut() {
+    outbox.endings.change_last(|ending| {
         ending.trace.error_class = Some(class.name());
         ending.trace.error = Some(why(ending.trace.error.take().unwrap_or_default()));
-    }
+    });
 }
 
 fn offspring(

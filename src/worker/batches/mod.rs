@@ -13,10 +13,12 @@ use bytes::Bytes;
 
 use crate::domain::attempt::Report;
 use crate::domain::batch;
+use crate::domain::outcome::Outcome;
 use crate::domain::profile::said::Said;
 use crate::store::scan;
 use crate::store::transaction::{in_subtransaction, under_snapshot};
 use crate::worker::failpoint;
+use crate::worker::ledger::InFlight;
 use crate::worker::settle::Grounds;
 use crate::worker::turn::{ANSWER_BUDGET, Dispatcher};
 
@@ -50,13 +52,12 @@ impl Returned {
     }
 }
 
-impl Dispatcher {
-    /// Whether the items of a call have to be looked at before it is known what becomes of it.
-    pub(super) fn waits_for_items(&mut self, report: &Report) -> bool {
-        let has_items = self.ledger.of(report.call).is_some_and(|entry| entry.round.is_some());
-        has_items && batch::concerns_items(&report.outcome)
-    }
+/// Whether the items of a call have to be looked at before it is known what becomes of it.
+pub(super) fn waits_for_items(entry: &InFlight, outcome: &Outcome) -> bool {
+    entry.round.is_some() && batch::concerns_items(outcome)
+}
 
+impl Dispatcher {
     /// Decides of the calls whose items have to be looked at, as far as one transaction holds what follows. A list that cannot be read
     /// costs no other call anything: it is looked at again if that may help, and its call ends without it if not.
     pub(super) fn settle_returned(&mut self, now: SystemTime) {

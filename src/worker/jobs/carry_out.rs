@@ -130,9 +130,7 @@ fn completed(result: Option<String>, mut subject: Subject, given: &Circumstances
     (subject.answer.trace.error_class, subject.answer.trace.error) = (None, None);
     subject.answer.headers = result.is_some().then(|| "content-type: application/json\n".to_owned());
     end(subject, Final::Succeeded, None, given, decided);
-    if let Some(ending) = decided.rows.endings.last_mut() {
-        ending.body = result.map(Bytes::from);
-    }
+    decided.rows.endings.change_last(|ending| ending.body = result.map(Bytes::from));
 }
 
 fn lapsed(subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {
