@@ -9,6 +9,7 @@ pub mod batch;
 pub mod breaker;
 pub mod call;
 pub mod callback;
+pub mod complaint;
 pub mod cursor;
 pub mod endpoint;
 mod failure_class;

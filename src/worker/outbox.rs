@@ -3,22 +3,18 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 
 use super::batches::offspring::{self, Offspring};
-use super::report;
-use crate::domain::call::CallId;
-use crate::domain::stream::StreamEvent;
+use super::landing::Landing;
+use super::silence;
 use crate::domain::weighed::Weighed;
-use crate::engine::Receipt;
 use crate::error::Error;
 use crate::store::attempts::{self, FailedTry};
 use crate::store::callbacks::{self, Callback};
 use crate::store::deferred::{self, Deferral};
-use crate::store::events::{self, Beginning, Events, News, Progress};
+use crate::store::events::{self, Beginning, News, Progress};
 use crate::store::leases::{self, Lease};
-use crate::store::notify::Told;
 use crate::store::responses::{self, Ending};
 use crate::store::scan;
 use crate::store::transaction::Durability;
@@ -45,37 +41,6 @@ pub struct Outbox {
     pub over: Vec<i64>,
     /// Calls that are made of the items of those that end.
     pub offspring: Weighed<Offspring>,
-}
-
-/// A piece of a streamed answer.
-#[derive(Debug)]
-pub struct Landing {
-    pub call: CallId,
-    pub slot: i16,
-    /// Where it is the first piece.
-    pub beginning: Option<Beginning>,
-    /// The number of the first event.
-    pub first: u64,
-    pub events: Vec<StreamEvent>,
-    /// Dropped with the piece, once that is stored: then its stream may be read on.
-    #[allow(dead_code, reason = "it does its work when it is dropped")]
-    pub receipt: Receipt,
-}
-
-impl Landing {
-    /// The number of the last event that has come so far.
-    pub fn last(&self) -> u64 {
-        self.first - 1 + self.events.len() as u64
-    }
-
-    fn rows(&self) -> Events<'_> {
-        Events { call: self.call, slot: self.slot, first: self.first, events: &self.events }
-    }
-
-    /// Bytes of events held, with what each costs as a row.
-    pub fn bytes(&self) -> usize {
-        self.events.iter().map(StreamEvent::held_bytes).sum()
-    }
 }
 
 impl Outbox {
@@ -191,7 +156,7 @@ impl Outbox {
         }
         let news = self.news();
         if !news.is_empty() {
-            report_silence(events::notify(&news));
+            silence::note(events::notify(&news));
         }
         Ok(())
     }
@@ -247,20 +212,4 @@ impl Outbox {
     pub fn bytes(&self) -> usize {
         self.endings.bytes() + self.offspring.bytes()
     }
-}
-
-thread_local! {
-    /// Whether it was said that nobody is told of events.
-    static IS_SILENT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Says it once when sessions that listen are told no more.
-fn report_silence(told: Told) {
-    if IS_SILENT.replace(told == Told::Nobody) || told == Told::All {
-        return;
-    }
-    report::warn(
-        "the server's queue of notifications is half full, so nobody is told of streamed events until it is emptier; a \
-         session that has listened and stays in a transaction keeps it from being emptied",
-    );
 }

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use pgrx::PgSqlErrorCode;
 
 use super::batches::offspring::Offspring;
-use super::outbox::{Landing, Outbox};
+use super::landing::Landing;
+use super::outbox::Outbox;
 use super::turn::Dispatcher;
 use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::FailureClass;

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::SystemTime;
 
+use super::landing::Landing;
 use super::ledger::Stream;
-use super::outbox::Landing;
 use super::rescue::Refusal;
 use super::trace;
 use super::turn::Dispatcher;

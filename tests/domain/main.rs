@@ -7,6 +7,7 @@ mod breaker;
 mod call;
 mod callback;
 mod command;
+mod complaint;
 mod courses;
 mod cursor;
 mod endpoint;
