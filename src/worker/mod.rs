@@ -5,6 +5,7 @@
 //! commands of schedules.
 
 mod activity;
+mod attempting;
 mod batches;
 mod cancel;
 pub mod client;
