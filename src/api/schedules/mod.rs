@@ -22,7 +22,7 @@ use crate::api::schedules::options::{self as given, Clock, Given};
 use crate::api::schedules::plan::Written;
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
-use crate::store::schedules::{Call, CallKind, Target as Runs};
+use crate::store::schedules::definition::{Call, CallKind, Target as Runs};
 use crate::store::{owner, syntax};
 use crate::worker::wake::{self, reason};
 

@@ -15,8 +15,9 @@ use crate::domain::schedule::overlap::Overlap;
 use crate::domain::schedule::pg_cron::{self as cron, NetCall, Obstacle, Whose, obstacle};
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
+use crate::store::schedules::definition::{CallKind, Target as Runs};
 use crate::store::schedules::pg_cron::{self, Job, Place};
-use crate::store::schedules::{self, CallKind, Of, Target as Runs};
+use crate::store::schedules::{self, Of};
 use crate::store::{owner, syntax};
 
 /// What somebody wants of a job.

@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::schedule::command::{Start, limit_of};
 use crate::error::Error;
-use crate::store::schedules::commands::{self, Candidate, Open, Whose};
+use crate::store::schedules::candidates::{self, Candidate, Whose};
+use crate::store::schedules::commands::{self, Open};
 use crate::store::schedules::runs::Slot;
 use crate::worker::commands::command::Order;
 use crate::worker::commands::ends::never_begins;
@@ -149,7 +150,7 @@ impl Commands {
         }
         let in_hand: Vec<i64> = self.running.iter().map(|process| process.run).collect();
         // Those whose process has just ended before it could begin take nobody's place.
-        let found = commands::candidates(in_hand, now, READ_AHEAD + self.started.len())?;
+        let found = candidates::candidates(in_hand, now, READ_AHEAD + self.started.len())?;
         let running = &self.running;
         self.started.keep(|run| {
             let is_running = running.iter().any(|process| process.run == run);
