@@ -12,10 +12,11 @@ use crate::domain::batch::{self, Course};
 use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
-use crate::store::datum::{ResponseRow, Text};
+use crate::store::composite::ResponseRow;
+use crate::store::datum::Text;
 use crate::store::failed_items;
 use crate::store::owner;
-use crate::store::queue::{self, DeadLetters, Replay};
+use crate::store::replays::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
 use crate::worker::latch::Waited;
 use crate::worker::queued;
@@ -122,7 +123,7 @@ fn replay_dead(
         DeadLetters { viewer: viewer.role, sees_all: viewer.sees_all, endpoint: endpoint.as_deref(), since, limit };
     let replayed = owner::acting(|| {
         let mut replayed: i64 = 0;
-        for id in queue::dead_letters(&wanted)? {
+        for id in replays::dead_letters(&wanted)? {
             let owner = calls::glance(id, viewer)?.map_or(viewer.role, |glance| glance.owner);
             replayed += i64::from(copy(id, owner, Replay::DeadLetter)?.is_some());
         }
@@ -138,7 +139,7 @@ fn replay_dead(
 fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
     queued::may_queue(owner)?;
     let body = failed_items(id)?;
-    let copy = queue::replay(id, owner, why, body.as_deref())?;
+    let copy = replays::replay(id, owner, why, body.as_deref())?;
     if copy.is_some() {
         queued::note(owner);
     }

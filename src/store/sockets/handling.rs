@@ -4,8 +4,9 @@ use pgrx::prelude::*;
 
 use crate::domain::callback::Past;
 use crate::error::Error;
-use crate::store::callbacks::Invocation;
-use crate::store::datum::{Jsonb, MessageRow, field};
+use crate::store::composite::{MessageRow, field};
+use crate::store::datum::Jsonb;
+use crate::store::invocation::Invocation;
 use crate::store::statement::statements;
 
 /// A message that is this transaction's alone.
