@@ -22,6 +22,9 @@ use crate::store::scan::Queued;
 /// As many as browsers follow.
 const REDIRECTS_FOR_NET: u8 = 20;
 
+/// By which a peer knows a call again, whichever attempt of it comes.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 impl Dispatcher {
     /// The next attempt of a call, as its endpoint is now.
     pub(super) fn attempt(
@@ -66,7 +69,7 @@ impl Dispatcher {
 
     /// Adds the idempotency key. A user's own header wins, and a key that was checked when it was queued is a valid value.
     fn add_key(&self, queued: &Queued, request: &mut Request) {
-        if request.headers.contains_key("idempotency-key") {
+        if request.headers.contains_key(IDEMPOTENCY_KEY) {
             return;
         }
         let made_up;
@@ -77,8 +80,8 @@ impl Dispatcher {
                 made_up.as_str()
             }
         };
-        if let Ok(key) = header::value("idempotency-key", key) {
-            request.headers.insert("idempotency-key", key);
+        if let Ok(key) = header::value(IDEMPOTENCY_KEY, key) {
+            request.headers.insert(IDEMPOTENCY_KEY, key);
         }
     }
 

@@ -9,10 +9,11 @@ use pgrx::pg_sys;
 use super::ledger::{InFlight, Source, Stream};
 use super::outbox::Outbox;
 use super::rescue::{Refusal, after_refusal};
-use super::trace::{block, trace};
+use super::trace::trace;
 use crate::domain::attempt::Report;
 use crate::domain::breaker::Health;
 use crate::domain::call::{CallId, Final};
+use crate::domain::header::block;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::profile::said::Said;
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
@@ -138,7 +139,7 @@ fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: 
 /// Adds the end of a call to the outbox.
 pub(super) fn end(report: Report, entry: &InFlight, said: &Said, state: Final, now: SystemTime, outbox: &mut Outbox) {
     let mut trace = trace(&report, said);
-    let mut headers = report.outcome.head().map(block);
+    let mut headers = report.outcome.head().map(block::of_answer);
     if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
         // One that was cancelled had a head, of which its report does not know.
         (trace.status, headers) = (Some(beginning.status), Some(beginning.headers.clone()));

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use crate::domain::attempt::Report;
-use crate::domain::outcome::{FailureClass, Head, Outcome};
+use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::profile::said::Said;
 use crate::store::responses::Trace;
 
@@ -55,22 +55,4 @@ pub(super) fn fault<'a>(outcome: &'a Outcome, said: &Said) -> Option<(FailureCla
 fn status_line(status: u16) -> String {
     let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
     reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
-}
-
-/// What would end a line of the block, or the whole of it.
-const ENDS: [char; 3] = ['\n', '\r', '\0'];
-
-/// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
-pub(super) fn block(head: &Head) -> String {
-    let mut block = String::new();
-    for (name, value) in &head.headers {
-        block.push_str(name);
-        block.push_str(": ");
-        match str::from_utf8(value) {
-            Ok(text) if !text.contains(ENDS) => block.push_str(text),
-            Ok(_) | Err(_) => block.push_str(&String::from_utf8_lossy(value).replace(ENDS, " ")),
-        }
-        block.push('\n');
-    }
-    block
 }

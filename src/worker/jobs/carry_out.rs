@@ -10,6 +10,7 @@ use super::decide::{Circumstances, Decided};
 use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::{CallId, Final};
+use crate::domain::header::block;
 use crate::domain::job::{self, Again, Course, Pause, Said, Terms};
 use crate::domain::outcome::FailureClass;
 use crate::domain::profile::said as platform;
@@ -22,7 +23,7 @@ use crate::store::jobs::hold::{Answer, Row};
 use crate::store::responses::{Ending, Trace};
 use crate::store::scan::Queued;
 use crate::worker::ledger::{InFlight, Source};
-use crate::worker::trace::{block, trace};
+use crate::worker::trace::trace;
 
 /// What is known of a job, wherever it is.
 struct Subject {
@@ -45,7 +46,7 @@ pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, de
 
 fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let delivery = given.row.map(|row| &row.delivery);
-    let headers = report.outcome.head().map(block);
+    let headers = report.outcome.head().map(block::of_answer);
     let platform = platform::Said::of(given.policy.profile, &report.outcome);
     let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
     let subject = of_flight(report.call, entry, answer);
