@@ -13,6 +13,7 @@ pub mod complaint;
 pub mod cursor;
 pub mod endpoint;
 mod failure_class;
+pub mod fault;
 pub mod guard;
 pub mod header;
 pub mod interruption;

@@ -10,7 +10,7 @@ use super::ledger::Return;
 use super::settle::{self, Grounds, Settled};
 use super::turn::{ANSWER_BUDGET, Dispatcher};
 use crate::domain::backlog::LaneName;
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 
 impl Dispatcher {
     /// Turns finished attempts into rows.
@@ -49,9 +49,9 @@ impl Dispatcher {
                 Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
                 None => {
                     let policy = self.endpoints.retry(&entry.lane);
-                    let said = Said::of(policy.profile, &report.outcome);
-                    self.standings.heard(&entry.lane, &report.outcome, &said, now);
-                    let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+                    let diagnosis = Diagnosis::of(policy.profile, &report.outcome);
+                    self.standings.heard(&entry.lane, &report.outcome, &diagnosis, now);
+                    let grounds = Grounds { policy, diagnosis: &diagnosis, now, random: fastrand::f64() };
                     settle::settle(report, &entry, grounds, &mut self.outbox)
                 }
             };

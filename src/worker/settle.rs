@@ -15,7 +15,7 @@ use crate::domain::breaker::Health;
 use crate::domain::call::{CallId, Final};
 use crate::domain::header::block;
 use crate::domain::outcome::{FailureClass, Outcome};
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
@@ -38,8 +38,8 @@ pub struct Settled {
 #[derive(Clone, Copy)]
 pub struct Grounds<'a> {
     pub policy: &'a RetryPolicy,
-    /// What the peer's platform said with its answer.
-    pub said: &'a Said,
+    /// What is known of it from what the peer's platform said with its answer.
+    pub diagnosis: &'a Diagnosis,
     pub now: SystemTime,
     /// In 0..=1.
     pub random: f64,
@@ -47,26 +47,26 @@ pub struct Grounds<'a> {
 
 /// Adds to the outbox what follows from a report.
 pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &mut Outbox) -> Settled {
-    let Grounds { policy, said, now, random } = grounds;
+    let Grounds { policy, diagnosis, now, random } = grounds;
     let history = History::of(entry.number, entry.interruptions, entry.max_attempts, entry.born_at);
-    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
+    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, diagnosis, now);
     let call_id = report.call;
-    let call = match decide(policy, &history, &report.outcome, said, now, random) {
+    let call = match decide(policy, &history, &report.outcome, diagnosis, now, random) {
         Verdict::Retry(retry) => {
-            put_off(report, entry, said, retry, outbox);
+            put_off(report, entry, diagnosis, retry, outbox);
             CallEnd::Retried
         }
         Verdict::Succeeded => {
-            end(report, entry, said, Final::Succeeded, now, outbox);
+            end(report, entry, diagnosis, Final::Succeeded, now, outbox);
             CallEnd::Succeeded
         }
         Verdict::Truncated => {
-            end(report, entry, said, Final::Truncated, now, outbox);
+            end(report, entry, diagnosis, Final::Truncated, now, outbox);
             CallEnd::Failed
         }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
-            end(report, entry, said, state, now, outbox);
+            end(report, entry, diagnosis, state, now, outbox);
             CallEnd::Failed
         }
     };
@@ -89,7 +89,7 @@ pub(super) fn bearing(
     report: &Report,
     entry: &InFlight,
     policy: &RetryPolicy,
-    said: &Said,
+    diagnosis: &Diagnosis,
     now: SystemTime,
 ) -> Bearing {
     let reach = match &report.outcome {
@@ -101,7 +101,7 @@ pub(super) fn bearing(
     let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
         (Health::Unknown, None)
     } else {
-        (health(&report.outcome), asks_to_wait(policy, &report.outcome, said, now))
+        (health(&report.outcome), asks_to_wait(policy, &report.outcome, diagnosis, now))
     };
     Bearing { reach, health, parks_endpoint }
 }
@@ -115,13 +115,13 @@ pub fn settle_refused(
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.over.push(report.call.0);
-    end(report, entry, &Said::default(), Final::Failed, now, outbox);
+    end(report, entry, &Diagnosis::default(), Final::Failed, now, outbox);
     outbox.endings.change_last(|ending| *ending = after_refusal(ending, why));
     let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
     Settled { ended, parks_endpoint: None }
 }
 
-fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: &mut Outbox) {
+fn put_off(report: Report, entry: &InFlight, diagnosis: &Diagnosis, retry: Retry, outbox: &mut Outbox) {
     let call = report.call;
     let tries = match retry.charge {
         Charge::Attempt => entry.number,
@@ -129,7 +129,7 @@ fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: 
         Charge::Nothing => entry.number.saturating_sub(1),
     };
     if retry.charge == Charge::Attempt {
-        let trace = trace(&report, said);
+        let trace = trace(&report, diagnosis);
         outbox.failed_tries.push(FailedTry { call, slot: entry.slot, number: entry.number, trace, retry_at: retry.at });
     }
     let (slot, interruptions) = (entry.slot, entry.interruptions);
@@ -137,8 +137,15 @@ fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: 
 }
 
 /// Adds the end of a call to the outbox.
-pub(super) fn end(report: Report, entry: &InFlight, said: &Said, state: Final, now: SystemTime, outbox: &mut Outbox) {
-    let mut trace = trace(&report, said);
+pub(super) fn end(
+    report: Report,
+    entry: &InFlight,
+    diagnosis: &Diagnosis,
+    state: Final,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) {
+    let mut trace = trace(&report, diagnosis);
     let mut headers = report.outcome.head().map(block::of_answer);
     if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
         // One that was cancelled had a head, of which its report does not know.

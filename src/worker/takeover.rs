@@ -11,7 +11,7 @@ use pgrx::pg_sys;
 use super::batches::Returned;
 use super::commands::Commands;
 use super::endpoints::Endpoints;
-use super::interrupted::{self, Reported};
+use super::interrupted;
 use super::jobs::Jobs;
 use super::latch;
 use super::ledger::Ledger;
@@ -31,7 +31,7 @@ use super::waking::{Timers, Wants};
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::call::CallId;
 use crate::domain::cursor::Cursor;
-use crate::domain::interruption::Fate;
+use crate::domain::interruption::{Fate, Interruption, Reported};
 use crate::domain::request::Targets;
 use crate::domain::tally::Kind;
 use crate::engine::Engine;
@@ -164,17 +164,21 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let held = hold_jobs(&found)?;
         let (mut over, mut ended) = (Vec::new(), Vec::new());
         for call in &found {
+            let events = call.stream.as_ref().map_or(0, |stream| stream.events);
+            let (before, most) = (call.interruptions, settings.max_interruptions);
             if !call.is_job {
-                interrupted::interrupted(call, settings.max_interruptions, now, &mut outbox);
+                interrupted::write(call, Interruption::of_call(events, before, most), now, &mut outbox);
                 continue;
             }
             let reported = reported(&held, call.call);
-            match interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox) {
+            let interruption = Interruption::of_job(reported, events, before, most);
+            match interruption.fate {
                 Fate::GivenUp | Fate::BrokenOff => ended.push(call.call),
                 Fate::SentAgain if reported == Reported::No => over.push(call.call),
                 // It may still be reported on, or was.
-                Fate::SentAgain => {}
+                Fate::SentAgain | Fate::TakenUp => {}
             }
+            interrupted::write(call, interruption, now, &mut outbox);
         }
         let control = control::read()?;
         let last_handed_out = fresh::last_handed_out()?;

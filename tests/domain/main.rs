@@ -11,6 +11,7 @@ mod complaint;
 mod courses;
 mod cursor;
 mod endpoint;
+mod fault;
 mod guard;
 mod header;
 mod interruption;

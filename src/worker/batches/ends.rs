@@ -9,7 +9,7 @@ use crate::domain::batch::{self, Course, Round};
 use crate::domain::breaker::Health;
 use crate::domain::call::Final;
 use crate::domain::outcome::{FailureClass, Outcome, Response};
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::domain::retry::{health, is_too_old, retry_after};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::tally::{CallEnd, Ended, Reach};
@@ -30,7 +30,7 @@ pub fn settle(
     grounds: Grounds<'_>,
     outbox: &mut Outbox,
 ) -> Settled {
-    let Grounds { policy, said, now, random } = grounds;
+    let Grounds { policy, diagnosis, now, random } = grounds;
     let (Outcome::Response(answer), Some(round)) = (&report.outcome, entry.round) else {
         return settle::settle(report, entry, grounds, outbox);
     };
@@ -38,9 +38,9 @@ pub fn settle(
         Course::Plain => settle::settle(report, entry, grounds, outbox),
         Course::Halved(bodies) => {
             let at = halves_at(answer, policy, now, random);
-            split(report, entry, said, (round, bodies.into(), at), now, outbox)
+            split(report, entry, diagnosis, (round, bodies.into(), at), now, outbox)
         }
-        Course::Unclear(why) => fail(report, entry, said, why, now, outbox),
+        Course::Unclear(why) => fail(report, entry, diagnosis, why, now, outbox),
         Course::Again { items, body } => {
             let most = entry.max_attempts.unwrap_or(policy.max_attempts);
             let at = again_at(answer, round, policy, now, random);
@@ -55,13 +55,13 @@ pub fn settle(
                         Standing::BesideParent,
                     ));
                     let health = health(&report.outcome);
-                    settle::end(report, entry, said, Final::Succeeded, now, outbox);
+                    settle::end(report, entry, diagnosis, Final::Succeeded, now, outbox);
                     settled(entry, health, CallEnd::Succeeded)
                 }
                 None => {
                     let rounds = round.count();
                     let why = format!("{items} of the items have failed in round {rounds}, and are not sent again");
-                    fail(report, entry, said, why, now, outbox)
+                    fail(report, entry, diagnosis, why, now, outbox)
                 }
             }
         }
@@ -84,14 +84,14 @@ fn again_at(answer: &Response, round: Round, policy: &RetryPolicy, now: SystemTi
 fn split(
     report: Report,
     entry: &InFlight,
-    said: &Said,
+    diagnosis: &Diagnosis,
     (round, bodies, at): (Round, Vec<Bytes>, Option<SystemTime>),
     now: SystemTime,
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.offspring.push(offspring(&report, entry, bodies, round, at, Standing::InPlaceOfParent));
     let silent = InFlight { on_complete: None, ..entry.clone() };
-    settle::end(report, &silent, said, Final::Failed, now, outbox);
+    settle::end(report, &silent, diagnosis, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Split, |answered| format!("{answered}, so the items are sent as calls"));
     // How much is too much at once says nothing of how the endpoint is doing: a few long lists would open its breaker, and hold up
     // the very halves that it can take. A single item that is too much counts as any answer does.
@@ -99,9 +99,16 @@ fn split(
 }
 
 /// Ends a call of whose items some have failed for good.
-fn fail(report: Report, entry: &InFlight, said: &Said, why: String, now: SystemTime, outbox: &mut Outbox) -> Settled {
+fn fail(
+    report: Report,
+    entry: &InFlight,
+    diagnosis: &Diagnosis,
+    why: String,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) -> Settled {
     let health = health(&report.outcome);
-    settle::end(report, entry, said, Final::Failed, now, outbox);
+    settle::end(report, entry, diagnosis, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Items, |_| why);
     settled(entry, health, CallEnd::Failed)
 }

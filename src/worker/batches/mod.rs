@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::domain::attempt::Report;
 use crate::domain::batch;
 use crate::domain::outcome::Outcome;
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::store::scan;
 use crate::store::transaction::{in_subtransaction, under_snapshot};
 use crate::worker::failpoint;
@@ -89,10 +89,10 @@ impl Dispatcher {
         let Some(entry) = self.ledger.returns(report.call) else { return };
         self.count_answer(&entry, &report.outcome, now);
         let policy = self.endpoints.retry(&entry.lane);
-        let said = Said::of(policy.profile, &report.outcome);
-        self.standings.heard(&entry.lane, &report.outcome, &said, now);
+        let diagnosis = Diagnosis::of(policy.profile, &report.outcome);
+        self.standings.heard(&entry.lane, &report.outcome, &diagnosis, now);
         let sent = items.as_deref();
-        let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+        let grounds = Grounds { policy, diagnosis: &diagnosis, now, random: fastrand::f64() };
         let settled = ends::settle(report, &entry, sent, grounds, &mut self.outbox);
         self.note_settled(&entry.lane, &settled, now);
     }

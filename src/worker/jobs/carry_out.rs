@@ -13,7 +13,7 @@ use crate::domain::call::{CallId, Final};
 use crate::domain::header::block;
 use crate::domain::job::{self, Again, Course, Pause, Said, Terms};
 use crate::domain::outcome::FailureClass;
-use crate::domain::profile::said as platform;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::domain::retry::History;
 use crate::domain::tally::CallEnd;
 use crate::store::attempts::FailedTry;
@@ -47,8 +47,8 @@ pub(super) fn carry_out(call: CallId, case: &Case, given: &Circumstances<'_>, de
 fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
     let delivery = given.row.map(|row| &row.delivery);
     let headers = report.outcome.head().map(block::of_answer);
-    let platform = platform::Said::of(given.policy.profile, &report.outcome);
-    let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
+    let diagnosis = Diagnosis::of(given.policy.profile, &report.outcome);
+    let answer = Answer { trace: trace(report, &diagnosis), headers, url: entry.url.clone() };
     let subject = of_flight(report.call, entry, answer);
     match job::after_answer(terms, delivery, &report.outcome, given.now) {
         Course::Said(said) => follow(said, subject, given, decided),
@@ -65,9 +65,9 @@ fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstan
 
 /// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
 fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let platform = platform::Said::of(given.policy.profile, &report.outcome);
+    let diagnosis = Diagnosis::of(given.policy.profile, &report.outcome);
     let Circumstances { policy, now, random, .. } = *given;
-    let grounds = Grounds { policy, said: &platform, now, random };
+    let grounds = Grounds { policy, diagnosis: &diagnosis, now, random };
     let settled = settle::settle(report.clone(), entry, grounds, &mut decided.rows);
     match settled.ended.call {
         CallEnd::Retried => decided.over.push(report.call),
