@@ -158,6 +158,7 @@ impl Error {
     /// Raises it as a Postgres ERROR.
     pub fn raise(self) -> ! {
         ErrorReport::from(self).report(PgLogLevel::ERROR);
+        // A report of that level leaves by Postgres' long jump, which pgrx carries on as a panic.
         unreachable!("ereport(ERROR) does not return")
     }
 

@@ -22,6 +22,7 @@ mod network;
 mod pg_cron;
 mod placeholder;
 mod planning;
+mod platforms_page;
 mod profile_courses;
 mod profile_errors;
 mod profile_limits;
