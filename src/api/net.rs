@@ -1,4 +1,4 @@
-//! What `pg_edge_net` needs beside SQL. The functions are declared by its own install script, `sql/net.sql`.
+//! What `pg_edge_net` needs beside SQL. The functions are declared by its own install script, `sql/net`.
 
 use std::sync::atomic::Ordering;
 
