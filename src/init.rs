@@ -21,11 +21,14 @@ pgrx::extension_sql_file!(
         api::control::queued_per_role,
         api::views::origin,
         api::views::redacted_url,
-        api::views::redacted_headers,
-        api::views::event_json,
-        api::views::current_role_oid,
-        api::stats::endpoint_stats
+        api::views::current_role_oid
     ]
+);
+pgrx::extension_sql_file!("../sql/streams.sql", name = "streams", requires = ["views", api::views::event_json]);
+pgrx::extension_sql_file!(
+    "../sql/endpoints.sql",
+    name = "endpoints",
+    requires = ["schema", api::views::redacted_headers, api::stats::endpoint_stats]
 );
 pgrx::extension_sql_file!("../sql/pg_cron.sql", name = "pg_cron", requires = ["schema"]);
 pgrx::extension_sql_file!(
@@ -36,12 +39,18 @@ pgrx::extension_sql_file!(
 pgrx::extension_sql_file!(
     "../sql/websockets.sql",
     name = "websockets",
-    requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
+    requires = [
+        "views",
+        api::sockets::open::wake_for_sockets,
+        api::views::websocket_url,
+        api::views::redacted_headers,
+        api::views::event_json
+    ]
 );
 pgrx::extension_sql_file!(
     "../sql/health.sql",
     name = "health",
-    requires = ["views", "usage", api::control::worker_status]
+    requires = ["endpoints", "usage", api::control::worker_status]
 );
 pgrx::extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["views"]);
 pgrx::extension_sql_file!(
@@ -54,6 +63,8 @@ pgrx::extension_sql_file!(
     name = "access",
     requires = [
         "views",
+        "streams",
+        "endpoints",
         "health",
         "schedules",
         "websockets",
