@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::arguments::{patience, required, viewer};
 use super::row;
 use super::watch::{Patience, Watch};
-use crate::domain::batch::{self, Course};
+use crate::domain::batch::{self, Upshot};
 use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
@@ -149,9 +149,9 @@ fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> 
 /// The list of the items that have failed, of a call that says so of some of them: only those are sent again.
 fn failed_items(id: i64) -> Result<Option<Bytes>, Error> {
     let Some((sent, answer)) = failed_items::of(id)? else { return Ok(None) };
-    match batch::course(Some(&sent), &answer) {
-        Course::Again { body, .. } => Ok(Some(body)),
-        Course::Plain | Course::Halved(_) | Course::Unclear(_) => Ok(None),
+    match batch::upshot(Some(&sent), &answer) {
+        Upshot::Again { body, .. } => Ok(Some(body)),
+        Upshot::Plain | Upshot::Halved(_) | Upshot::Unclear(_) => Ok(None),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// A callback that is this transaction's alone.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct TakenCallback {
     pub call: i64,
     pub slot: i16,
     pub function: pg_sys::Oid,
@@ -149,14 +149,14 @@ pub fn forget_orphans() -> Result<(), Error> {
 }
 
 /// The next callback of a role, locked until the transaction ends.
-pub fn next(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
+pub fn next(role: pg_sys::Oid) -> Result<Option<TakenCallback>, Error> {
     Spi::connect_mut(|client| {
         let rows = NEXT.with(|statement| statement.write(client, &[role.into()]))?;
         if rows.is_empty() {
             return Ok(None);
         }
         let row = rows.first();
-        let taken = Taken {
+        let taken = TakenCallback {
             call: row.get(1)?.ok_or(Error::Malformed)?,
             slot: row.get(2)?.ok_or(Error::Malformed)?,
             function: row.get(3)?.ok_or(Error::Malformed)?,
@@ -196,7 +196,7 @@ pub fn count_from_now_on() -> Result<(), Error> {
 }
 
 /// Forgets a callback that failed and writes down why.
-pub fn record_error(role: pg_sys::Oid, taken: &Taken, sqlstate: &str, error: &str) -> Result<(), Error> {
+pub fn record_error(role: pg_sys::Oid, taken: &TakenCallback, sqlstate: &str, error: &str) -> Result<(), Error> {
     Spi::connect_mut(|client| {
         DELETE.with(|statement| statement.write(client, &[taken.call.into()]))?;
         let args =

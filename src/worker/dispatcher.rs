@@ -17,7 +17,7 @@ use super::report;
 use super::session;
 use super::shared::{self, Database, wanted};
 use super::signals::{self, Signals};
-use super::takeover::{self, Found, Takeover};
+use super::takeover::{self, Inheritance, Takeover};
 use super::turn::{Dispatcher, Turn};
 use crate::domain::complaint::Complaints;
 use crate::engine::{self, Engine};
@@ -107,7 +107,7 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
 }
 
 /// Takes over from the last dispatcher, as soon as nobody's lock is in the way.
-fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Result<Found, End> {
+fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Result<Inheritance, End> {
     loop {
         let pause = match takeover::take_over(settings) {
             Ok(Takeover::Done(found)) => return Ok(found),

@@ -47,7 +47,7 @@ use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::store::{callbacks, control, fresh, owner, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
-pub struct Found {
+pub struct Inheritance {
     /// Which extension it is: another one of the same name is another queue.
     extension: pg_sys::Oid,
     control: control::Control,
@@ -61,7 +61,7 @@ pub struct Found {
 impl Dispatcher {
     /// A dispatcher that goes on where the last one ended.
     pub fn new(
-        found: Found,
+        found: Inheritance,
         settings: Settings,
         descriptor_budget: usize,
         engine: Engine,
@@ -134,7 +134,7 @@ impl Dispatcher {
 
 /// How taking over went.
 pub enum Takeover {
-    Done(Found),
+    Done(Inheritance),
     /// Somebody is dropping or altering the extension.
     ExtensionChanging,
     ExtensionGone,
@@ -153,7 +153,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
     })
 }
 
-fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
+fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Inheritance, Error> {
     under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
     under_snapshot(callbacks::count_from_now_on)?;
     under_snapshot(handling::count_from_now_on)?;
@@ -194,7 +194,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         if !ended.is_empty() {
             deliveries::forget(&ended)?;
         }
-        Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
+        Ok(Inheritance { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
 }
 

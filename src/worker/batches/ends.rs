@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::domain::attempt::Report;
-use crate::domain::batch::{self, Course, Round};
+use crate::domain::batch::{self, Round, Upshot};
 use crate::domain::breaker::Health;
 use crate::domain::call::Final;
 use crate::domain::outcome::{FailureClass, Outcome, Response};
@@ -34,14 +34,14 @@ pub fn settle(
     let (Outcome::Response(answer), Some(round)) = (&report.outcome, entry.round) else {
         return settle::settle(report, entry, grounds, outbox);
     };
-    match batch::course(sent, answer) {
-        Course::Plain => settle::settle(report, entry, grounds, outbox),
-        Course::Halved(bodies) => {
+    match batch::upshot(sent, answer) {
+        Upshot::Plain => settle::settle(report, entry, grounds, outbox),
+        Upshot::Halved(bodies) => {
             let at = halves_at(answer, policy, now, random);
             split(report, entry, diagnosis, (round, bodies.into(), at), now, outbox)
         }
-        Course::Unclear(why) => fail(report, entry, diagnosis, why, now, outbox),
-        Course::Again { items, body } => {
+        Upshot::Unclear(why) => fail(report, entry, diagnosis, why, now, outbox),
+        Upshot::Again { items, body } => {
             let most = entry.max_attempts.unwrap_or(policy.max_attempts);
             let at = again_at(answer, round, policy, now, random);
             match round.next(most).filter(|_| !is_too_old(policy, entry.born_at, at)) {

@@ -21,8 +21,8 @@ pub(super) enum Kind {
 /// One of them that is this transaction's alone.
 #[derive(Clone, Debug)]
 pub(super) enum Errand {
-    Callback(callbacks::Taken),
-    Message(handling::Taken),
+    Callback(callbacks::TakenCallback),
+    Message(handling::TakenMessage),
 }
 
 /// What is to be called: the function, and its argument.
