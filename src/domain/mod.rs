@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod backlog;
 pub mod batch;
+pub mod bearing;
 pub mod breaker;
 pub mod call;
 pub mod callback;

@@ -11,12 +11,13 @@ use super::outbox::Outbox;
 use super::rescue::{Refusal, after_refusal};
 use super::trace::trace;
 use crate::domain::attempt::Report;
+use crate::domain::bearing::Bearing;
 use crate::domain::breaker::Health;
 use crate::domain::call::{CallId, Final};
 use crate::domain::header::block;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::profile::diagnosis::Diagnosis;
-use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
+use crate::domain::retry::{Charge, History, Retry, Verdict, decide};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
 use crate::domain::stream::follower::Account;
@@ -76,14 +77,6 @@ pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &m
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
 }
 
-/// What an attempt says of its endpoint, whatever it means for its call.
-pub(super) struct Bearing {
-    pub(super) reach: Reach,
-    pub(super) health: Health,
-    /// The peer wants to be left alone until then.
-    pub(super) parks_endpoint: Option<SystemTime>,
-}
-
 /// What a report says of its endpoint.
 pub(super) fn bearing(
     report: &Report,
@@ -92,18 +85,11 @@ pub(super) fn bearing(
     diagnosis: &Diagnosis,
     now: SystemTime,
 ) -> Bearing {
-    let reach = match &report.outcome {
-        Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
-        Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
-        Outcome::Failure(_) => Reach::Silent,
-    };
-    // A request of pg_edge_net has one attempt and is made at once, whatever became of those before it.
-    let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
-        (Health::Unknown, None)
+    if entry.on_complete == Some(FOR_COLLECTOR) {
+        Bearing::of_one_apart(&report.outcome)
     } else {
-        (health(&report.outcome), asks_to_wait(policy, &report.outcome, diagnosis, now))
-    };
-    Bearing { reach, health, parks_endpoint }
+        Bearing::of(&report.outcome, policy, diagnosis, now)
+    }
 }
 
 /// Ends a call of whose stream an event could not be stored, whatever else became of it.

@@ -3,6 +3,7 @@
 
 mod backlog;
 mod batch;
+mod bearing;
 mod breaker;
 mod call;
 mod callback;
