@@ -45,7 +45,7 @@ impl Dispatcher {
             self.rescue_one(call, rows, &mut told);
         }
         self.rescue_jobs(&mut told);
-        self.announce(&told);
+        self.announce(|| told);
     }
 
     /// Takes the rows that may be at fault out of the outbox, those of each call together, in order.

@@ -44,9 +44,7 @@ impl Dispatcher {
     }
 
     /// Tells the sessions that wait for something new of these calls.
-    pub(super) fn announce(&self, calls: &HashSet<i64>) {
-        if !calls.is_empty() {
-            waiters::notify(latch::my_database(), calls);
-        }
+    pub(super) fn announce(&self, calls: impl FnOnce() -> HashSet<i64>) {
+        waiters::notify(latch::my_database(), calls);
     }
 }
