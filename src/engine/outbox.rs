@@ -81,8 +81,9 @@ impl Outbox {
         let mut queue = self.queue();
         queue.reports.push(report);
         let burst_is_full = queue.count_news();
-        drop(queue);
+        // Under the lock: whoever has taken the report does not find its attempt still counted.
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        drop(queue);
         if burst_is_full {
             self.ring();
         }

@@ -1,7 +1,8 @@
 //! Places where tests make a process fail. Compiled out of releases.
 //!
 //! A test writes `point action` into the file `pg_edge_failpoint` of the data directory. The first process to pass
-//! that point removes the file and does what it says, so that a restarted server does not fail again.
+//! that point removes the file and does what it says, so that a restarted server does not fail again. Several actions,
+//! parted by semicolons, are those of as many passes.
 
 #![cfg_attr(feature = "test-hooks", allow(unsafe_code, reason = "a process kills itself as a crash would"))]
 
@@ -18,6 +19,10 @@ pub fn hit(point: &str) {
     let Some((wanted, action)) = text.trim().split_once(' ') else { return };
     if wanted != point || std::fs::remove_file(FILE).is_err() {
         return;
+    }
+    let (action, rest) = action.split_once(';').unwrap_or((action, ""));
+    if !rest.is_empty() && std::fs::write(FILE, format!("{point} {rest}")).is_err() {
+        pgrx::warning!("failpoint {point} cannot be armed again");
     }
     match action {
         // SAFETY: a signal to ourselves; nothing after it runs.

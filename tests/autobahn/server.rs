@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use url::Url;
 
+/// Longer than anything takes here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A running server. It ends with this.
 pub struct Server {
     child: Child,
@@ -34,26 +37,42 @@ impl Server {
         let reports = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("autobahn-{name}"));
         let _none = std::fs::remove_dir_all(&reports);
         std::fs::create_dir_all(&reports).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let program = home.join("bin/kosoku");
-        let child = Command::new(&program)
-            .args(["-m", "fuzzingserver", "-o"])
-            .arg(&reports)
-            .arg(address.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                let (program, home) = (program.display(), home.display());
-                panic!("{program}: {error}; setup/autobahn.sh {home} installs it")
-            });
-        let server = Self { child, address, reports };
         let began = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "the server does not listen");
+        loop {
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let child = Command::new(&program)
+                .args(["-m", "fuzzingserver", "-o"])
+                .arg(&reports)
+                .arg(address.to_string())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap_or_else(|error| {
+                    let (program, home) = (program.display(), home.display());
+                    panic!("{program}: {error}; setup/autobahn.sh {home} installs it")
+                });
+            let mut server = Self { child, address, reports: reports.clone() };
+            if server.listens(began + PATIENCE) {
+                return server;
+            }
+        }
+    }
+
+    /// Waits until it listens. It ends where somebody else has got its port before.
+    fn listens(&mut self, until: Instant) -> bool {
+        loop {
+            // Whoever connects to a free port of its own machine may be connected to itself.
+            let answers = |stream: TcpStream| stream.local_addr().is_ok_and(|own| own != self.address);
+            if TcpStream::connect(self.address).is_ok_and(answers) {
+                return true;
+            }
+            assert!(Instant::now() < until, "the server does not listen");
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
-        server
     }
 
     pub fn url(&self, path: &str) -> Url {
@@ -69,7 +88,7 @@ impl Server {
             if let Some(verdicts) = agents.remove(agent) {
                 return verdicts;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "there is no report");
+            assert!(began.elapsed() < PATIENCE, "there is no report");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -16,7 +16,7 @@ const BOMB: (&[u8], usize, &[u8]) = (
     &[0xaf, 0x06, 0x9e, 0xcb, 0x79, 0x12, 0x40, 0x42, 0x0f, 0x00],
 );
 
-const ONCE: &str = "edge.http_get_async($1, max_attempts => 1, timeout => '5 s')";
+const ONCE: &str = "edge.http_get_async($1, max_attempts => 1, timeout => '60 s')";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_answer_is_a_failure_of_its_class() {

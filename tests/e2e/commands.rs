@@ -4,6 +4,7 @@ mod begin;
 mod changes;
 mod ends;
 mod identity;
+mod locked;
 mod processes;
 mod sessions;
 mod settings;
@@ -11,6 +12,9 @@ mod settings;
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{ClusterBuilder, Db, eventually};
 use crate::scene::Scene;
+
+/// Runs for as long as a session of the test's own holds the lock.
+pub const WAITS: &str = "select pg_advisory_lock_shared(7); select pg_advisory_unlock_shared(7)";
 
 /// A cluster with schedules whose runs a test makes due as it likes.
 pub struct World {
@@ -119,6 +123,13 @@ impl World {
     pub async fn cancel(&self, run: i64) {
         self.db().exec(&format!("update edge_store.schedule_run set cancel_asked = true where run_id = {run}")).await;
         self.wake().await;
+    }
+
+    /// Waits until one command sleeps, which is to say that it is being run.
+    pub async fn sleeps(&self) {
+        let sql =
+            "select count(*) from pg_stat_activity where backend_type = 'pg_edge command' and wait_event = 'PgSleep'";
+        eventually("a command sleeps", SERVER_DEADLINE, || async { self.db().one::<i64>(sql).await == 1 }).await;
     }
 
     /// The processes that run commands now.

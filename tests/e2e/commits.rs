@@ -43,7 +43,7 @@ async fn eight_sessions_that_commit_in_any_order_lose_nothing() {
             }
             // Somebody else's call makes the dispatcher look right now.
             let marker = queue_one(&db, &peer.url("/")).await;
-            db.exec(&format!("select edge.wait({marker})")).await;
+            db.exec(&format!("select edge.wait({marker}, '60 s')")).await;
             calls.insert(marker);
         }
         all_ended(&cluster, "postgres").await;
@@ -61,7 +61,7 @@ async fn a_prepared_call_is_sent_when_it_is_committed_and_never_when_rolled_back
     db.exec("prepare transaction 'undone'").await;
     let mut sent = queue(&db, &peer.url("/"), 3).await;
     for id in &sent {
-        db.exec(&format!("select edge.wait({id})")).await;
+        db.exec(&format!("select edge.wait({id}, '60 s')")).await;
     }
     assert_sent_once(&peer, &sent);
     db.exec("rollback prepared 'undone'").await;
@@ -98,7 +98,7 @@ async fn a_hundred_thousand_calls_of_one_statement_are_all_sent() {
     let (cluster, db) = ready().await;
     let peer = FastPeer::start("{}");
     db.exec(&format!("select edge.http_get_async('{}') from generate_series(1, 100000)", peer.url("/"))).await;
-    eventually("all have come", 3 * SOON, || async { peer.count() >= 100_000 }).await;
+    eventually("all have come", 10 * SOON, || async { peer.count() >= 100_000 }).await;
     all_ended(&cluster, "postgres").await;
     assert_eq!(peer.count(), 100_000);
     assert_eq!(db.one::<i64>("select count(*) from edge_store.response where state = 's'").await, 100_000);

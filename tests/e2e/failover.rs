@@ -1,11 +1,12 @@
 //! Standbys, promotion, dump and restore.
 
-use crate::faults::{SOON, all_ended, assert_none_lost, deliveries, dispatcher, queue, queue_one, ready};
+use crate::faults::{SOON, all_ended, assert_none_lost, deliveries, dispatcher, queue, queue_one, with};
 use crate::harness::{Gate, Peer, Reply, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_sends_what_was_replicated() {
-    let (mut primary, db) = ready().await;
+    // None is given up and tried again while others take their time.
+    let (mut primary, db) = with(&[("pg_edge.request_timeout", "1h")]).await;
     let peer = Peer::start().await;
     let gate = Gate::closed();
     peer.on("/", Reply::gate(&gate));
@@ -37,11 +38,12 @@ async fn a_promoted_standby_sends_what_was_replicated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_restores_a_working_extension_without_the_old_queue() {
-    let (cluster, db) = ready().await;
+    let (cluster, db) = with(&[("pg_edge.request_timeout", "1h")]).await;
     let peer = Peer::start().await;
     let gate = Gate::closed();
     peer.on("/", Reply::gate(&gate)).on("/ok", Reply::status(204));
     queue(&db, &peer.url("/"), 10).await;
+    peer.wait_for_path("/", 10).await;
     db.exec("create table users_own as select 42 as n").await;
     let dump = cluster.data_dir().join("dump.sql");
     let mut pg_dump = crate::harness::programs::server_program("pg_dump");

@@ -12,11 +12,13 @@ mod reporting;
 mod rights;
 mod storm;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{ClusterBuilder, Db, Reply, Request, eventually};
-use crate::scene::Scene;
+use crate::harness::{Cluster, ClusterBuilder, Db, Reply, Request, eventually};
+use crate::scene::{Scene, ended};
 
 /// Where the function is that most of these tests call.
 const WORK: &str = "/work";
@@ -28,6 +30,27 @@ async fn start() -> Scene {
 
 async fn start_on(builder: ClusterBuilder) -> Scene {
     prepared(Scene::on(builder).await).await
+}
+
+/// One whose clock is the test's: leases of hours run out when the test says so, and not before, however slow the machine is.
+async fn start_with_clock() -> Scene {
+    start_on(Cluster::builder().own_clock()).await
+}
+
+/// Sets the server's clock forward, and has the dispatcher look at what is due then: it sleeps by another clock.
+async fn later(scene: &Scene, hours: f64) {
+    scene.cluster.clock().step_forward(Duration::from_secs_f64(3600.0 * hours));
+    let other = scene.get("/").await;
+    assert_eq!(ended(&scene.db, other).await.get::<_, String>("state"), "succeeded");
+}
+
+/// Returns when the dispatcher has tried for the rows of jobs so many times more.
+async fn jobs_are_looked_at(scene: &Scene, times: u32) {
+    for look in 1..=times {
+        scene.cluster.fail_at("job_held", "pass");
+        let what = format!("the dispatcher has looked at the job, {look} of {times}");
+        eventually(&what, SERVER_DEADLINE, || async { !scene.cluster.failpoint_is_armed() }).await;
+    }
 }
 
 async fn prepared(scene: Scene) -> Scene {

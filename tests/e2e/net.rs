@@ -32,6 +32,9 @@ async fn request(scene: &Scene, expression: &str, path: &str) -> i64 {
     scene.call(expression, path).await
 }
 
+/// A GET that waits for its answer for longer than any test takes: five seconds, as it is otherwise, may pass before a gate opens.
+const PATIENT: &str = "net.http_get($1, timeout_milliseconds := 600000)";
+
 /// The response to a request, once it is there.
 async fn response(db: &Db, id: i64) -> Row {
     let sql = "select status_code, content_type, headers, content, timed_out, error_msg, created

@@ -54,7 +54,7 @@ async fn jobs_are_taken_over_as_they_ran() {
     let db = &scene.db;
     let request = format!(
         r#"select net.http_post(url := '{}', headers := '{{"x-from": "cron"}}'::jsonb, body := '{{"n": 1.50}}'::jsonb,
-               timeout_milliseconds := 2000) as request_id;"#,
+               timeout_milliseconds := 60000) as request_id;"#,
         scene.peer.url("/hook")
     );
     let jobs = [

@@ -1,8 +1,10 @@
 //! Defects of the nearest peer that must not be found here. Its endless loops (D2), its scans (D6) and its crash at
 //! start-up (D7) have tests of their own in `crashes`, `invariants` and `databases`.
 
+use std::time::Duration;
+
 use crate::faults::{all_ended, queue_one, ready};
-use crate::harness::{Peer, Reply};
+use crate::harness::{Cluster, Db, Peer, Reply, process};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_are_no_object_are_refused_and_stop_nothing() {
@@ -47,26 +49,44 @@ async fn no_role_can_put_a_trigger_on_the_tables_or_read_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_queues_for_long_does_not_slow_down() {
-    let (_cluster, db) = ready().await;
+    let (cluster, db) = ready().await;
     db.exec("select edge.pause()").await;
-    // The time of a thousand transactions of one call each, in the server.
     db.exec(
-        "create procedure thousand(inout took float8) language plpgsql as $$
-         declare began timestamptz := clock_timestamp();
+        "create procedure thousand() language plpgsql as $$
          begin
              for i in 1..1000 loop
                  perform edge.http_get_async('http://127.0.0.1:1/');
                  commit;
              end loop;
-             took := extract(epoch from clock_timestamp() - began);
          end $$",
     )
     .await;
-    let mut took = Vec::new();
-    for _ in 0..20 {
-        took.push(db.one::<f64>("call thousand(0)").await);
+    keeps_its_pace(&cluster, &db).await;
+}
+
+/// Calls the procedure `thousand` over and over in a session, and looks that it takes no longer there in the end than in a new one.
+/// With one more callback each transaction it would take many times as long.
+pub async fn keeps_its_pace(cluster: &Cluster, old: &Db) {
+    for _ in 0..10 {
+        thousand(old).await;
     }
-    let best = |some: &[f64]| some.iter().copied().fold(f64::INFINITY, f64::min);
-    // With one more callback each transaction, the last thousands would take many times as long as the first.
-    assert!(best(&took[15..]) < 3.0 * best(&took[..5]), "{took:?}");
+    let (mut best_of_old, mut best_of_new) = (Duration::MAX, Duration::MAX);
+    for round in 1..=20 {
+        let new = cluster.connect().await;
+        thousand(&new).await;
+        best_of_new = thousand(&new).await.min(best_of_new);
+        best_of_old = thousand(old).await.min(best_of_old);
+        if round >= 5 && best_of_old < 3 * best_of_new {
+            return;
+        }
+    }
+    panic!("{best_of_old:?} in a session that has made many transactions, {best_of_new:?} in a new one");
+}
+
+/// The processor's time that a thousand transactions take, which tells more on a busy machine than that of a clock on the wall.
+async fn thousand(db: &Db) -> Duration {
+    let pid = db.backend_pid().await;
+    let before = process::cpu_time(pid);
+    db.exec("call thousand()").await;
+    process::cpu_time(pid) - before
 }

@@ -3,8 +3,6 @@
 mod counting;
 mod holding;
 
-use std::time::Duration;
-
 use crate::faults::SOON;
 use crate::harness::{Db, eventually};
 use crate::scene::Scene;
@@ -28,17 +26,8 @@ async fn comes_to(scene: &Scene, endpoint: &str, wanted: [i64; 4]) {
                       coalesce(sum(response_bytes), 0)]::bigint[]
          from edge.usage where endpoint = '{endpoint}'"
     );
-    let mut found = Vec::new();
     let what = format!("the usage of {endpoint} is {wanted:?}");
-    let end = tokio::time::Instant::now() + Duration::from_secs(20);
-    while tokio::time::Instant::now() < end {
-        found = scene.db.one::<Vec<i64>>(&sql).await;
-        if found == wanted {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{what} in vain: it is {found:?}");
+    eventually(&what, SOON, || async { scene.db.one::<Vec<i64>>(&sql).await == wanted }).await;
 }
 
 async fn held(scene: &Scene) {

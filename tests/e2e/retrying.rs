@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::harness::{Cluster, Peer, Reply};
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Cluster, Gate, Peer, Reply, eventually};
 use crate::scene::{Scene, ended, get};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,9 +36,15 @@ async fn the_default_policy_decides_by_status() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_tried_three_times_with_growing_pauses() {
     let scene = Scene::start().await;
-    scene.peer.on("/down", Reply::text(503, "down").header("x-why", "tired"));
+    let gate = Gate::closed();
+    scene.peer.on("/down", Reply::text(503, "down").header("x-why", "tired").behind(&gate));
     let id = scene.get("/down").await;
+    scene.peer.wait_for(1).await;
+    // During a pause it is not tried again, however long this test takes to look.
+    scene.db.exec("select edge.pause()").await;
+    gate.open();
     crate::scene::reaches(&scene.db, id, "retrying").await;
+    scene.db.exec("select edge.resume()").await;
     let response = ended(&scene.db, id).await;
     assert_eq!(response.get::<_, &str>("state"), "failed");
     assert_eq!(response.get::<_, i32>("attempts"), 3);
@@ -81,15 +88,23 @@ async fn max_attempts_of_one_never_tries_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_after_in_seconds_parks_the_whole_endpoint() {
     let scene = Scene::start().await;
-    scene.peer.sequence("/busy", [Reply::status(429).header("retry-after", "4"), Reply::status(200)]);
-    let id = scene.get("/busy").await;
-    crate::scene::reaches(&scene.db, id, "retrying").await;
-    let neighbour = scene.get("/neighbour").await;
+    // One that asks to be left alone for longer than this test takes.
+    let parked = Peer::start().await;
+    parked.on("/busy", Reply::status(429).header("retry-after", "3600"));
+    let busy = get(&scene.db, &parked.url("/busy")).await;
+    crate::scene::reaches(&scene.db, busy, "retrying").await;
+    get(&scene.db, &parked.url("/neighbour")).await;
     let elsewhere = Peer::start().await;
     elsewhere.on("/", Reply::status(200));
     let free = get(&scene.db, &elsewhere.url("/")).await;
     ended(&scene.db, free).await;
-    assert_eq!(scene.peer.count("/neighbour"), 0, "the endpoint asked to be left alone");
+    assert_eq!(parked.count("/neighbour"), 0, "the endpoint asked to be left alone");
+    // And one that does so for a moment.
+    scene.peer.sequence("/busy", [Reply::status(429).header("retry-after", "4"), Reply::status(200)]);
+    let id = scene.get("/busy").await;
+    let tried = "select exists (select from edge.attempts where call_id = $1)";
+    eventually("it was tried", SERVER_DEADLINE, || async { scene.db.one_with::<bool>(tried, &[&id]).await }).await;
+    let neighbour = scene.get("/neighbour").await;
     ended(&scene.db, neighbour).await;
     ended(&scene.db, id).await;
     let first = scene.peer.requests_for("/busy");
@@ -130,7 +145,7 @@ async fn what_went_wrong_on_the_way_is_tried_again_and_named() {
     scene.peer.sequence("/slow", [Reply::hang(), Reply::status(200)]);
     scene.peer.sequence("/nonsense", [Reply::raw("220 smtp ready\r\n"), Reply::status(200)]);
     let refusing = format!("http://{}/", Peer::refusing_address().await);
-    let quick = "edge.http_get_async($1, timeout => '300 ms', max_attempts => 2)";
+    let quick = "edge.http_get_async($1, timeout => '5 s', max_attempts => 2)";
     let calls = [
         (scene.call("edge.http_get_async($1)", "/cut").await, "succeeded", "protocol"),
         (scene.call("edge.http_get_async($1)", "/nonsense").await, "succeeded", "protocol"),

@@ -37,6 +37,14 @@ impl Scene {
         self.cluster.connect_as(name, "postgres").await
     }
 
+    /// Pauses sending, and returns when the dispatcher has read so: a cancellation is seen during a pause as well.
+    pub async fn pause(&self) {
+        self.db.exec("select edge.pause()").await;
+        let seen = self.get("/never").await;
+        self.db.exec(&format!("select edge.cancel({seen})")).await;
+        assert_eq!(ended(&self.db, seen).await.get::<_, &str>("state"), "cancelled");
+    }
+
     /// Queues a GET of a path of the peer as superuser, and gives its id.
     pub async fn get(&self, path: &str) -> i64 {
         get(&self.db, &self.peer.url(path)).await

@@ -14,7 +14,7 @@ mod triggers;
 use tokio_postgres::Row;
 
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Db, eventually};
+use crate::harness::{Db, WsPeer, eventually};
 
 /// What `edge.ws_connections` says of a connection.
 async fn shown(db: &Db, name: &str) -> Row {
@@ -77,6 +77,14 @@ async fn hears(db: &Db, name: &str, count: usize) -> Vec<String> {
         Some(texts(db, name, "in").await).filter(|texts| texts.len() >= count)
     })
     .await
+}
+
+/// Has a peer read nothing more from a connection, and returns when it does not: it obeys one order after the other.
+async fn stops_reading(db: &Db, peer: &WsPeer, name: &str, connection: usize) {
+    let before = texts(db, name, "in").await.len();
+    peer.stop_reading(connection);
+    peer.text(connection, "not listening");
+    hears(db, name, before + 1).await;
 }
 
 /// Waits until every message that was queued for a connection has been taken by its peer.

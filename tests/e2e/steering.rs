@@ -91,10 +91,13 @@ async fn a_call_cancelled_by_the_transaction_that_queues_it_is_never_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_is_rolled_back_changes_nothing() {
     let scene = Scene::start().await;
-    let id = scene.call("edge.http_get_async($1, run_at => clock_timestamp() + interval '2 s')", "/sent").await;
+    // It cannot end before somebody has tried to cancel it.
+    scene.db.exec("select edge.pause()").await;
+    let id = scene.call("edge.http_get_async($1, run_at => clock_timestamp() + interval '1 s')", "/sent").await;
     scene.db.exec("begin").await;
     assert!(cancel(&scene, id).await);
     scene.db.exec("rollback").await;
+    scene.db.exec("select edge.resume()").await;
     assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
     assert_eq!(scene.peer.count("/sent"), 1);
 }

@@ -96,11 +96,11 @@ async fn cancelling_a_call_stops_the_model_behind_the_function() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_stalls_is_given_up_with_what_it_has_said() {
-    let (scene, runtime) = start_on(Cluster::builder().setting("pg_edge.stream_idle_timeout", "1s")).await;
+    let (scene, runtime) = start_on(Cluster::builder().setting("pg_edge.stream_idle_timeout", "6s")).await;
     let id = call(&scene.db, ASK, &runtime.url("stalls")).await;
     let response = ended(&scene.db, id).await;
     assert_eq!(response.get::<_, String>("state"), "truncated");
-    assert_eq!(response.get::<_, String>("error"), "no byte of the stream came for 1 s");
+    assert_eq!(response.get::<_, String>("error"), "no byte of the stream came for 6 s");
     assert_eq!(response.get::<_, i32>("attempts"), 1, "a stream that has begun is not asked for again");
     has_said(&scene, id, "one two").await;
 }

@@ -1,7 +1,5 @@
 //! Peers that break off, lie, or are not there.
 
-use std::net::TcpListener;
-
 use http::Method;
 use pg_edge::domain::outcome::{FailureClass, Outcome};
 use url::Url;
@@ -11,8 +9,7 @@ use super::sender::{Sender, eventually, get, numbered, post};
 
 #[test]
 fn a_refused_connection_says_so() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = Url::parse(&format!("http://{closed}/secret-path?token=secret")).unwrap();
+    let url = Peer::refusing().join("/secret-path?token=secret").unwrap();
     let (class, message) = Sender::new().refusal(get(&url));
     assert_eq!((class, message.as_str()), (FailureClass::Connect, "no connection could be made: connection refused"));
 }

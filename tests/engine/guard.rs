@@ -89,11 +89,11 @@ fn of_mixed_addresses_only_the_public_ones_are_tried() {
 
 #[test]
 fn a_public_address_that_does_not_answer_is_no_reason_to_try_a_private_one() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let private = TcpListener::bind(("127.0.0.2", closed.port())).unwrap();
+    let mut url = Peer::refusing();
+    let private = TcpListener::bind(("127.0.0.2", url.port().unwrap())).unwrap();
     private.set_nonblocking(true).unwrap();
     let names = Names::answering(&["127.0.0.1 127.0.0.2"]);
-    let url = Url::parse(&format!("http://peer.test:{}/", closed.port())).unwrap();
+    url.set_host(Some("peer.test")).unwrap();
     assert_eq!(Sender::resolving(guarded(), &names).failure(get(&url)).class, FailureClass::Connect);
     assert!(private.accept().is_err());
 }

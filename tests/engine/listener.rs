@@ -49,6 +49,11 @@ pub fn chunked(content_type: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n")
 }
 
+/// One chunk of a body.
+pub fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
 pub const SSE: &str = "text/event-stream";
 
 impl Conn {
@@ -59,8 +64,7 @@ impl Conn {
 
     /// Sends one chunk of a body.
     pub async fn chunk(&mut self, bytes: &[u8]) -> bool {
-        let framed = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-        self.send(&framed).await
+        self.send(&chunk(bytes)).await
     }
 
     /// Sends one event.
@@ -98,6 +102,15 @@ impl<'a> Listener<'a> {
                 self.wakes += 1;
                 self.take();
             }
+        }
+    }
+
+    /// The same, but looks only when it is woken.
+    pub fn until_woken(&mut self, what: &str, mut is_true: impl FnMut(&Self) -> bool) {
+        while !is_true(self) {
+            self.sender.wakes.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("in vain: {what}"));
+            self.wakes += 1;
+            self.take();
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use url::Url;
 
 /// A running peer. Its thread ends with the test process.
@@ -67,6 +67,16 @@ impl Peer {
             conn.request().await;
             conn.until_closed().await;
         })
+    }
+
+    /// The URL of a port of 127.0.0.1 on which nobody listens, nor ever will while the tests run.
+    pub fn refusing() -> Url {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        // A port that was given back may be the next peer's.
+        std::mem::forget(socket);
+        Url::parse(&format!("http://{address}/")).unwrap()
     }
 
     pub fn url(&self) -> Url {

@@ -36,10 +36,16 @@ fn signal_thread(thread: i32, signal: libc::c_int) {
 
 #[test]
 fn signals_sent_to_the_engine_thread_are_not_handled_there() {
-    let (peer, before) = (Peer::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), engine_threads());
-    let sender = Sender::new();
-    // Tests beside this one start engines too, so any thread that is new will do: all of them must be masked.
-    let thread = *engine_threads().iter().find(|thread| !before.contains(thread)).unwrap();
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    super::child::run("signals::signals_its_engine_thread", &peer.url(), &[]);
+}
+
+/// In a process of its own: tests beside this one start and end engines as well.
+#[test]
+#[ignore = "is the child process of another test"]
+fn signals_its_engine_thread() {
+    let (url, sender) = (super::child::given_url(), Sender::new());
+    let [thread] = engine_threads()[..] else { panic!("{:?} are engines' threads", engine_threads()) };
     ENGINE.store(thread, Ordering::SeqCst);
     handle(libc::SIGUSR1);
     handle(libc::SIGTERM);
@@ -48,7 +54,7 @@ fn signals_sent_to_the_engine_thread_are_not_handled_there() {
             signal_thread(thread, signal);
         }
         if round % 100 == 0 {
-            sender.response(numbered(round, get(&peer.url())));
+            sender.response(numbered(round, get(&url)));
         }
     }
     signal_thread(own_thread(), libc::SIGUSR1);

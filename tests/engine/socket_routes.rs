@@ -21,8 +21,8 @@ use super::tls_peer::{Authority, TlsOptions};
 
 #[test]
 fn where_nobody_listens_there_is_no_websocket() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = Url::parse(&format!("ws://{closed}/")).unwrap();
+    let mut url = Peer::refusing();
+    url.set_scheme("ws").unwrap();
     let (class, message) = Side::failure_of(&Sender::new(), plan_for(url));
     assert_eq!((class, message.as_str()), (FailureClass::Connect, "no connection could be made: connection refused"));
 }
@@ -135,8 +135,8 @@ fn a_server_that_never_ends_its_tls_handshake_runs_into_the_limit() {
     let peer = Peer::scripted(|mut conn| async move { conn.until_closed().await });
     let mut url = peer.url();
     url.set_scheme("wss").unwrap();
-    let limited = Rules { connect: Duration::from_millis(80), handshake: PATIENCE, ..rules() };
+    let limited = Rules { connect: Duration::from_secs(2), handshake: PATIENCE, ..rules() };
     let (class, message) = Side::failure_of(&Sender::new(), Plan { rules: limited, ..plan_for(url) });
     assert_eq!(class, FailureClass::ConnectTimeout);
-    assert_eq!(message, "no connection within 80 ms: the TLS handshake did not end");
+    assert_eq!(message, "no connection within 2 s: the TLS handshake did not end");
 }

@@ -185,5 +185,6 @@ fn many_messages_come_in_few_pieces_and_wakes() {
     side.hear(COUNT);
     let pieces = side.story().pieces;
     assert!(pieces <= COUNT / 50, "{pieces} pieces");
-    assert!(side.wakes <= pieces + 2, "{} wakes for {pieces} pieces", side.wakes);
+    // What comes while it is being looked wakes once more, though it has been taken by then.
+    assert!(side.wakes <= 2 * pieces + 2, "{} wakes for {pieces} pieces", side.wakes);
 }

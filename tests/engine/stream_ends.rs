@@ -9,7 +9,7 @@ use pg_edge::domain::stream::dialect::Dialect;
 use pg_edge::domain::stream::follower::Ended;
 use pg_edge::domain::stream::rules::{Format, StreamRules};
 
-use super::listener::{Listener, Told, rules, streaming};
+use super::listener::{Listener, SSE, Told, chunk, chunked, rules, streaming};
 use super::peer::{Conn, Peer};
 use super::sender::{Sender, eventually, numbered};
 
@@ -27,10 +27,12 @@ enum Death {
 fn dying(body: &'static str, death: Death) -> Peer {
     Peer::scripted(move |mut conn: Conn| async move {
         conn.request().await;
-        conn.begin().await;
+        // All at once: a limit counts from the head, and a reset loses what has not left yet.
+        let mut answer = chunked(SSE).into_bytes();
         if !body.is_empty() {
-            conn.chunk(body.as_bytes()).await;
+            answer.extend(chunk(body.as_bytes()));
         }
+        conn.send(&answer).await;
         match death {
             // What is unread when a connection is closed resets it.
             Death::Closes => conn.note("closed"),
@@ -94,24 +96,30 @@ fn every_byte_keeps_a_stream_alive() {
         conn.begin().await;
         for byte in b": a comment is as good as data\n".iter().chain(b"data: a\n\n") {
             conn.chunk(&[*byte]).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(120)).await;
         }
         conn.end().await;
     });
     // All of it takes longer than that, no two bytes do.
-    let told = hear(&peer, |rules| rules.idle = Some(Duration::from_millis(700)));
+    let idle = Duration::from_secs(4);
+    let told = hear(&peer, |rules| rules.idle = Some(idle));
     assert_eq!((told.data(), told.ended()), (vec!["a"], &Ended::Complete));
+    assert!(told.report.unwrap().timings.total > idle);
 }
 
 #[test]
 fn the_limit_of_the_whole_attempt_holds_for_streams() {
-    for idle in [None, Some(Duration::from_secs(10))] {
-        let peer = dying("data: a\n\n", Death::Stalls);
-        let mut attempt = streaming(&peer.url());
+    let (peer, sender) = (dying("data: a\n\n", Death::Stalls), Sender::new());
+    let mut listener = Listener::new(&sender);
+    for (call, idle) in [(1, None), (2, Some(Duration::from_secs(30)))] {
+        let mut attempt = numbered(call, streaming(&peer.url()));
         attempt.stream = Some(StreamRules { idle, ..rules(Format::Auto) });
-        attempt.limits.total = Duration::from_millis(900);
-        let told = Listener::hear(&Sender::new(), attempt);
-        let message = "the response body did not end within 900 ms".to_owned();
+        attempt.limits.total = Duration::from_secs(4);
+        sender.engine.send(attempt);
+    }
+    listener.until("both ends", |listener| listener.ended() == 2);
+    for told in listener.told.values() {
+        let message = "the response body did not end within 4 s".to_owned();
         assert_eq!((told.ended(), told.data()), (&Ended::GivenUp(FailureClass::Timeout, message), vec!["a"]));
     }
 }
@@ -164,7 +172,7 @@ fn a_stream_of_next_to_nothing_many_times_over_ends_at_the_limit_too() {
 #[test]
 fn an_id_as_long_as_an_event_ends_the_stream() {
     let body: &'static str = Box::leak(format!("data: a\n\nid: {}\ndata: b\n\n", "x".repeat(500_000)).into_boxed_str());
-    let told = hear(&dying(body, Death::Stalls), |rules| rules.idle = Some(Duration::from_secs(10)));
+    let told = hear(&dying(body, Death::Stalls), |rules| rules.idle = Some(Duration::from_secs(30)));
     assert_eq!((told.failure().class, told.data()), (FailureClass::EventTooLarge, vec!["a"]));
 }
 
@@ -341,7 +349,8 @@ fn a_stopped_engine_lists_its_streams_and_gives_out_what_it_has_of_them() {
         sender.engine.send(numbered(call, streaming(&peer.url())));
     }
     eventually("the requests arrive", || peer.noted("begun") == 5);
-    let mut stopped = sender.engine.stop(Duration::from_millis(100));
+    // In this time it reads what they have sent, and none of them ends.
+    let mut stopped = sender.engine.stop(Duration::from_secs(4));
     stopped.abandoned.sort();
     assert!(stopped.abandoned.into_iter().eq((0..5).map(CallId)));
     assert_eq!((stopped.reports.len(), stopped.pieces.len()), (0, 5));

@@ -20,6 +20,7 @@ fn sending(content_type: &'static str, body: &'static [u8], size: usize) -> Peer
     Peer::scripted(move |mut conn| async move {
         conn.stream.set_nodelay(true).unwrap();
         while conn.request().await.is_some() {
+            conn.note(&format!("on {}", conn.index));
             conn.send(chunked(content_type).as_bytes()).await;
             for part in body.chunks(size) {
                 conn.chunk(part).await;
@@ -229,7 +230,7 @@ fn a_connection_serves_the_next_call_after_a_stream_has_ended() {
         let report = Listener::hear(&sender, streaming(&peer.url())).report.unwrap();
         assert!(report.timings.total < Duration::from_secs(20));
     }
-    assert_eq!(peer.notes().len(), 3);
+    assert_eq!(peer.noted("on 0"), 3);
 }
 
 /// A stored block (RFC 1951, section 3.2.4).

@@ -9,7 +9,7 @@ export default {
         controller.enqueue(new TextEncoder().encode(begin() + delta("one ") + delta("two")));
       },
       async pull(controller) {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
         controller.error(new Error("out of order"));
       },
     }, { highWaterMark: 2 });

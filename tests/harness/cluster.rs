@@ -117,8 +117,9 @@ impl Cluster {
     /// noticed and are gone: until then the server could not start again.
     pub fn kill_postmaster(&mut self) {
         let pid = self.postmaster_pid().expect("the server runs");
-        // It starts nothing more from here on, so that its children are all known.
+        // It starts nothing more once that has reached it, so that its children are all known.
         process::send(pid, Signal::SIGSTOP);
+        eventually_blocking("the postmaster stands still", SERVER_DEADLINE, || process::is_stopped(pid));
         let children = process::children(pid);
         process::send(pid, Signal::SIGKILL);
         self.wait_until_gone();
@@ -132,6 +133,8 @@ impl Cluster {
     pub fn pg_ctl(&mut self, arguments: &[&str]) {
         let mut pg_ctl = programs::server_program("pg_ctl");
         pg_ctl.args(arguments).arg("-D").arg(self.data_dir()).arg("-l").arg(self.log_file());
+        // In seconds; as it is, a slow machine makes it give up.
+        pg_ctl.env("PGCTLTIMEOUT", "180");
         // A server it starts would hold a pipe open for as long as it lives, so what it says goes to the log as well.
         pg_ctl.stdin(Stdio::null()).stdout(self.open_log()).stderr(self.open_log());
         let status = pg_ctl.status().expect("pg_ctl can be run");
@@ -189,7 +192,7 @@ impl Cluster {
     }
 
     /// Arms a failpoint of the `test-hooks` build: the next process that passes `point` reads the one-shot file,
-    /// removes it and does `action`.
+    /// removes it and does `action`. Of several, parted by semicolons, each pass does one.
     pub fn fail_at(&self, point: &str, action: &str) {
         // Written aside and renamed, so that nobody reads half of it.
         let aside = self.data_dir().join("pg_edge_failpoint.new");

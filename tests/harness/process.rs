@@ -1,5 +1,7 @@
 //! Looking at processes and sending them signals.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::sys::signal;
 use nix::unistd::Pid;
@@ -20,6 +22,11 @@ pub fn is_alive(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
+/// Whether the process does nothing, by a SIGSTOP that has reached it.
+pub fn is_stopped(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| stat.state == 'T')
+}
+
 /// The processes whose parent is `pid`.
 pub fn children(pid: i32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").expect("/proc can be read").flatten();
@@ -38,6 +45,18 @@ pub fn resident_kib_while_alive(pid: i32) -> Option<u64> {
     // What is ending has no memory any more, and Linux no line for it.
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB"))
+}
+
+/// The processor's time that a process has used so far, its threads' together.
+#[allow(unsafe_code, reason = "no crate of ours wraps these calls")]
+pub fn cpu_time(pid: i32) -> Duration {
+    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: each call writes into the one variable that it is given, which is ours.
+    let found =
+        unsafe { libc::clock_getcpuclockid(pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 };
+    assert!(found, "process {pid} has no clock: {}", Errno::last());
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.expect("time is not negative"), nanos.expect("a part of a second"))
 }
 
 /// The ids of a process' threads, the main thread first.

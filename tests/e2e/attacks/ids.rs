@@ -26,7 +26,7 @@ async fn ada_s_calls() -> (Scene, Vec<i64>, Db) {
         ended(&ada, id).await;
         ids.push(id);
     }
-    let hanging = call(&ada, "edge.http_get_async($1)", &scene.peer.url("/hang")).await;
+    let hanging = call(&ada, "edge.http_get_async($1, timeout => '1 hour')", &scene.peer.url("/hang")).await;
     reaches(&ada, hanging, "running").await;
     let busy = call(&ada, "edge.http_get_async($1, max_attempts => 1000)", &scene.peer.url("/busy")).await;
     reaches(&ada, busy, "retrying").await;

@@ -31,7 +31,7 @@ async fn operators_and_functions_that_lie_in_wait_are_not_built_into_the_views()
     .await;
     db.exec("set search_path = public; create extension pg_edge").await;
     let id: i64 = db.one("select edge.http_get_async('http://127.0.0.1:1/', max_attempts => 1)").await;
-    db.rows_with("select * from edge.wait($1)", &[&id]).await;
+    db.rows_with("select * from edge.wait($1, '60 s')", &[&id]).await;
     db.exec("select * from edge.calls; select * from edge.attempts; select * from edge.dead_letters; select * from edge.callbacks").await;
     assert_eq!(db.one::<i64>("select count(*) from edge.attempts where total is not null").await, 1);
     assert_eq!(db.column::<String>("select distinct cur from who").await, Vec::<String>::new());

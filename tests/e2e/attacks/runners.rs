@@ -90,10 +90,14 @@ async fn what_one_callback_leaves_in_its_session_gains_nothing_in_the_next() {
          create function plain(r edge.response) returns void language sql as $$ select public.me('plain') $$",
     )
     .await;
+    // One after the other in one process, which finds both.
+    scene.cluster.set("pg_edge.max_runners", "0").await;
     for function in ["prepares", "plain"] {
         let ask = format!("edge.http_get_async($1, on_complete => 'public.{function}')");
-        call(&ada, &ask, &scene.peer.url("/")).await;
+        let id = call(&ada, &ask, &scene.peer.url("/")).await;
+        ended(&ada, id).await;
     }
+    scene.cluster.set("pg_edge.max_runners", "1").await;
     assert_eq!(who(&scene.db, "plain").await, "ada off");
     assert_eq!(scene.db.column::<String>("select error from edge.callback_errors").await, Vec::<String>::new());
     assert_eq!(who(&scene.db, "cursor").await, "ada off");
@@ -178,22 +182,28 @@ async fn a_callback_that_ends_its_own_process_is_given_up() {
     scene.db.exec(WHO).await;
     let ada = scene.role("ada").await;
     ada.exec(
-        "create function suicidal(r edge.response) returns void language sql as 'select pg_terminate_backend(pg_backend_pid()), pg_sleep(60)';
+        "create function suicidal(r edge.response) returns void language sql as
+             'select pg_advisory_lock(1); select pg_terminate_backend(pg_backend_pid()), pg_sleep(60)';
          create function fatal(r edge.response) returns void language plpgsql as
              $$ begin perform set_config('exit_on_error', 'on', false); raise exception 'fatal'; end $$;
          create function fine(r edge.response) returns void language sql as $$ select public.me('fine') $$",
     )
     .await;
+    // It waits for this session each time.
+    scene.db.exec("select pg_advisory_lock(1)").await;
     let mut ids = Vec::new();
     for name in ["suicidal", "fatal", "fine"] {
         ids.push(call(&ada, &format!("edge.http_get_async($1, on_complete => '{name}')"), &scene.peer.url("/")).await);
         ended(&ada, ids[ids.len() - 1]).await;
     }
-    eventually("a second run is counted", SERVER_DEADLINE, || async {
+    for runs in [0, 2] {
+        let begun = "select exists (select from pg_stat_activity where backend_type = 'pg_edge runner' and wait_event = 'advisory')";
+        eventually("it has begun", SERVER_DEADLINE, || scene.db.one::<bool>(begun)).await;
         let shown = "select runs from edge.callbacks where call_id = $1 and function = 'suicidal(edge.response)' and owner = 'ada'";
-        ada.rows_with(shown, &[&ids[0]]).await.first().is_some_and(|row| row.get::<_, i32>(0) == 2)
-    })
-    .await;
+        assert_eq!(ada.one_with::<i32>(shown, &[&ids[0]]).await, runs, "the first run is not counted");
+        // Whoever waits has the lock at once, and this session has it back when that process has ended.
+        scene.db.exec("select pg_advisory_unlock(1); select pg_advisory_lock(1)").await;
+    }
     for id in &ids[..2] {
         assert_eq!(
             error_of(&ada, *id).await,

@@ -1,11 +1,8 @@
 //! Schedules that are said anew while their commands are run: what ran SQL makes calls from now on.
 
-use super::World;
+use super::{WAITS, World};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::eventually;
-
-/// Runs for as long as a session of the test's own holds the lock.
-const WAITS: &str = "select pg_advisory_lock_shared(7); select pg_advisory_unlock_shared(7)";
 
 /// Has a schedule call a path of the peer from now on.
 async fn becomes_a_call(world: &World, name: &str, path: &str) {

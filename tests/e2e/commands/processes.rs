@@ -1,5 +1,6 @@
 //! What becomes of a run when its process, its dispatcher or the whole server ends before it does.
 
+use super::WAITS as GATED;
 use super::World;
 use crate::faults::{SOON, dispatcher, successor};
 use crate::harness::cluster::SERVER_DEADLINE;
@@ -64,9 +65,12 @@ async fn a_command_that_brings_the_server_down_does_so_no_more_often_than_it_has
     let mut world = World::start().await;
     world.db().exec("alter role postgres set synchronous_commit = off").await;
     let kills = "do $$ begin execute format('copy (select 1) to program %L', 'kill -9 ' || pg_backend_pid()); end $$";
-    let schedule = world.schedule("postgres", "kills", kills).await;
+    // It waits until it is known that it was asked for: the session goes with the server.
+    let schedule = world.schedule("postgres", "kills", &format!("{GATED}; {kills}")).await;
     world.alter(schedule, "max_attempts = 2").await;
+    world.db().exec("select pg_advisory_lock(7)").await;
     let run = world.due(schedule).await;
+    let _ = world.db().try_exec("select pg_advisory_unlock(7)").await;
     let crashes = || world.scene.cluster.log().matches("was terminated by signal 9").count();
     eventually("the server has crashed twice", SERVER_DEADLINE, || async { crashes() == 2 }).await;
     reconnect(&mut world).await;
@@ -84,7 +88,7 @@ async fn a_terminated_command_with_an_attempt_left_is_run_again() {
     let run = world.due(schedule).await;
     let pid = process(&world).await;
     world.db().one_with::<bool>("select pg_terminate_backend($1)", &[&pid]).await;
-    world.reaches(run, "waiting").await;
+    eventually("another process waits", SERVER_DEADLINE, || async { process(&world).await != pid }).await;
     world.db().exec("select pg_advisory_unlock(7)").await;
     assert_eq!(world.end(run).await, "succeeded|1||");
     assert_ne!(world.db().one::<i32>("select pid from t").await, pid);
@@ -104,9 +108,11 @@ async fn a_command_whose_process_is_killed_has_failed_when_the_server_is_back() 
 async fn a_command_killed_between_its_commit_and_its_record_is_said_to_have_failed() {
     let mut world = World::start().await;
     world.db().exec("create table t (n int)").await;
-    let schedule = world.schedule("postgres", "s", "insert into t values (1)").await;
+    let schedule = world.schedule("postgres", "s", &format!("{GATED}; insert into t values (1)")).await;
     world.scene.cluster.fail_at("command_ended", "kill");
+    world.db().exec("select pg_advisory_lock(7)").await;
     let run = world.due(schedule).await;
+    let _ = world.db().try_exec("select pg_advisory_unlock(7)").await;
     eventually("the process was killed", SOON, || async { !world.scene.cluster.failpoint_is_armed() }).await;
     reconnect(&mut world).await;
     assert_eq!(world.end(run).await, INTERRUPTED);
@@ -138,7 +144,7 @@ async fn a_command_outlives_its_dispatcher() {
     let (run, pid) = waiting_run(&world).await;
     let other = World::schedule(&world, "postgres", "other", "select pg_sleep(3600)").await;
     let other = world.due(other).await;
-    world.reaches(other, "running").await;
+    world.sleeps().await;
     let old = dispatcher(&world.scene.cluster, "postgres").await;
     world.db().one_with::<bool>("select pg_terminate_backend($1)", &[&old]).await;
     successor(&world.scene.cluster, "dispatcher", "postgres", old).await;
@@ -185,8 +191,7 @@ async fn a_database_with_a_running_command_can_be_dropped() {
 async fn an_extension_with_a_running_command_can_be_dropped() {
     let world = World::start().await;
     begin_sleeping(world.db()).await;
-    let sql = "select count(*) from pg_stat_activity where backend_type = 'pg_edge command' and wait_event = 'PgSleep'";
-    eventually("the command sleeps", SERVER_DEADLINE, || async { world.db().one::<i64>(sql).await == 1 }).await;
+    world.sleeps().await;
     world.db().exec("drop extension pg_edge").await;
     eventually("the command is ended", SERVER_DEADLINE, || async { world.processes().await.is_empty() }).await;
     world.db().exec("create extension pg_edge").await;
@@ -197,10 +202,12 @@ async fn an_extension_with_a_running_command_can_be_dropped() {
 async fn rows_that_nobody_reads_take_no_memory() {
     let world = World::start().await;
     let command = "select n, repeat('x', 200) || n from generate_series(1, 3000000) as n";
-    let schedule = world.schedule("postgres", "big", command).await;
+    let schedule = world.schedule("postgres", "big", &format!("{GATED}; {command}")).await;
+    world.db().exec("select pg_advisory_lock(7)").await;
     let run = world.due(schedule).await;
     world.reaches(run, "running").await;
     let pids = world.processes().await;
+    world.db().exec("select pg_advisory_unlock(7)").await;
     let mut most = 0;
     while world.processes().await == pids {
         most = pids.iter().filter_map(|pid| resident_kib_while_alive(*pid)).max().unwrap_or(0).max(most);

@@ -13,7 +13,7 @@ async fn the_settings_of_the_role_and_the_database_hold() {
                  alter role ada in database postgres set work_mem = '7MB';
                  alter database postgres set maintenance_work_mem = '17MB';
                  alter role ada set default_transaction_isolation = 'repeatable read';
-                 alter role ada set statement_timeout = '300ms'",
+                 alter role ada set statement_timeout = '4s'",
             )
             .await;
         let settings = ["search_path", "work_mem", "maintenance_work_mem", "transaction_isolation"]
@@ -26,7 +26,7 @@ async fn the_settings_of_the_role_and_the_database_hold() {
         let end = run_as(&world, "ada", "slow", "select pg_sleep(3600)").await;
         assert_eq!(end, "failed||57014|canceling statement due to statement timeout");
         // It is each statement's own.
-        let many = "select pg_sleep(0.1);".repeat(5);
+        let many = "select pg_sleep(0.5);".repeat(9);
         assert_eq!(run_as(&world, "ada", "many", &many).await, "succeeded|1||");
         world.db().exec("alter role ada set default_transaction_read_only = on").await;
         let end = run_as(&world, "ada", "writes", "insert into public.who values ('', '')").await;

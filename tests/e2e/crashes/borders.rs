@@ -17,8 +17,11 @@ async fn struck(point: &str, action: &str) -> (Cluster, Peer, std::collections::
     let peer = Peer::start().await;
     peer.on("/", Reply::delay(Duration::from_millis(20)));
     let worker = dispatcher(&cluster, "postgres").await;
-    cluster.fail_at(point, action);
+    db.exec("select edge.pause()").await;
     let calls = queue(&db, &peer.url("/"), CALLS).await;
+    cluster.fail_at(point, action);
+    // It has an effect before this session is told so, and the server may go down in between.
+    let _told = db.try_exec("select edge.resume()").await;
     drop(db);
     eventually("the fault has struck", SOON, || async { !cluster.failpoint_is_armed() }).await;
     successor(&cluster, "dispatcher", "postgres", worker).await;

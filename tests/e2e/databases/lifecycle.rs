@@ -46,9 +46,9 @@ async fn create_extension_starts_a_dispatcher_at_once() {
     .await;
     let db = cluster.create_extension("postgres").await;
     // Polling would take the launcher up to a minute.
-    eventually("it has one now", Duration::from_secs(10), || find_worker(&cluster, "dispatcher", "postgres")).await;
+    eventually("it has one now", Duration::from_secs(30), || find_worker(&cluster, "dispatcher", "postgres")).await;
     db.exec("drop extension pg_edge").await;
-    eventually("it has none now", Duration::from_secs(10), || async {
+    eventually("it has none now", Duration::from_secs(30), || async {
         find_worker(&cluster, "dispatcher", "postgres").await.is_none()
     })
     .await;

@@ -14,8 +14,12 @@ async fn create_extension_without_preloading_says_which_line_to_add() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_the_extension_stays_quiet() {
-    let mut cluster = Cluster::start();
-    cluster.restart(Stop::Fast);
+    // An autovacuum worker would take transaction ids of its own.
+    let mut cluster = Cluster::builder().setting("autovacuum", "off").start();
+    cluster.stop(Stop::Fast);
+    // Whoever was at work when it stopped has said so.
+    let written = cluster.log().len();
+    cluster.start_again();
     let db = cluster.connect().await;
     let workers = "select string_agg(backend_type, ',') = 'pg_edge launcher'
                    from pg_stat_activity where backend_type like 'pg_edge%'";
@@ -26,7 +30,7 @@ async fn a_server_without_the_extension_stays_quiet() {
     db.exec("select pg_sleep(1.5)").await;
     assert_eq!(db.one::<String>(xid).await, before);
     assert_eq!(db.one::<Option<bool>>(workers).await, Some(true));
-    let log = cluster.log();
+    let log = cluster.log().split_off(written);
     for level in ["WARNING:", "ERROR:", "FATAL:", "PANIC:"] {
         assert!(!log.contains(level), "{}", cluster.log_tail(20));
     }

@@ -1,6 +1,6 @@
 //! Commands that need a database without sessions: the dispatcher lets go of it, and comes back.
 
-use crate::faults::{SOON, all_ended, dispatcher, find_worker, queue, queue_one};
+use crate::faults::{SOON, all_ended, dispatcher, find_worker, holds, queue, queue_one};
 use crate::harness::{Cluster, Db, Peer, Reply, eventually};
 
 /// A database `app` with the extension, calls of it that hang, and a healthy peer: at the endpoint of the hanging ones
@@ -15,7 +15,16 @@ async fn hanging(cluster: &Cluster) -> (Db, Peer, Peer) {
     queue(&app, &peer.url("/"), 100).await;
     eventually("calls hang", SOON, || async { peer.in_flight() == 64 }).await;
     drop(app);
+    is_left(cluster, "app").await;
     (cluster.connect().await, peer, healthy)
+}
+
+/// Waits until no session of a client is in the database any more: closing one is not waited for.
+async fn is_left(cluster: &Cluster, database: &str) {
+    let left = format!(
+        "select not exists (select from pg_stat_activity where datname = '{database}' and backend_type = 'client backend')"
+    );
+    eventually("its sessions have ended", SOON, || holds(cluster, "postgres", &left)).await;
 }
 
 /// The database's calls go out.
@@ -45,6 +54,7 @@ async fn a_database_can_be_renamed_and_copied_while_its_calls_hang() {
     let (db, _hanging, peer) = hanging(&cluster).await;
     db.exec("alter database app rename to renamed").await;
     works(&cluster, "renamed", &peer).await;
+    is_left(&cluster, "renamed").await;
     db.exec("create database copy template renamed").await;
     works(&cluster, "renamed", &peer).await;
     works(&cluster, "copy", &peer).await;
@@ -100,15 +110,16 @@ async fn a_copy_leaves_the_calls_of_its_queue_to_the_original() {
     app.exec("select edge.pause()").await;
     let call = queue_one(&app, &peer.url("/ok")).await;
     drop(app);
+    is_left(&cluster, "app").await;
     cluster.connect().await.exec("create database copy template app").await;
     let copy = cluster.connect_as("postgres", "copy").await;
     // The copy is paused as its original is, and is told of by the first thing done in it.
     copy.exec("select edge.resume()").await;
     works(&cluster, "copy", &peer).await;
-    assert_eq!(copy.one::<String>(&format!("select (edge.wait({call})).state")).await, "cancelled");
+    assert_eq!(copy.one::<String>(&format!("select (edge.wait({call}, '60 s')).state")).await, "cancelled");
     let app = cluster.connect_as("postgres", "app").await;
     app.exec("select edge.resume()").await;
-    assert_eq!(app.one::<String>(&format!("select (edge.wait({call})).state")).await, "succeeded");
+    assert_eq!(app.one::<String>(&format!("select (edge.wait({call}, '60 s')).state")).await, "succeeded");
     let keys: Vec<_> =
         peer.requests().iter().map(|request| request.header("idempotency-key").unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 2);

@@ -46,7 +46,7 @@ async fn nothing_is_sent_while_its_transaction_is_open() {
     let other = cluster.connect().await;
     let later = queue(&other, &peer.url("/"), 5).await;
     for id in &later {
-        let state: String = other.one(&format!("select (edge.wait({id})).state")).await;
+        let state: String = other.one(&format!("select (edge.wait({id}, '60 s')).state")).await;
         assert_eq!(state, "succeeded");
     }
     assert_sent_once(&peer, &later);

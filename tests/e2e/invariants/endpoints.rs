@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::faults::{SOON, all_ended, assert_sent_once, deliveries, id_of, queue, ready, states, with};
-use crate::harness::{Cluster, Db, Gate, Peer, Reply, eventually};
+use crate::harness::{Gate, Peer, Reply, eventually};
 
 /// Queues `hanging` calls to one endpoint, then some to another, which must all be answered meanwhile; lets the first
 /// go, and looks that each of them came once.
-async fn others_are_served_while_so_many_hang(cluster: &Cluster, db: &Db, hanging: usize) {
+async fn others_are_served_while_so_many_hang(hanging: usize) {
+    // None that hangs is given up and tried again meanwhile.
+    let (cluster, db) = with(&[("pg_edge.request_timeout", "1h")]).await;
+    let (cluster, db) = (&cluster, &db);
     let (slow, healthy) = (Peer::start().await, Peer::start().await);
     let gate = Gate::closed();
     slow.on("/", Reply::gate(&gate));
@@ -19,7 +22,7 @@ async fn others_are_served_while_so_many_hang(cluster: &Cluster, db: &Db, hangin
     for _ in 0..3 {
         let served = queue(db, &healthy.url("/"), 50).await;
         for id in &served {
-            let state: String = db.one(&format!("select (edge.wait({id}, '20 s')).state")).await;
+            let state: String = db.one(&format!("select (edge.wait({id}, '60 s')).state")).await;
             assert_eq!(state, "succeeded", "a healthy endpoint waits for one that hangs");
         }
     }
@@ -32,14 +35,12 @@ async fn others_are_served_while_so_many_hang(cluster: &Cluster, db: &Db, hangin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_hanging_calls_delay_no_other_endpoint() {
-    let (cluster, db) = ready().await;
-    others_are_served_while_so_many_hang(&cluster, &db, 1_200).await;
+    others_are_served_while_so_many_hang(1_200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_hanging_calls_than_fit_into_memory_delay_no_other_endpoint() {
-    let (cluster, db) = ready().await;
-    others_are_served_while_so_many_hang(&cluster, &db, 6_000).await;
+    others_are_served_while_so_many_hang(6_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +57,7 @@ async fn eight_hanging_endpoints_leave_room_for_one_that_works() {
     let healthy = Peer::start().await;
     healthy.on("/", Reply::status(204));
     for id in queue(&db, &healthy.url("/"), 20).await {
-        let state: String = db.one(&format!("select (edge.wait({id}, '20 s')).state")).await;
+        let state: String = db.one(&format!("select (edge.wait({id}, '60 s')).state")).await;
         assert_eq!(state, "succeeded");
     }
 }
@@ -65,8 +66,11 @@ async fn eight_hanging_endpoints_leave_room_for_one_that_works() {
 async fn a_slow_endpoint_is_sent_each_call_once() {
     let (cluster, db) = with(&[("pg_edge.max_concurrency_per_endpoint", "16")]).await;
     let peer = Peer::start().await;
-    peer.on("/", Reply::delay(Duration::from_millis(400)));
+    let gate = Gate::closed();
+    peer.on("/", Reply::delay(Duration::from_millis(400)).behind(&gate));
     let calls = queue(&db, &peer.url("/"), 250).await;
+    eventually("it has as many as it may have", SOON, || async { peer.in_flight() == 16 }).await;
+    gate.open();
     all_ended(&cluster, "postgres").await;
     assert_sent_once(&peer, &calls);
     assert_eq!(peer.most_in_flight(), 16);
@@ -76,7 +80,9 @@ async fn a_slow_endpoint_is_sent_each_call_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_that_come_due_among_waiting_calls_are_sent_once() {
-    let (cluster, db) = with(&[("pg_edge.max_concurrency_per_endpoint", "16")]).await;
+    // However many of those that fail are answered in a row.
+    let settings = [("pg_edge.max_concurrency_per_endpoint", "16"), ("pg_edge.breaker_failures", "0")];
+    let (cluster, db) = with(&settings).await;
     let peer = Peer::start().await;
     let seen = Mutex::new(BTreeSet::new());
     peer.answer("/", move |request| {

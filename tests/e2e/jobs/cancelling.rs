@@ -69,11 +69,10 @@ async fn a_job_that_is_cancelled_before_its_acceptance_can_be_written_is_cancell
     let session = scene.cluster.connect().await;
     session.exec("begin").await;
     assert!(told.heartbeat(&session, None).await);
+    let in_flight = || scene.db.one::<i32>("select in_flight from edge.worker_status()");
+    eventually("it is on the wire", SERVER_DEADLINE, || async { in_flight().await == 1 }).await;
     gate.open();
-    eventually("the answer has come", SERVER_DEADLINE, || async {
-        scene.db.one::<i32>("select in_flight from edge.worker_status()").await == 0
-    })
-    .await;
+    eventually("the answer has come", SERVER_DEADLINE, || async { in_flight().await == 0 }).await;
     assert!(scene.db.one_with::<bool>("select edge.cancel($1)", &[&id]).await);
     // The wish is looked at while the row is still locked.
     let other = scene.get("/").await;

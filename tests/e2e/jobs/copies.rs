@@ -17,7 +17,10 @@ async fn the_jobs_of_a_copied_database_are_those_of_the_original() {
     let id = job(&app, "").await;
     is_accepted(&app, id).await;
     drop(app);
-    scene.db.exec("create database copy template app").await;
+    eventually("app is copied", SERVER_DEADLINE, || async {
+        scene.db.try_exec("create database copy template app").await.is_ok()
+    })
+    .await;
     let copy = scene.cluster.connect_as("postgres", "copy").await;
     let told = delivery(&scene, 1).await;
     assert!(told.is_worthless(&copy).await, "the copy takes a report for the original");

@@ -2,13 +2,11 @@
 
 mod rest;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::nothing_is_left;
+use super::{is_accepted, later, nothing_is_left};
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Reply, eventually};
+use crate::harness::{Cluster, Gate, Reply, eventually};
 use crate::scene::{Scene, ended};
 use crate::streams_deno::runtime::Runtime;
 use rest::Rest;
@@ -22,7 +20,15 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Self {
-        let scene = Scene::start().await;
+        Self::on(Scene::start().await).await
+    }
+
+    /// One whose clock is the test's: leases run out when the test says so.
+    async fn with_clock() -> Self {
+        Self::on(Scene::on(Cluster::builder().own_clock()).await).await
+    }
+
+    async fn on(scene: Scene) -> Self {
         scene.db.exec("create role anon login").await;
         let rest = Rest::start(scene.cluster.connect_as("anon", "postgres").await).await;
         let runtime = functions(&rest);
@@ -38,9 +44,9 @@ impl Stage {
         self.scene.db.one_with(&format!("select edge.job('send-letters', $1{more})"), &[&body]).await
     }
 
-    /// The functions are served by another process, elsewhere.
-    async fn redeploy(&mut self) {
-        self.runtime = functions(&self.rest);
+    /// The functions are served by another process, elsewhere, from now on.
+    async fn move_to(&mut self, runtime: Runtime) {
+        self.runtime = runtime;
         let sql = "select edge.alter_endpoint('default', base_url => $1)";
         self.scene.db.rows_with(sql, &[&self.runtime.url("")]).await;
     }
@@ -64,9 +70,10 @@ async fn a_function_that_answers_at_once_and_works_on_completes_its_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runtime_that_is_killed_after_its_answer_has_its_job_done_by_another_and_once() {
-    let mut stage = Stage::start().await;
+    let mut stage = Stage::with_clock().await;
+    let another = functions(&stage.rest);
     stage.scene.peer.on("/letters/3", Reply::hang());
-    let id = stage.letters(4, ", heartbeat => '2 s', max_attempts => 100").await;
+    let id = stage.letters(4, ", heartbeat => '1 hour'").await;
     eventually("two letters are sent", SERVER_DEADLINE, || async {
         let sql = "select progress from edge.jobs where id = $1 and progress is not null";
         let rows = stage.scene.db.rows_with(sql, &[&id]).await;
@@ -75,13 +82,11 @@ async fn a_runtime_that_is_killed_after_its_answer_has_its_job_done_by_another_a
     .await;
     stage.scene.peer.wait_for_path("/letters/3", 1).await;
     // Its answer may be on its way still when it is already at work.
-    eventually("it is accepted", SERVER_DEADLINE, || async {
-        stage.scene.db.one_with::<String>("select edge.status($1)", &[&id]).await == "accepted"
-    })
-    .await;
+    is_accepted(&stage.scene.db, id).await;
     stage.runtime.kill();
     stage.scene.peer.on("/letters/3", Reply::status(204));
-    stage.redeploy().await;
+    stage.move_to(another).await;
+    later(&stage.scene, 2.0).await;
     let response = ended(&stage.scene.db, id).await;
     assert_eq!(
         response.get::<_, Value>("json"),
@@ -96,13 +101,17 @@ async fn a_runtime_that_is_killed_after_its_answer_has_its_job_done_by_another_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_is_overtaken_hears_that_it_no_longer_counts() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_clock().await;
     // The first delivery takes longer for a letter than it may be silent.
-    let slow = Reply::status(204).after(Duration::from_millis(2500));
-    stage.scene.peer.sequence("/letters/2", [slow, Reply::status(204)]);
-    let id = stage.letters(3, ", heartbeat => '1 s'").await;
+    let gate = Gate::closed();
+    stage.scene.peer.sequence("/letters/2", [Reply::status(204).behind(&gate), Reply::status(204)]);
+    let id = stage.letters(3, ", heartbeat => '1 hour'").await;
+    stage.scene.peer.wait_for_path("/letters/2", 1).await;
+    is_accepted(&stage.scene.db, id).await;
+    later(&stage.scene, 2.0).await;
     let response = ended(&stage.scene.db, id).await;
     assert_eq!(response.get::<_, Value>("json"), json!({"sent": 3}));
+    gate.open();
     eventually("the first one has heard it", SERVER_DEADLINE, || async {
         stage.rest.heard().iter().any(|(what, answer)| what == "heartbeat" && *answer == json!(false))
     })

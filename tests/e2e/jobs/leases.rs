@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{WORK, delivery, is_accepted, job, nothing_is_left, start, tries};
+use super::{WORK, delivery, is_accepted, job, later, nothing_is_left, start, start_with_clock, tries};
 use crate::faults::{SOON, rests_for};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Gate, Reply, eventually};
@@ -35,15 +35,16 @@ async fn a_job_whose_deadline_passes_is_delivered_again_and_in_the_end_is_a_dead
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signs_of_life_keep_a_job_beyond_its_deadline() {
-    let scene = start().await;
-    let id = job(&scene.db, "deadline => '2 s', max_attempts => 1").await;
+    let scene = start_with_clock().await;
+    let id = job(&scene.db, "deadline => '1 hour', max_attempts => 1").await;
+    is_accepted(&scene.db, id).await;
     let told = delivery(&scene, 1).await;
-    let beyond = "select clock_timestamp() > sent_at + interval '3 s' from edge.jobs where id = $1";
-    eventually("its deadline is over, and half as long again", SOON, || async {
+    for _ in 0..3 {
         assert!(told.heartbeat(&scene.db, None).await, "the lease has run out");
-        scene.db.one_with::<bool>(beyond, &[&id]).await
-    })
-    .await;
+        later(&scene, 0.7).await;
+    }
+    let beyond = "select clock_timestamp() > sent_at + interval '2 hours' from edge.jobs where id = $1";
+    assert!(scene.db.one_with::<bool>(beyond, &[&id]).await, "its deadline is not over");
     assert_eq!(scene.db.one_with::<String>("select edge.status($1)", &[&id]).await, "accepted");
     assert!(told.complete(&scene.db, json!(1)).await);
     assert_eq!(ended(&scene.db, id).await.get::<_, String>("state"), "succeeded");
@@ -53,6 +54,10 @@ async fn signs_of_life_keep_a_job_beyond_its_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_falls_silent_is_called_again_and_told_how_far_it_was() {
     let scene = start().await;
+    // What is said of a delivery is said before its second has begun.
+    let (said, done) = (Gate::closed(), Gate::closed());
+    let accepts = || Reply::status(202);
+    scene.peer.sequence(WORK, [accepts().behind(&said), accepts(), accepts().behind(&done)]);
     let id = job(&scene.db, "heartbeat => '1 s', deadline => '1 hour'").await;
     let first = delivery(&scene, 1).await;
     let progress = json!({"done": 3, "of": "fünf 😀", "note": "\u{7f}\n\"quoted\""});
@@ -60,12 +65,14 @@ async fn a_function_that_falls_silent_is_called_again_and_told_how_far_it_was() 
     let shown = scene.db.rows_with("select progress, heard_at from edge.jobs where id = $1", &[&id]).await;
     assert_eq!(shown[0].get::<_, Value>("progress"), progress);
     assert!(first.heartbeat(&scene.db, None).await, "no progress leaves what there was");
+    said.open();
     let second = delivery(&scene, 2).await;
     assert_eq!(second.progress, Some(progress.clone()));
     assert!(first.is_worthless(&scene.db).await);
     let third = delivery(&scene, 3).await;
     assert_eq!(third.progress, Some(progress), "what was said is told to every later delivery");
     assert!(third.complete(&scene.db, json!(1)).await);
+    done.open();
     assert_eq!(ended(&scene.db, id).await.get::<_, String>("state"), "succeeded");
     assert_eq!(tries(&scene.db, id).await, ["lease_expired", "lease_expired", "none"]);
 }
@@ -113,9 +120,10 @@ async fn a_function_may_report_before_it_has_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_reported_holds_where_no_answer_comes() {
     let scene = start().await;
-    scene.peer.on(WORK, Reply::hang());
-    let done = job(&scene.db, "timeout => '1 s'").await;
-    let failed = job(&scene.db, "timeout => '1 s'").await;
+    let gate = Gate::closed();
+    scene.peer.on(WORK, Reply::raw("HTTP/1.1 2").behind(&gate));
+    let done = job(&scene.db, "").await;
+    let failed = job(&scene.db, "").await;
     for n in [1, 2] {
         let told = delivery(&scene, n).await;
         let taken = match told.id == done {
@@ -124,6 +132,7 @@ async fn what_was_reported_holds_where_no_answer_comes() {
         };
         assert!(taken);
     }
+    gate.open();
     assert_eq!(ended(&scene.db, done).await.get::<_, Value>("json"), json!("done"));
     assert_eq!(ended(&scene.db, failed).await.get::<_, String>("error"), "no use");
     assert_eq!(scene.peer.count(WORK), 2);
@@ -133,7 +142,8 @@ async fn what_was_reported_holds_where_no_answer_comes() {
 async fn an_answer_that_accepts_after_the_deadline_is_too_late() {
     let scene = start().await;
     let gate = Gate::closed();
-    scene.peer.sequence(WORK, [Reply::status(202).behind(&gate), Reply::status(202)]);
+    // The second one is not answered, or its lease would run out as well.
+    scene.peer.sequence(WORK, [Reply::status(202).behind(&gate), Reply::hang()]);
     let id = job(&scene.db, "deadline => '200 ms'").await;
     let first = delivery(&scene, 1).await;
     let over = "select lease_until < clock_timestamp() from edge.jobs where id = $1";

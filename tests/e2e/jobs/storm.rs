@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{Delivery, WORK, nothing_is_left, start};
+use super::{Delivery, WORK, nothing_is_left, start_on};
 use crate::faults::{SOON, all_ended, find_worker};
 use crate::harness::process::{Signal, send};
-use crate::harness::{Db, Reply, Stop, eventually};
+use crate::harness::{Cluster, Db, Reply, Stop, eventually};
 
 /// With the deadline below, some thirty deliveries a second: more than a slow machine can report on in time would come again and again.
 const JOBS: usize = 60;
@@ -61,7 +61,8 @@ async fn report(told: Delivery, session: Result<Db, crate::harness::SqlError>, j
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_a_report_that_was_taken_is_how_the_job_ends() {
-    let mut scene = start().await;
+    // A job that is on the wire at each of the faults is not to be given up for that.
+    let mut scene = start_on(Cluster::builder().setting("pg_edge.max_interruptions", "100")).await;
     // Waits that double with each of so many attempts would outlast the test on a slow machine.
     let even = "edge.retry_policy(base => '50 ms', factor => 1, jitter => '0')";
     scene.db.exec(&format!("select edge.alter_endpoint('default', retry => {even})")).await;

@@ -110,7 +110,7 @@ async fn waiting_running_and_retried_calls_count_until_their_end() {
         call(&ada, "edge.http_get_async($1, max_attempts => 1000)", &scene.peer.url("/busy")).await;
     }
     ada.exec(&format!(
-        "select edge.http_get_async('{0}', run_at => 'tomorrow'), edge.http_get_async('{0}', run_at => 'tomorrow')",
+        "select edge.http_get_async('{0}', run_at => now() + '1 day') from generate_series(1, 2)",
         scene.peer.url("/")
     ))
     .await;

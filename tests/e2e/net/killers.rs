@@ -26,7 +26,8 @@ async fn start(settings: &[(&str, &str)], harm: &str) -> Scene {
 
 const KILL: &str = "execute format('copy (select 1) to program %L', 'kill -9 ' || pg_backend_pid())";
 
-/// Makes requests, of which one kills, and gives the ids of that one and of the others.
+/// Makes requests, of which one kills, and gives the ids of that one and of the others. All have been answered when the first of
+/// them is stored: a call that is on the wire at each of the crashes would be given up as well.
 async fn requests(scene: &Scene) -> (i64, Vec<i64>) {
     scene.db.exec("select edge.pause()").await;
     let mut good = Vec::new();
@@ -37,7 +38,13 @@ async fn requests(scene: &Scene) -> (i64, Vec<i64>) {
     for _ in 0..10 {
         good.push(request(scene, "net.http_get($1)", "/good").await);
     }
+    let locker = scene.cluster.connect().await;
+    locker.exec("begin; lock table net._http_response in access exclusive mode").await;
     scene.db.exec("select edge.resume()").await;
+    let answered = "select count(*) = 21 from edge_store.callback where owner = 1";
+    eventually("all are answered", SERVER_DEADLINE, || scene.db.one::<bool>(answered)).await;
+    // The lock is given up before the session is told so, and the server may go down in between.
+    let _told = locker.try_exec("commit").await;
     (bad, good)
 }
 

@@ -1,6 +1,6 @@
 //! Responses that are kept for long, that took long, or that are large; and whose they are, whoever made the extension.
 
-use super::{all_stored, request, response, start, start_on};
+use super::{PATIENT, all_stored, request, response, start, start_on};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, Reply, eventually};
 use crate::scene::Scene;
@@ -158,7 +158,7 @@ async fn large_responses_are_stored_few_at_a_time() {
     let locker = scene.cluster.connect().await;
     locker.exec("begin; lock table net._http_response in access exclusive mode").await;
     for _ in 0..12 {
-        request(&scene, "net.http_get($1)", "/large").await;
+        request(&scene, PATIENT, "/large").await;
     }
     let ended = "select count(*) from edge_store.callback where owner = 1";
     eventually("all have come", SERVER_DEADLINE, || async { scene.db.one::<i64>(ended).await == 12 }).await;
@@ -190,11 +190,11 @@ async fn whoever_made_the_extension_may_lose_his_rights_and_it_goes_on() {
     let id: i64 = ada.one_with("select net.http_get($1)", &[&scene.peer.url("/")]).await;
     assert_eq!(response(&ada, id).await.get::<_, i32>("status_code"), 200);
     // What is taken out of the queue is cancelled, by whoever may take it out.
-    scene.peer.on("/hangs", Reply::hang());
     for (path, gone) in
-        [("/hangs", "delete from net.http_request_queue"), ("/hangs", "truncate net.http_request_queue")]
+        [("/deleted", "delete from net.http_request_queue"), ("/truncated", "truncate net.http_request_queue")]
     {
-        let id: i64 = ada.one_with("select net.http_get($1)", &[&scene.peer.url(path)]).await;
+        scene.peer.on(path, Reply::hang());
+        let id = crate::scene::call(&ada, PATIENT, &scene.peer.url(path)).await;
         scene.peer.wait_for_path(path, 1).await;
         let session = if gone.starts_with("delete") { &ada } else { &scene.db };
         session.exec(gone).await;

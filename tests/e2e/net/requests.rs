@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{request, response, start};
-use crate::harness::Reply;
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Reply, eventually};
 use crate::scene::refused;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +118,8 @@ async fn rows_that_users_write_into_the_queue_and_take_out_of_it_are_understood(
     scene.db.exec("truncate net.http_request_queue; select edge.resume()").await;
     crate::scene::reaches(&scene.db, id, "cancelled").await;
     assert_eq!((scene.peer.count("/row/2"), scene.peer.count("/truncated")), (0, 0));
+    let left = "select count(*) = 0 from edge_store.callback";
+    eventually("all outcomes are dealt with", SERVER_DEADLINE, || scene.db.one::<bool>(left)).await;
     let gone = format!("select count(*) from net._http_response where id in ({}, {id})", ids[1]);
     assert_eq!(scene.db.one::<i64>(&gone).await, 0, "nobody awaits them");
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{all_stored, request, response, start, start_on};
+use super::{PATIENT, all_stored, request, response, start, start_on};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, Gate, Reply, eventually, programs};
 use crate::scene::reaches;
@@ -23,12 +23,12 @@ async fn responses_go_when_their_time_is_up_without_any_traffic() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_worker_is_told_of_and_asked_for_as_there() {
     let scene = start().await;
-    scene.db.exec("select net.check_worker_is_up(), net.wake(), net.wait_until_running()").await;
+    scene.db.exec("select net.wait_until_running(); select net.check_worker_is_up(), net.wake()").await;
     assert!(scene.db.one::<bool>("select net.worker_restart()").await);
     // What is on the wire goes on: nothing is restarted.
     let gate = Gate::closed();
     scene.peer.on("/gated", Reply::gate(&gate));
-    let id = request(&scene, "net.http_get($1)", "/gated").await;
+    let id = request(&scene, PATIENT, "/gated").await;
     scene.peer.wait_for_path("/gated", 1).await;
     scene.db.exec("select net.worker_restart()").await;
     gate.open();
@@ -48,7 +48,7 @@ async fn the_extension_can_be_dropped_and_made_anew_while_requests_are_out() {
     let scene = start().await;
     let gate = Gate::closed();
     scene.peer.on("/gated", Reply::gate(&gate));
-    let id = request(&scene, "net.http_get($1)", "/gated").await;
+    let id = request(&scene, PATIENT, "/gated").await;
     scene.peer.wait_for_path("/gated", 1).await;
     scene.db.exec("drop extension pg_edge_net").await;
     assert_eq!(scene.db.one::<i64>("select count(*) from pg_namespace where nspname = 'net'").await, 0);
@@ -86,8 +86,8 @@ async fn a_dump_is_restored_with_both_extensions_and_sends_nothing_again() {
     let restored = scene.cluster.connect_as("postgres", "restored").await;
     let id: i64 = restored.one_with("select net.http_get($1)", &[&scene.peer.url("/restored")]).await;
     assert_eq!(response(&restored, id).await.get::<_, i32>("status_code"), 200);
-    assert_eq!(scene.peer.count("/waits"), 0, "it is the first database's");
     all_stored(&restored).await;
+    assert_eq!(scene.peer.count("/waits"), 0, "it is the first database's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

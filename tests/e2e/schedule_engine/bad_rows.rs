@@ -1,7 +1,8 @@
 //! A row of which nothing can be made takes itself out of service, and says why.
 
 use super::job::{Job, comes_true, reaches};
-use crate::harness::Db;
+use crate::faults::SOON;
+use crate::harness::{Db, eventually};
 use crate::scene::Scene;
 
 /// Waits until the schedule rests, and gives its note.
@@ -90,7 +91,11 @@ async fn the_copy_of_a_database_leaves_the_schedules_to_the_original() {
     let Scene { cluster, db, peer } = scene;
     drop(db);
     let other = cluster.connect_as("postgres", "template1").await;
-    other.exec("create database copy template postgres").await;
+    // Sessions take a moment to go, and so do dispatchers.
+    eventually("the database is copied", SOON, || async {
+        other.try_exec("create database copy template postgres").await.is_ok()
+    })
+    .await;
     let copy = cluster.connect_as("postgres", "copy").await;
     copy.exec(&format!("select edge.http_get_async('{}')", peer.url("/copy"))).await;
     assert!(note(&copy, "tick").await.contains("copy of another"));

@@ -28,7 +28,7 @@ async fn three_of_twenty_run(scene: &Scene) {
 async fn many_schedules_that_are_due_at_once_share_the_room_of_their_role() {
     let scene = with_room_for(3).await;
     for n in 0..20 {
-        let job = Job::new(&format!("job {n}"), "every 1 hour", &scene.peer.url("/hang"));
+        let job = Job::hourly(&format!("job {n}"), &scene.peer.url("/hang"));
         job.with("passed", "clock_timestamp() - interval '1 hour'").write(&scene.db).await;
     }
     tell(&scene.db).await;
@@ -38,8 +38,8 @@ async fn many_schedules_that_are_due_at_once_share_the_room_of_their_role() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_runs_of_one_schedule_that_are_made_up_for_share_the_room_of_its_role() {
     let scene = with_room_for(3).await;
-    let job = Job::new("often", "every 1 hour", &scene.peer.url("/hang")).with("catchup", "'all'");
-    job.with("passed", "date_trunc('hour', clock_timestamp()) - interval '20 hours'").start(&scene.db).await;
+    let job = Job::hourly("often", &scene.peer.url("/hang")).with("catchup", "'all'");
+    job.with("passed", "clock_timestamp() - interval '20 hours'").start(&scene.db).await;
     three_of_twenty_run(&scene).await;
 }
 
@@ -52,6 +52,8 @@ async fn a_run_that_waits_begins_only_when_its_role_has_room() {
     let job = Job::new("slow", "every 1 second", &scene.peer.url("/slow")).with("overlap", "'queue_one'");
     let id = job.start(&scene.db).await;
     reaches(&scene.db, id, "waiting", 1).await;
+    // Both may have been due when the dispatcher first looked, and then the pause would keep the first one's call.
+    eventually("the first run's call is on the wire", SOON, || async { scene.peer.count("/slow") == 1 }).await;
     // While nothing may begin, somebody takes the room that the first run leaves.
     scene.db.exec("select edge.pause()").await;
     gate.open();

@@ -147,6 +147,8 @@ async fn slots_are_run_once_when_the_server_goes_before_or_after_their_commit() 
 async fn what_somebody_has_locked_when_a_dispatcher_begins_is_made_up_for_and_stops_no_other() {
     let scene = Scene::start().await;
     let tick = Job::new("tick", "every 1 second", &scene.peer.url("/tick")).start(&scene.db).await;
+    // This dispatcher has begun, and looks at what is written below no more.
+    super::job::reaches(&scene.db, tick, "succeeded", 1).await;
     let boot = Job::new("boot", "@reboot", &scene.peer.url("/boot"))
         .with("due_at", "null")
         .with("next_run_at", "null")

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Db, eventually};
+use crate::scene::{Scene, ended};
 
 /// A row of `edge_store.schedule`, column by column in SQL.
 pub struct Job {
@@ -38,6 +39,12 @@ impl Job {
         Self { columns: columns.into() }
     }
 
+    /// Calls a URL every hour, for the next time in half an hour, and for the latest half an hour ago: whatever the time of
+    /// day, no slot comes while a test looks.
+    pub fn hourly(name: &str, url: &str) -> Self {
+        Self::new(name, "every 1 hour", url).with("starts_at", "clock_timestamp() - interval '100 hours 30 minutes'")
+    }
+
     /// The same with an SQL expression in a column.
     #[must_use]
     pub fn with(mut self, column: &'static str, expression: &str) -> Self {
@@ -58,6 +65,14 @@ impl Job {
         tell(db).await;
         id
     }
+}
+
+/// A scene whose dispatcher is at work: what is started from now on does not have to wait for a process to start.
+pub async fn at_work() -> Scene {
+    let scene = Scene::start().await;
+    let up = scene.get("/up").await;
+    ended(&scene.db, up).await;
+    scene
 }
 
 /// Has the dispatcher look at the schedules, as every function of theirs does.

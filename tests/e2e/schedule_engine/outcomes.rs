@@ -10,11 +10,11 @@ async fn a_run_s_state_is_the_real_outcome_with_its_retries() {
     let scene = Scene::start().await;
     scene.peer.sequence("/flaky", [Reply::status(503), Reply::status(200)]);
     scene.peer.on("/missing", Reply::status(404));
-    // One slot has been missed, whatever the time is now.
-    let hour_ago = "date_trunc('hour', clock_timestamp()) - interval '10 minutes'";
-    let flaky = Job::new("flaky", "every 1 hour", &scene.peer.url("/flaky")).with("passed", hour_ago);
+    // One slot has been missed.
+    let hour_ago = "clock_timestamp() - interval '1 hour'";
+    let flaky = Job::hourly("flaky", &scene.peer.url("/flaky")).with("passed", hour_ago);
     let flaky = flaky.start(&scene.db).await;
-    let missing = Job::new("missing", "every 1 hour", &scene.peer.url("/missing")).with("passed", hour_ago);
+    let missing = Job::hourly("missing", &scene.peer.url("/missing")).with("passed", hour_ago);
     let missing = missing.start(&scene.db).await;
     reaches(&scene.db, missing, "failed", 1).await;
     reaches(&scene.db, flaky, "succeeded", 1).await;

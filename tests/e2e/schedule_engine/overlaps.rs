@@ -14,8 +14,10 @@ async fn a_run_is_skipped_while_another_has_not_ended_and_the_row_says_so() {
     let id = id.start(&scene.db).await;
     reaches(&scene.db, id, "skipped", 2).await;
     assert_eq!(runs(&scene.db, id, "running").await, 1);
-    let why: String = scene.db.one("select distinct error from edge_store.schedule_run where state = 'skipped'").await;
+    let why = "select distinct error from edge_store.schedule_run where state = 'skipped' and origin = 't'";
+    let why: String = scene.db.one(why).await;
     assert!(why.contains("had not ended"), "{why}");
+    on_the_wire(&scene).await;
     assert_eq!(scene.peer.count("/slow"), 1);
     let shown = "select last_state is null and last_run_at = (select min(started_at) from edge.schedule_runs)
                  from edge.schedules";
@@ -34,6 +36,7 @@ async fn one_run_waits_for_another_and_the_next_are_skipped() {
     let id = id.start(&scene.db).await;
     reaches(&scene.db, id, "skipped", 1).await;
     assert_eq!((runs(&scene.db, id, "running").await, runs(&scene.db, id, "waiting").await), (1, 1));
+    on_the_wire(&scene).await;
     assert_eq!(scene.peer.count("/slow"), 1);
     // A new dispatcher goes on with what waits.
     let before = crate::faults::dispatcher(&scene.cluster, "postgres").await;
@@ -66,7 +69,10 @@ async fn a_run_ends_the_one_before_it_where_that_is_wanted() {
     let id = id.start(&scene.db).await;
     reaches(&scene.db, id, "cancelled", 2).await;
     comes_true(&scene.db, "one runs", "select count(*) = 1 from edge_store.schedule_run where state = 'running'").await;
-    assert_eq!(runs(&scene.db, id, "skipped,failed").await, 0);
+    // Of slots that a busy dispatcher finds due together the last one runs.
+    let odd = "select count(*) from edge_store.schedule_run
+               where state = 'failed' or state = 'skipped' and origin = 't' and error not like '%a later run took its place'";
+    assert_eq!(scene.db.one::<i64>(odd).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +85,7 @@ async fn a_call_that_waits_while_its_owner_loses_the_right_to_it_is_not_made() {
     ada.exec(&format!("select edge.schedule_http('slow', 'every 1 second', '{slow}', overlap => 'queue_one')")).await;
     let id: i64 = scene.db.one("select id from edge_store.schedule").await;
     reaches(&scene.db, id, "waiting", 1).await;
-    eventually("the first call is on the wire", SOON, || async { scene.peer.count("/slow") == 1 }).await;
+    on_the_wire(&scene).await;
     ada.exec("select edge.backfill('slow', now() - interval '60 s', now() - interval '50 s')").await;
     scene.db.exec("select edge.revoke_access('ada')").await;
     gate.open();
@@ -89,6 +95,11 @@ async fn a_call_that_waits_while_its_owner_loses_the_right_to_it_is_not_made() {
     let lost = "the role that owns its schedule has no right to use schema edge any more";
     assert_eq!(scene.db.column::<String>(why).await, [lost]);
     assert_eq!(scene.peer.count("/slow"), 1);
+}
+
+/// Waits until the first call to `/slow` is. Slots that are found due together have their rows before that.
+async fn on_the_wire(scene: &Scene) {
+    eventually("a call is on the wire", SOON, || async { scene.peer.count("/slow") >= 1 }).await;
 }
 
 /// Has a schedule of every hour that is written with `Job` miss its last slot.
@@ -109,10 +120,10 @@ async fn somebody_who_is_just_cancelling_a_run_keeps_no_schedule_waiting() {
     let scene = Scene::start().await;
     scene.peer.on("/slow", Reply::hang());
     let tick = Job::new("tick", "every 1 second", &scene.peer.url("/tick")).start(&scene.db).await;
-    let slow = Job::new("slow", "every 1 hour", &scene.peer.url("/slow")).with("overlap", "'cancel'");
+    let slow = Job::hourly("slow", &scene.peer.url("/slow")).with("overlap", "'cancel'");
     let slow = slow.start(&scene.db).await;
     let call: i64 = scene.db.one("select edge.run_now('slow')").await;
-    eventually("it hangs", SOON, || async { scene.peer.in_flight() == 1 }).await;
+    on_the_wire(&scene).await;
     let other = scene.cluster.connect().await;
     other.exec(&format!("begin; select edge.cancel({call})")).await;
     miss_a_slot(&scene.db, slow).await;
@@ -158,9 +169,9 @@ async fn a_run_that_waits_is_not_forgotten_because_its_schedule_was_locked_when_
         let url = scene.peer.url(&format!("/{name}"));
         scene.db.exec(&format!("select edge.schedule_http('{name}', '0 12 * * *', '{url}', timezone => 'UTC')")).await;
     }
-    scene.db.exec("select edge.pause()").await;
+    scene.pause().await;
     for name in ["locked", "free"] {
-        let slots = format!("select edge.backfill('{name}', '2026-01-01 00:00+00', '2026-01-03 00:00+00')");
+        let slots = format!("select edge.backfill('{name}', '2020-01-01 00:00+00', '2020-01-03 00:00+00')");
         assert_eq!(scene.db.one::<i64>(&slots).await, 2);
     }
     let other = scene.cluster.connect().await;
@@ -177,7 +188,7 @@ async fn a_run_that_waits_is_not_forgotten_because_its_schedule_was_locked_when_
 async fn a_run_that_was_overtaken_ends_even_if_the_server_goes_before_it_is_told() {
     let scene = Scene::start().await;
     scene.peer.on("/slow", Reply::hang());
-    let slow = Job::new("slow", "every 1 hour", &scene.peer.url("/slow")).with("overlap", "'cancel'");
+    let slow = Job::hourly("slow", &scene.peer.url("/slow")).with("overlap", "'cancel'");
     let slow = slow.start(&scene.db).await;
     scene.db.exec("select edge.run_now('slow')").await;
     eventually("it hangs", SOON, || async { scene.peer.in_flight() == 1 }).await;

@@ -1,19 +1,21 @@
 //! Slots as they come.
 
-use super::job::{Job, comes_true, gaps, reaches, runs};
+use super::job::{Job, at_work, comes_true, gaps, reaches, runs};
 use crate::harness::{Reply, eventually};
 use crate::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_slot_is_called_once_and_in_time() {
-    let scene = Scene::start().await;
+    let scene = at_work().await;
     let id = Job::new("tick", "every 1 second", &scene.peer.url("/tick")).start(&scene.db).await;
     reaches(&scene.db, id, "succeeded", 4).await;
     assert_eq!(gaps(&scene.db, id).await, 0);
     let db = &scene.db;
-    let late: f64 =
-        db.one("select max(extract(epoch from started_at - scheduled_for))::float8 from edge_store.schedule_run").await;
-    assert!((0.0..5.0).contains(&late), "{late} s");
+    // None is later than what counts as due, and not all are late, however busy the machine is.
+    let late = "select extract(epoch from started_at - scheduled_for)::float8 from edge_store.schedule_run
+                where started_at is not null order by 1";
+    let late: Vec<f64> = db.column(late).await;
+    assert!(late[0] >= 0.0 && late[0] < 2.0 && late[late.len() - 1] < 10.0, "{late:?} s");
     let odd = "select count(*) from edge_store.schedule_run
                where extract(microseconds from scheduled_for)::bigint % 1000000 <> 0 or origin <> 't' or slots <> 1";
     assert_eq!(db.one::<i64>(odd).await, 0, "slots lie on whole seconds");
@@ -39,8 +41,8 @@ async fn every_slot_is_called_once_and_in_time() {
 async fn a_replay_of_a_scheduled_call_has_a_key_of_its_own() {
     let scene = Scene::start().await;
     scene.peer.on("/once", Reply::status(404));
-    let id = Job::new("once", "every 1 hour", &scene.peer.url("/once"))
-        .with("passed", "clock_timestamp() - interval '70 minutes'")
+    let id = Job::hourly("once", &scene.peer.url("/once"))
+        .with("passed", "clock_timestamp() - interval '1 hour'")
         .start(&scene.db)
         .await;
     reaches(&scene.db, id, "failed", 1).await;
@@ -56,6 +58,7 @@ async fn a_schedule_keeps_to_its_beginning_and_its_end_and_then_rests() {
     let id = Job::new("short", "every 1 second", &scene.peer.url("/"))
         .with("starts_at", "date_trunc('second', clock_timestamp()) + interval '2.25 seconds'")
         .with("ends_at", "date_trunc('second', clock_timestamp()) + interval '5 seconds'")
+        .with("catchup", "'all'")
         .start(&scene.db)
         .await;
     comes_true(&scene.db, "it has ended", "select due_at is null and next_run_at is null from edge_store.schedule")
@@ -75,7 +78,9 @@ async fn a_run_once_happens_once() {
         .db
         .one("select to_char(clock_timestamp() + interval '2 seconds', '\"at\" YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
         .await;
-    let id = Job::new("once", &at, &scene.peer.url("/once")).start(&scene.db).await;
+    // Of a time before it, should that come before this is written.
+    let job = Job::new("once", &at, &scene.peer.url("/once")).with("passed", "clock_timestamp() - interval '1 minute'");
+    let id = job.start(&scene.db).await;
     reaches(&scene.db, id, "succeeded", 1).await;
     comes_true(&scene.db, "there is no next one", "select due_at is null from edge_store.schedule").await;
     assert_eq!(scene.peer.count("/once"), 1);
@@ -83,11 +88,18 @@ async fn a_run_once_happens_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jitter_puts_slots_off_by_the_same_each_time_and_never_beyond_the_next() {
-    let scene = Scene::start().await;
+    let scene = at_work().await;
     for n in 0..20 {
         let job = Job::new(&format!("spread {n}"), "every 2 seconds", &scene.peer.url("/"));
-        job.with("jitter", "interval '1 hour'").write(&scene.db).await;
+        job.with("jitter", "interval '1 hour'")
+            .with("due_at", "null")
+            .with("next_run_at", "null")
+            .write(&scene.db)
+            .await;
     }
+    // All at once, and from now on: however long the writing took, no slot has been missed.
+    let begin = "update edge_store.schedule set passed = clock_timestamp(), due_at = clock_timestamp(), next_run_at = clock_timestamp()";
+    scene.db.exec(begin).await;
     super::job::tell(&scene.db).await;
     let three = "select count(*) = 20 from (select from edge_store.schedule_run where started_at is not null
                  group by schedule_id having count(*) >= 3) as busy";

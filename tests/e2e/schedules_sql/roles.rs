@@ -14,7 +14,7 @@ async fn a_role_sees_and_touches_its_own_schedules_only() {
     }
     assert!(!eve.one::<bool>("select edge.unschedule('s', true)").await);
     for function in
-        ["pause_schedule('s')", "resume_schedule('s')", "run_now('s')", "backfill('s', '2026-01-01', '2026-01-02')"]
+        ["pause_schedule('s')", "resume_schedule('s')", "run_now('s')", "backfill('s', '2020-01-01', '2020-01-02')"]
     {
         let error = eve.fails(&format!("select edge.{function}")).await;
         assert_eq!(
@@ -107,7 +107,7 @@ async fn without_access_there_are_no_schedules_and_a_hostile_search_path_changes
         .db
         .exec(
             "select edge.schedule('t', '@daily', 'select 1'); select edge.schedule('t', '@daily', 'select 1');
-             select edge.run_now('t'); select edge.backfill('t', '2026-01-01', '2026-01-03'); select edge.pause_schedule('t');
+             select edge.run_now('t'); select edge.backfill('t', '2020-01-01', '2020-01-03'); select edge.pause_schedule('t');
              select edge.resume_schedule('t'); select * from edge.schedules; select * from edge.schedule_runs;
              select * from edge.all_schedules; select * from edge.next_runs('@daily'); select edge.unschedule('t', true);
              reset search_path",

@@ -36,10 +36,14 @@ async fn a_killed_backend_makes_the_server_recover() {
     let cluster = Cluster::bare();
     let victim = cluster.connect().await;
     process::send(victim.backend_pid().await, process::Signal::SIGKILL);
-    crate::harness::eventually("the server accepts sessions again", std::time::Duration::from_secs(30), || async {
-        cluster.log().contains("all server processes terminated; reinitializing")
-            && cluster.try_connect_as("postgres", "postgres").await.is_ok()
-    })
+    crate::harness::eventually(
+        "the server accepts sessions again",
+        crate::harness::cluster::SERVER_DEADLINE,
+        || async {
+            cluster.log().contains("all server processes terminated; reinitializing")
+                && cluster.try_connect_as("postgres", "postgres").await.is_ok()
+        },
+    )
     .await;
     assert!(!victim.fails("select 1").await.message.is_empty());
 }

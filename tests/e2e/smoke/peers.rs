@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{FastPeer, Gate, Peer, Reply, eventually};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 fn client() -> Client {
     // Another test may have been the first: then there is a provider already.

@@ -66,5 +66,5 @@ async fn a_row_that_makes_no_sense_fails_by_itself() {
     }
     say(&stage.db, "fine", "still here").await;
     all_taken(&stage.db).await;
-    assert_eq!(stage.peer.open(), 1);
+    stage.peer.wait_for_open(1).await;
 }

@@ -18,8 +18,8 @@ async fn websockets_over_which_nothing_is_said_cost_no_transaction() {
     // Looked at from another database, whose transactions do not count.
     let other = &stage.cluster.connect_as("postgres", "template1").await;
     drop(stage.db);
-    let settled = || rests_for(other, Duration::from_secs(1));
-    eventually("what was done before is counted", SOON, settled).await;
-    assert!(rests_for(other, Duration::from_secs(8)).await, "a transaction was begun although nothing was said");
+    // What was done before may be counted only now, so the first look may see some of it.
+    let rests = || rests_for(other, Duration::from_secs(8));
+    eventually("no transaction is begun where nothing is said", SOON, rests).await;
     assert_eq!(stage.peer.open(), 20);
 }

@@ -79,7 +79,10 @@ async fn a_promoted_standby_opens_the_websockets_and_sends_what_was_not_taken() 
     say(&db, "a", "0").await;
     all_taken(&db).await;
     let mut standby = primary.basebackup_standby();
+    // Orders are obeyed one after the other: it has stopped by the time its words have come.
     peer.stop_reading(1);
+    peer.text(1, "not listening");
+    comes_true(&db, "it reads no more", "select count(*) = 1 from edge_store.ws_incoming").await;
     db.exec("select edge.ws_send('a', n::text) from generate_series(1, 1500) n").await;
     standby.catch_up_with(&primary).await;
     drop(db);
@@ -106,7 +109,12 @@ async fn a_copied_database_leaves_websockets_and_messages_to_the_original() {
     peer.stop_reading(1);
     app.exec("select edge.ws_send('a', repeat('x', 100000)) from generate_series(1, 200) n").await;
     drop(app);
-    cluster.connect().await.exec("create database copy template app").await;
+    // Postgres waits some seconds for whoever is still in there, and no longer.
+    let db = cluster.connect().await;
+    eventually("app is copied", SERVER_DEADLINE, || async {
+        db.try_exec("create database copy template app").await.is_ok()
+    })
+    .await;
     let copy = cluster.connect_as("postgres", "copy").await;
     // Whoever first gives it work has it looked at.
     copy.one_with::<i64>("select edge.ws_open('own', $1)", &[&peer.url("/own")]).await;

@@ -1,6 +1,6 @@
 //! What is sent, once, and in which order.
 
-use super::{Stage, all_taken, reaches, say};
+use super::{Stage, all_taken, comes_true, reaches, say};
 use crate::harness::ws_peer::Said;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,13 +76,13 @@ async fn a_long_queue_of_all_sizes_is_sent_in_order() {
     let is_binary =
         |heard: &crate::harness::ws_peer::Heard| matches!(&heard.said, Said::Bytes(bytes) if bytes[..] == [0, 255]);
     assert_eq!(stage.peer.heard().iter().filter(|heard| is_binary(heard)).count(), 1);
-    let counted: i64 = stage.db.one("select sent from edge.ws_connections").await;
-    assert_eq!(counted, 4001);
-    let left: bool = stage
-        .db
-        .one("select unsent_from > (select max(id) from edge_store.ws_outgoing) from edge_store.ws_state")
-        .await;
-    assert!(left, "what has been sent is looked at again");
+    comes_true(&stage.db, "what was sent is counted", "select sent = 4001 from edge.ws_connections").await;
+    comes_true(
+        &stage.db,
+        "what has been sent is not looked at again",
+        "select unsent_from > (select max(id) from edge_store.ws_outgoing) from edge_store.ws_state",
+    )
+    .await;
 }
 
 fn number(text: &str) -> usize {
@@ -106,7 +106,7 @@ async fn what_was_queued_before_a_close_is_sent_and_what_cannot_be_has_failed() 
     reaches(&stage.db, "b", "waiting").await;
     stage.db.exec("select edge.ws_send('b', n::text) from generate_series(1, 2500) n").await;
     stage.db.exec("select edge.ws_close('b')").await;
-    super::comes_true(
+    comes_true(
         &stage.db,
         "all of them have failed",
         "select count(*) = 2500 from edge.ws_messages

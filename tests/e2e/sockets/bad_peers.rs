@@ -2,9 +2,9 @@
 //! one beside it is none the worse.
 
 use super::{hears, open, reaches, say, texts};
-use crate::harness::{Cluster, Db, WsPeer};
+use crate::harness::{Cluster, ClusterBuilder, Db, WsPeer};
 
-/// A cluster that is quick to lose patience, a bad peer, and a connection to a good one.
+/// A cluster, a bad peer, and a connection to a good one.
 pub struct Street {
     pub cluster: Cluster,
     pub db: Db,
@@ -14,11 +14,19 @@ pub struct Street {
 
 impl Street {
     pub async fn start() -> Self {
-        let cluster = Cluster::builder()
+        Self::on(Cluster::builder()).await
+    }
+
+    /// Where patience with handshakes and with silence is lost quickly, though not with a neighbour on a busy machine.
+    pub async fn impatient() -> Self {
+        let builder = Cluster::builder().setting("pg_edge.ws_handshake_timeout", "4s");
+        Self::on(builder.setting("pg_edge.ws_dead_after", "5s")).await
+    }
+
+    async fn on(builder: ClusterBuilder) -> Self {
+        let cluster = builder
             .setting("pg_edge.ws_max_backoff", "200ms")
-            .setting("pg_edge.ws_handshake_timeout", "1s")
             .setting("pg_edge.ws_ping_interval", "300ms")
-            .setting("pg_edge.ws_dead_after", "1500ms")
             .setting("pg_edge.ws_max_message_bytes", "10kB")
             .start();
         let db = cluster.create_extension("postgres").await;

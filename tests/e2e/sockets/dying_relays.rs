@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::relay::{Relay, Stack};
-use super::{all_sent, first_times, hears, join, numbers, say, shown, steps_back, texts};
+use super::{all_sent, first_times, hears, join, numbers, say, shown, steps_back, stops_reading, texts};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, Db, WsPeer, eventually};
 
@@ -94,7 +94,7 @@ async fn what_lies_unread_in_the_socket_of_a_peer_that_dies_is_sent_again() {
     super::open(&db, "peer", &peer.url("/")).await;
     say(&db, "peer", "peer 1").await;
     all_sent(&db, "peer").await;
-    peer.stop_reading(1);
+    stops_reading(&db, &peer, "peer", 1).await;
     for number in 2..=MESSAGES {
         say(&db, "peer", &format!("peer {number}")).await;
     }

@@ -43,7 +43,7 @@ async fn what_is_said_around_a_restart_of_the_service_reaches_it() {
 }
 
 async fn nothing_is_missed_below_the_lifetime_of(stack: Stack) {
-    let relay = Relay::closing_after(stack, Duration::from_secs(4));
+    let relay = Relay::closing_after(stack, Duration::from_secs(10));
     let (_cluster, ada, grace) = two_in(&relay, ", max_age => '1 second'").await;
     tokio::join!(talk(&ada, "ada"), talk(&grace, "grace"));
     let wanted: Vec<usize> = (1..=MESSAGES).collect();

@@ -44,7 +44,7 @@ async fn a_handshake_that_is_no_use_to_repeat_is_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_may_go_well_later_is_tried_again() {
-    let street = Street::start().await;
+    let street = Street::impatient().await;
     let retry_after = Answer::Refuse(429, vec![("retry-after", "3600".to_owned())]);
     let cases = [
         ("/408", Answer::refuse(408), "408"),
@@ -52,17 +52,22 @@ async fn a_handshake_that_may_go_well_later_is_tried_again() {
         ("/429", Answer::refuse(429), "429"),
         ("/500", Answer::refuse(500), "500"),
         ("/503", Answer::refuse(503), "503 Service Unavailable"),
-        ("/silent", Answer::Nothing, "1 s"),
+        ("/silent", Answer::Nothing, "4 s"),
         ("/closed", Answer::Raw(Bytes::new()), ""),
     ];
     for (path, answer, says) in cases {
-        street.bad.sequence(path, [answer.clone(), answer, Answer::Accept(Manner::Listen)]);
+        street.bad.on(path, answer);
         wish(&street.db, path, &street.bad.url(path), "").await;
         eventually(&format!("the error of {path} is shown"), SERVER_DEADLINE, || async {
             let error: Option<String> = shown(&street.db, path).await.get("last_error");
             error.is_some_and(|error| error.contains(says) && error.len() > 15)
         })
         .await;
+        eventually(&format!("{path} is tried again"), SERVER_DEADLINE, || async {
+            street.bad.arrivals().iter().filter(|arrival| arrival.path == path).count() >= 2
+        })
+        .await;
+        street.bad.on(path, Answer::Accept(Manner::Listen));
         let open = reaches(&street.db, path, "open").await;
         assert_eq!(open.get::<_, Option<String>>("last_error"), None, "{path}");
         street.neighbour_is_untouched(path).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{all_sent, first_times, numbers, open, reaches, steps_back, wish};
+use super::{all_sent, first_times, numbers, open, reaches, steps_back, stops_reading, wish};
 use crate::faults::{SOON, dispatcher, successor};
 use crate::harness::process::{Signal, send};
 use crate::harness::ws_peer::Answer;
@@ -53,7 +53,7 @@ async fn a_restart_says_goodbye_opens_anew_and_sends_what_was_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_the_server_loses_no_committed_message() {
     let (mut cluster, db, peer) = start().await;
-    peer.stop_reading(1);
+    stops_reading(&db, &peer, "peer", 1).await;
     db.exec(&speak(1, MESSAGES)).await;
     drop(db);
     cluster.kill_postmaster();
@@ -95,7 +95,11 @@ async fn a_dispatcher_killed_while_it_sends_has_a_successor_that_goes_on() {
     let heard = numbers(&peer.texts(), "peer");
     assert_eq!(first_times(&heard), first_times(&committed));
     println!("{} of {} messages were heard again", heard.len() - committed.len(), committed.len());
-    assert!(steps_back(&heard) <= 3 + steps_back(&committed));
+    // The peer may still read what lay in its buffers of one connection while the next one speaks.
+    for connection in 1..=peer.arrivals().len() {
+        let heard = numbers(&peer.texts_of(connection), "peer");
+        assert!(steps_back(&heard) <= steps_back(&committed), "connection {connection}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

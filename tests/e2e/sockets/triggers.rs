@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::relay::{Relay, Stack};
-use super::{hears, join};
+use super::{all_sent, hears, join, say};
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, eventually};
 
@@ -39,6 +39,9 @@ async fn the_documented_trigger_tells_a_room_of_every_committed_change_of_a_row(
     let relay = Relay::start(Stack::Deno);
     copy.exec(FOLLOW).await;
     super::open_with(&copy, "room", &relay.url("orders"), ", on_message => 'follow'").await;
+    // Once the relay has heard it, it is in the room.
+    say(&copy, "room", "the copy joins").await;
+    all_sent(&copy, "room").await;
     join(&original, "room", &relay.url("orders")).await;
     original.exec(documented("A trigger that tells a room of each change of a row:")).await;
     original.exec("insert into orders values (1, 'new'), (2, 'new')").await;
@@ -74,7 +77,7 @@ async fn a_listener_is_notified_of_each_message_once_it_can_be_read() {
     listener.exec("listen edge_ws").await;
     for number in 1..=5 {
         let text = format!("message {number}");
-        super::say(&db, "two", &text).await;
+        say(&db, "two", &text).await;
         let payload: Value = serde_json::from_str(listener.next_notification().await.payload()).expect("it is JSON");
         let (id, connection) = (payload["id"].as_i64().expect("an id"), payload["connection_id"].as_i64().expect("so"));
         let sql = "select data from edge.ws_messages where id = $1 and connection_id = $2 and direction = 'in'";

@@ -1,7 +1,8 @@
 //! Queueing messages: what becomes of each kind, transactions, and limits.
 
 use super::{NOWHERE, open, quiet};
-use crate::harness::Cluster;
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Cluster, eventually};
 
 const QUEUED: &str = "select count(*) from edge.ws_messages where state = 'queued'";
 
@@ -134,6 +135,11 @@ async fn one_message_more_than_may_wait_is_refused_and_there_is_room_again_once_
     let db = cluster.create_extension("postgres").await;
     let room = open(&db, "room").await;
     open(&db, "other").await;
+    // What the dispatcher says of them it says once, and not in the middle of what follows.
+    eventually("the dispatcher knows of both", SERVER_DEADLINE, || {
+        db.one::<bool>("select count(*) = 2 from edge_store.ws_state")
+    })
+    .await;
     let many = |count: i32| format!("select edge.ws_send('room', n::text) from generate_series(1, {count}) as n");
     db.exec("begin").await;
     db.exec(&many(100)).await;

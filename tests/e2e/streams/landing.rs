@@ -148,8 +148,7 @@ async fn events_that_came_one_after_the_other_keep_their_times_in_one_row_too() 
     assert!(rows < 20, "{rows} rows for 20 events");
     let times = "select count(distinct received_at) from edge.events where call_id = $1";
     assert!(scene.db.one_with::<i64>(times, &[&id]).await > rows);
-    let order =
-        "select array_agg(seq order by received_at) = array_agg(seq order by seq) from edge.events where call_id = $1";
+    let order = "select array_agg(seq order by received_at, seq) = array_agg(seq order by seq) from edge.events where call_id = $1";
     assert!(scene.db.one_with::<bool>(order, &[&id]).await);
 }
 

@@ -27,7 +27,9 @@ async fn while_the_table_is_locked_the_peer_stands_still_and_afterwards_nothing_
     assert_eq!(scene.peer.in_flight(), 1, "30 MB went somewhere");
     let megabytes = process::resident_kib(worker) / 1024;
     assert!(megabytes < 200, "the dispatcher takes {megabytes} MB");
-    assert!(scene.db.one_with::<bool>("select edge.status($1) = 'running'", &[&id]).await, "nothing was committed");
+    // Its head alone may have come before its first event did.
+    let state: String = scene.db.one_with("select edge.status($1)", &[&id]).await;
+    assert!(["running", "streaming"].contains(&state.as_str()), "it is {state}");
     holder.exec("commit").await;
     assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
     let landed = data(&scene.db, id).await;

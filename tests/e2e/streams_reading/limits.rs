@@ -33,7 +33,7 @@ async fn a_cancelled_or_timed_out_statement_ends_its_reading() {
     add(&scene, id, &["first"]).await;
     for form in [format!("edge.tail({id}, timeout => '1 hour')"), format!("edge.tail_text({id})")] {
         let select = format!("select {form}");
-        let timed_out = scene.db.fails(&format!("set statement_timeout = '200ms'; {select}")).await;
+        let timed_out = scene.db.fails(&format!("set statement_timeout = '1s'; {select}")).await;
         assert_eq!(timed_out.sqlstate, "57014", "{timed_out}");
         scene.db.exec("reset statement_timeout").await;
         let cancel = format!("select count(*) from (select pg_cancel_backend(pid) {SLEEPING}) as c");

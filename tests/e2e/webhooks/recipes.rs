@@ -103,8 +103,10 @@ async fn the_pipeline_of_the_page_is_run_through_once_for_each_signup_whatever_i
         }
     }
     let done = "select count(*) from signups where stage = 'announced'";
-    eventually("everybody has been announced", SERVER_DEADLINE, || async { scene.db.one::<i64>(done).await == total })
-        .await;
+    eventually("everybody has been announced", SERVER_DEADLINE * 3, || async {
+        scene.db.one::<i64>(done).await == total
+    })
+    .await;
     assert_eq!(scene.db.column::<i64>("select signups from metrics order by plan").await, [30, 30]);
     let steps =
         "select count(*) filter (where endpoint = 'default') || ' ' || count(*) filter (where endpoint = 'chat')

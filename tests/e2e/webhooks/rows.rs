@@ -1,5 +1,7 @@
 //! Triggers for each row.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
 use super::{arrived, queued, told, trigger};
@@ -122,15 +124,18 @@ async fn a_url_is_called_with_everything_that_the_options_say() {
         scene.peer.url("/hook?a=1")
     );
     trigger(&scene.db, "tell", ON_ORDERS, &arguments).await;
+    let clock = "select clock_timestamp()";
+    let before: SystemTime = scene.db.one(clock).await;
     scene.db.exec("insert into orders values (1, 'new')").await;
+    let after: SystemTime = scene.db.one(clock).await;
     let sent = scene.peer.wait_for_path("/hook", 1).await.remove(0);
     assert_eq!((sent.method.as_str(), sent.header("x-source")), ("PUT", Some("orders")));
     assert_eq!((sent.path.as_str(), sent.query.as_str()), ("/hook", "a=1&v=2"));
     let id: i64 = scene.db.one("select id from edge.calls").await;
     assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
-    let row = "select timeout_ms = 7000 and max_attempts = 9 and run_at - queued_at between '0.9 s' and '1.1 s'
+    let row = "select timeout_ms = 7000 and max_attempts = 9 and run_at - interval '1 second' between $1 and $2
                    and endpoint is null from edge_store.request";
-    assert!(scene.db.one::<bool>(row).await, "not all of the options hold");
+    assert!(scene.db.one_with::<bool>(row, &[&before, &after]).await, "not all of the options hold");
     let told = "select state || metadata::text from done";
     let told = crate::harness::eventually("the callback has run", crate::harness::cluster::SERVER_DEADLINE, || {
         scene.db.maybe::<String>(told)

@@ -1,5 +1,6 @@
 //! One connection of a peer: a request is read, its reply played, and so on until either side ends it.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::future::pending;
 use std::io;
@@ -21,9 +22,9 @@ pub async fn serve(stream: TcpStream, number: usize, state: Arc<State>) {
     let mut connection = Connection { stream, buffer: BytesMut::with_capacity(8 * 1024) };
     while let Ok(Some(request)) = request::read(&mut connection.stream, &mut connection.buffer, number).await {
         let has_body = request.method != "HEAD";
-        let _in_flight = Counted::up(&state.in_flight, Some(&state.most_in_flight));
+        let in_flight = Counted::up(&state.in_flight, Some(&state.most_in_flight));
         let reply = state.reply_to(request);
-        if !matches!(connection.play(reply, has_body).await, Ok(End::KeepAlive)) {
+        if !matches!(connection.play(reply, has_body, in_flight).await, Ok(End::KeepAlive)) {
             return;
         }
     }
@@ -35,7 +36,9 @@ struct Connection {
 }
 
 impl Connection {
-    async fn play(&mut self, reply: Reply, has_body: bool) -> io::Result<End> {
+    /// The request counts as in flight until just before what the client takes for the end of its answer is written: once it has
+    /// that, it may send another over another connection, before this task goes on.
+    async fn play(&mut self, reply: Reply, has_body: bool, in_flight: Counted<'_>) -> io::Result<End> {
         // Neither has a body, whatever its head says: RFC 9112, 6.3.
         let has_body = has_body && !matches!(reply.status, 204 | 304);
         for step in reply.before {
@@ -43,18 +46,23 @@ impl Connection {
         }
         // Head and first piece go out together, as from any real server.
         let mut head = head_of(reply.status, &reply.headers, reply.framing, &reply.steps);
-        let mut steps = reply.steps.into_iter().filter(|_| has_body).peekable();
-        if let Some(Step::Send(first)) = steps.next_if(|step| matches!(step, Step::Send(_))) {
+        let mut steps: VecDeque<Step> = reply.steps.into_iter().filter(|_| has_body).collect();
+        if let Some(Step::Send(first)) = steps.pop_front_if(|step| matches!(step, Step::Send(_))) {
             frame(&mut head, &first, reply.framing);
         }
+        let last_chunk = reply.framing == Framing::Chunked && reply.end == End::KeepAlive && has_body;
+        let ends_with_a_piece = !last_chunk && reply.end != End::Hang;
+        let mut in_flight = Some(in_flight).filter(|_| !steps.is_empty() || !ends_with_a_piece);
         self.stream.write_all(&head).await?;
-        for step in steps {
+        while let Some(step) = steps.pop_front() {
+            if steps.is_empty() && ends_with_a_piece && matches!(step, Step::Send(_)) {
+                in_flight = None;
+            }
             self.take(step, reply.framing).await?;
         }
+        let _until_it_hangs_up = in_flight.filter(|_| reply.end == End::Hang);
         match reply.end {
-            End::KeepAlive if reply.framing == Framing::Chunked && has_body => {
-                self.stream.write_all(b"0\r\n\r\n").await?;
-            }
+            End::KeepAlive if last_chunk => self.stream.write_all(b"0\r\n\r\n").await?,
             End::KeepAlive => {}
             End::Close => self.stream.shutdown().await?,
             End::Reset => self.stream.set_zero_linger()?,
