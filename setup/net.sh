@@ -13,5 +13,8 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 # What an earlier version left there would be another way to install it.
 rm -f "$extension"/pg_edge_net--*.sql
 sed "s/@CARGO_VERSION@/$version/" pg_edge_net.control >"$extension/pg_edge_net.control"
-cp sql/net.sql "$extension/pg_edge_net--$version.sql"
+for part in tables functions responses queue collector expiry rights comments; do
+  cat "sql/net/$part.sql"
+  echo
+done >"$extension/pg_edge_net--$version.sql"
 chmod a+r "$extension/pg_edge_net.control" "$extension/pg_edge_net--$version.sql"

@@ -273,6 +273,7 @@ comment on table edge_store.idempotency is 'Idempotency keys in use.';
 comment on table edge_store.callback is 'Callbacks that are to be run.';
 comment on table edge_store.secret is 'Secrets, encrypted. Dumped by pg_dump; the key is not.';
 comment on table edge_store.control is 'One row: who this database is, and what its dispatcher is told.';
+comment on view edge_store.reader is 'Who reads, and whether all is his to read.';
 comment on view edge_store.call is 'Every call with what is known of it.';
 comment on view edge_store.dead_letter is 'Failed calls that have not been replayed.';
 comment on function edge_store.dispatcher_state is 'What the dispatcher of this database is doing, without a look at the queue.';

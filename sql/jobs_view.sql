@@ -14,7 +14,7 @@ select
     case when job.token is not null then job.lease_until end as lease_until,
     request.deadline_ms * interval '1 millisecond' as deadline,
     request.heartbeat_ms * interval '1 millisecond' as heartbeat,
-    case when readable.by_all or request.owner = readable.by then job.progress end as progress,
+    case when reader.reads_all or request.owner = reader.role then job.progress end as progress,
     refused.reports as refused_reports,
     refused.last_at as refused_at,
     refused.last as refused
@@ -33,9 +33,6 @@ cross join lateral (
     from edge_store.refused_report as report
     where report.call_id = job.call_id
 ) as refused
-cross join (
-    select role.oid as by, role.rolsuper as by_all
-    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
-) as readable
+cross join edge_store.reader
 where request.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');

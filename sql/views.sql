@@ -1,5 +1,11 @@
 -- What users read. Each view shows a role its own calls only; superusers and members of pg_monitor see all.
 
+-- Who reads, and whether what was sent and answered is his to read whosoever it is. Monitors see whose rows there are, and no more.
+create view edge_store.reader as
+select role.oid as role, role.rolsuper as reads_all
+from pg_catalog.pg_roles as role
+where role.oid = edge_store.current_role_oid();
+
 -- Every call with what is known of it, for the functions and views below. Nobody else has rights on it.
 create view edge_store.call as
 select
@@ -124,55 +130,6 @@ where response.started_at is not null
   and (request.owner = (select edge_store.current_role_oid())
        or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage'));
 
--- The events of streamed answers one by one, for the view below and for whoever looks after the tables. What a row tells of
--- the events before its last one comes out of its lists side by side, and is null beside the last.
-create view edge_store.single_event as
-select
-    run.call_id,
-    run.slot,
-    run.seq,
-    case when run.seq = run.last or run.has_one_type then run.event else run.event_before end as event,
-    case when run.seq = run.last then run.data else run.data_before end as data,
-    case when run.seq = run.last or run.has_one_id then run.sse_id else run.sse_id_before end as sse_id,
-    coalesce(run.received_at_before, run.received_at) as received_at
-from (
-    select
-        event.call_id,
-        event.slot,
-        event.seq as last,
-        event.received_at,
-        event.event,
-        event.data,
-        event.sse_id,
-        event.event_before is null as has_one_type,
-        event.sse_id_before is null as has_one_id,
-        pg_catalog.generate_series(event.seq - coalesce(pg_catalog.cardinality(event.data_before), 0), event.seq) as seq,
-        pg_catalog.unnest(event.received_at_before) as received_at_before,
-        pg_catalog.unnest(event.event_before) as event_before,
-        pg_catalog.unnest(event.data_before) as data_before,
-        pg_catalog.unnest(event.sse_id_before) as sse_id_before
-    from edge_store.event
-) as run;
-
--- What an answer says is its owner's, as a body is: monitors see that events came, and when.
-create view edge.events with (security_barrier) as
-select
-    event.call_id,
-    event.seq,
-    case when readable.by_all or request.owner = readable.by then event.event end as event,
-    case when readable.by_all or request.owner = readable.by then event.data end as data,
-    case when readable.by_all or request.owner = readable.by then edge_store.event_json(event.data) end as json,
-    case when readable.by_all or request.owner = readable.by then event.sse_id end as sse_id,
-    event.received_at
-from edge_store.single_event as event
-join edge_store.request on request.id = event.call_id and request.slot = event.slot
-cross join (
-    select role.oid as by, role.rolsuper as by_all
-    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
-) as readable
-where request.owner = (select edge_store.current_role_oid())
-   or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
-
 -- Failed calls that nobody has replayed yet, for the functions as well.
 create view edge_store.dead_letter as
 select
@@ -225,37 +182,6 @@ from edge_store.callback_error
 where callback_error.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
 
-create view edge.endpoints with (security_barrier) as
-select
-    endpoint.name,
-    endpoint.base_url,
-    endpoint.enabled,
-    endpoint.note,
-    endpoint.profile,
-    edge_store.redacted_headers(endpoint.headers) as headers,
-    endpoint.retry,
-    endpoint.timeout_ms * interval '1 millisecond' as timeout,
-    endpoint.connect_timeout_ms * interval '1 millisecond' as connect_timeout,
-    endpoint.max_concurrency,
-    endpoint.max_rate,
-    endpoint.max_request_bytes,
-    endpoint.max_response_bytes,
-    coalesce(pg_catalog.cardinality(endpoint.signing_secrets), 0) as signing_secrets,
-    endpoint.monthly_quota,
-    endpoint.quota_action,
-    endpoint.max_redirects::integer as max_redirects,
-    endpoint.client_certificate is not null as has_client_certificate,
-    endpoint.created_at,
-    endpoint.updated_at
-from edge_store.endpoint;
-
--- The origins that others call are their own business.
-create view edge.stat_endpoints with (security_barrier) as
-select stats.*
-from edge_store.endpoint_stats() as stats
-where pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage')
-   or exists (select from edge_store.endpoint where endpoint.name = stats.endpoint);
-
 create view edge.callbacks with (security_barrier) as
 select
     callback.call_id,
@@ -274,8 +200,3 @@ select
 from edge_store.queued_per_role() as queued
 where queued.owner = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
-
--- Names and dates; whoever is granted the view sees all.
-create view edge.secrets as
-select secret.name, secret.key_id, secret.created_at, secret.updated_at
-from edge_store.secret;

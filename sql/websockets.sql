@@ -25,7 +25,7 @@ select
     state.handshake_status::integer as handshake_status,
     case when connection.wanted then state.close_reason else connection.close_reason end as close_reason,
     -- Some peers take credentials for one.
-    case when readable.by_all or connection.owner::oid = readable.by then state.subprotocol end as subprotocol,
+    case when reader.reads_all or connection.owner::oid = reader.role then state.subprotocol end as subprotocol,
     state.next_try_at,
     connection.endpoint,
     -- Few lie above the mark, which the planner cannot know: the offset has it look up the outcome of each, and not read all.
@@ -37,19 +37,16 @@ select
           and not exists (select from edge_store.ws_outcome where ws_outcome.message_id = message.id and ws_outcome.slot = message.slot offset 0)
     ) as queued,
     edge_store.redacted_headers(connection.headers) as headers,
-    case when readable.by_all or connection.owner::oid = readable.by then connection.subprotocols end as subprotocols,
+    case when reader.reads_all or connection.owner::oid = reader.role then connection.subprotocols end as subprotocols,
     connection.on_message,
-    case when readable.by_all or connection.owner::oid = readable.by then connection.heartbeat end as heartbeat,
+    case when reader.reads_all or connection.owner::oid = reader.role then connection.heartbeat end as heartbeat,
     connection.max_age,
     connection.created_at,
     connection.updated_at
 from edge_store.ws_connection as connection
 left join edge_store.ws_state as state on state.connection_id = connection.id
 left join edge_store.endpoint on endpoint.name = connection.endpoint
-cross join (
-    select role.oid as by, role.rolsuper as by_all
-    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
-) as readable
+cross join edge_store.reader
 where connection.owner::oid = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
 
@@ -60,9 +57,9 @@ select
     connection.name as connection,
     'out'::text as direction,
     case message.kind when 't' then 'text' when 'j' then 'json' when 'b' then 'bytes' end as kind,
-    case when readable.by_all or connection.owner::oid = readable.by then message.data end as data,
-    case when readable.by_all or connection.owner::oid = readable.by then message.data_bytes end as data_bytes,
-    case when readable.by_all or connection.owner::oid = readable.by then edge_store.event_json(message.data) end as json,
+    case when reader.reads_all or connection.owner::oid = reader.role then message.data end as data,
+    case when reader.reads_all or connection.owner::oid = reader.role then message.data_bytes end as data_bytes,
+    case when reader.reads_all or connection.owner::oid = reader.role then edge_store.event_json(message.data) end as json,
     message.queued_at as at,
     case outcome.state when 's' then 'sent' when 'f' then 'failed' else 'queued' end as state,
     outcome.error,
@@ -72,10 +69,7 @@ select
 from edge_store.ws_outgoing as message
 join edge_store.ws_connection as connection on connection.id = message.connection_id
 left join edge_store.ws_outcome as outcome on outcome.message_id = message.id and outcome.slot = message.slot
-cross join (
-    select role.oid as by, role.rolsuper as by_all
-    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
-) as readable
+cross join edge_store.reader
 where connection.owner::oid = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage')
 union all
@@ -84,9 +78,9 @@ select
     connection.name,
     'in',
     case message.kind when 't' then 'text' when 'j' then 'json' when 'b' then 'bytes' end,
-    case when readable.by_all or connection.owner::oid = readable.by then message.data end,
-    case when readable.by_all or connection.owner::oid = readable.by then message.data_bytes end,
-    case when readable.by_all or connection.owner::oid = readable.by then edge_store.event_json(message.data) end,
+    case when reader.reads_all or connection.owner::oid = reader.role then message.data end,
+    case when reader.reads_all or connection.owner::oid = reader.role then message.data_bytes end,
+    case when reader.reads_all or connection.owner::oid = reader.role then edge_store.event_json(message.data) end,
     message.received_at,
     'received',
     outcome.error,
@@ -96,10 +90,7 @@ select
 from edge_store.ws_incoming as message
 join edge_store.ws_connection as connection on connection.id = message.connection_id
 left join edge_store.ws_outcome as outcome on outcome.message_id = message.id and outcome.slot = message.slot
-cross join (
-    select role.oid as by, role.rolsuper as by_all
-    from pg_catalog.pg_roles as role where role.oid = edge_store.current_role_oid()
-) as readable
+cross join edge_store.reader
 where connection.owner::oid = (select edge_store.current_role_oid())
    or pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage');
 

@@ -21,13 +21,16 @@ pgrx::extension_sql_file!(
         api::control::queued_per_role,
         api::views::origin,
         api::views::redacted_url,
-        api::views::redacted_headers,
-        api::views::event_json,
-        api::views::current_role_oid,
-        api::stats::endpoint_stats
+        api::views::current_role_oid
     ]
 );
 pgrx::extension_sql_file!("../sql/jobs_view.sql", name = "jobs_view", requires = ["views"]);
+pgrx::extension_sql_file!("../sql/streams.sql", name = "streams", requires = ["views", api::views::event_json]);
+pgrx::extension_sql_file!(
+    "../sql/endpoints.sql",
+    name = "endpoints",
+    requires = ["schema", api::views::redacted_headers, api::stats::endpoint_stats]
+);
 pgrx::extension_sql_file!("../sql/pg_cron.sql", name = "pg_cron", requires = ["schema"]);
 pgrx::extension_sql_file!(
     "../sql/schedules.sql",
@@ -37,7 +40,13 @@ pgrx::extension_sql_file!(
 pgrx::extension_sql_file!(
     "../sql/websockets.sql",
     name = "websockets",
-    requires = ["views", api::sockets::open::wake_for_sockets, api::views::websocket_url]
+    requires = [
+        "views",
+        api::sockets::open::wake_for_sockets,
+        api::views::websocket_url,
+        api::views::redacted_headers,
+        api::views::event_json
+    ]
 );
 pgrx::extension_sql_file!(
     "../sql/health/backlog.sql",
@@ -45,7 +54,7 @@ pgrx::extension_sql_file!(
     requires = ["views", api::control::dispatcher_state]
 );
 pgrx::extension_sql_file!("../sql/health/dispatcher.sql", name = "health_dispatcher", requires = ["health_backlog"]);
-pgrx::extension_sql_file!("../sql/health/endpoints.sql", name = "health_endpoints", requires = ["views", "usage"]);
+pgrx::extension_sql_file!("../sql/health/endpoints.sql", name = "health_endpoints", requires = ["endpoints", "usage"]);
 pgrx::extension_sql_file!("../sql/health/calls.sql", name = "health_calls", requires = ["views"]);
 pgrx::extension_sql_file!(
     "../sql/health/standing.sql",
@@ -70,6 +79,8 @@ pgrx::extension_sql_file!(
     requires = [
         "views",
         "jobs_view",
+        "streams",
+        "endpoints",
         "health",
         "schedules",
         "websockets",

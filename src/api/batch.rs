@@ -6,9 +6,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, Plan, queue_as};
+use super::call::{Besides, Nature, queue_as};
 use super::invoke::function;
-use super::request::{self, Body};
+use super::request::{self, Body, Manner, Wanted};
 use crate::domain::batch::MOST_ITEMS;
 use crate::domain::batch::chunks::{Most, chunks};
 use crate::error::Error;
@@ -42,24 +42,14 @@ fn invoke_batch(
     let method = arguments::required(method, "method")?.read("method")?;
     let key = idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let bodies = chunks(&items, most(max_items, max_bytes, endpoint)?).map_err(Error::from)?;
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint: Some(endpoint) };
     let mut ids = Vec::with_capacity(bodies.len());
     for (number, body) in (1..).zip(bodies) {
-        let asked = Asked {
-            method: &method,
-            target: function(function_name, region)?,
-            body: Body::Items(body),
-            params,
-            headers,
-            timeout,
-            max_attempts,
-            run_at,
-            idempotency_key: key.as_ref().and_then(|key| Text::of(&format!("{key}-{number}"))),
-            stream: None,
-            on_complete,
-            endpoint: Some(endpoint),
-            metadata,
-        };
-        ids.push(queue_as(asked, Plan::Items)?);
+        let target = function(function_name, region)?;
+        let wanted = Wanted { method: &method, target, body: Body::Items(body), manner };
+        let idempotency_key = key.as_ref().and_then(|key| Text::of(&format!("{key}-{number}")));
+        let besides = Besides { run_at, idempotency_key, stream: None, on_complete, metadata };
+        ids.push(queue_as(Nature::Items, wanted, besides)?);
     }
     Ok(SetOfIterator::new(ids))
 }

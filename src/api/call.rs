@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::arguments;
 use super::handler::{self, Takes};
-use super::request::{self, Body, Target, Wanted};
+use super::request::{self, Wanted};
 use crate::domain::batch::Round;
 use crate::domain::job::Terms;
 use crate::domain::stream::rules::Format;
@@ -17,26 +17,19 @@ use crate::store::queue::{self, Claim, NewCall};
 use crate::worker::queued;
 use crate::worker::wake::{self, reason};
 
-/// What a user asked for, unchecked.
-pub struct Asked<'a> {
-    pub method: &'a str,
-    pub target: Target,
-    pub body: Body,
-    pub params: Option<Jsonb>,
-    pub headers: Option<Jsonb>,
-    pub timeout: Option<Interval>,
-    pub max_attempts: Option<i32>,
+/// What may be said of a call besides its request, unchecked.
+#[derive(Clone, Copy)]
+pub struct Besides {
     pub run_at: Option<TimestampWithTimeZone>,
     pub idempotency_key: Option<Text>,
     pub stream: Option<Text>,
     pub on_complete: Option<RegProc>,
-    pub endpoint: Option<Text>,
     pub metadata: Option<Jsonb>,
 }
 
-/// What is to be made of the answer to a call.
+/// What a call is, by what may be made of its answer.
 #[derive(Clone, Copy, Debug)]
-pub enum Plan {
+pub enum Nature {
     /// It is the outcome.
     Plain,
     /// It may be that the function has accepted a job.
@@ -45,7 +38,7 @@ pub enum Plan {
     Items,
 }
 
-impl Plan {
+impl Nature {
     fn terms(self) -> Option<Terms> {
         match self {
             Self::Job(terms) => Some(terms),
@@ -62,26 +55,17 @@ impl Plan {
 }
 
 /// Checks a call and queues it in the running transaction.
-pub fn queue(asked: Asked<'_>) -> Result<i64, Error> {
-    queue_as(asked, Plan::Plain)
+pub fn queue(wanted: Wanted<'_>, besides: Besides) -> Result<i64, Error> {
+    queue_as(Nature::Plain, wanted, besides)
 }
 
-/// The same for a call of which the answer is not all.
-pub fn queue_as(asked: Asked<'_>, plan: Plan) -> Result<i64, Error> {
+/// The same for a call of which the answer may not be all.
+pub fn queue_as(nature: Nature, wanted: Wanted<'_>, besides: Besides) -> Result<i64, Error> {
     let owner = owner::current_role();
-    let wanted = Wanted {
-        method: asked.method,
-        target: asked.target,
-        body: asked.body,
-        params: asked.params,
-        headers: asked.headers,
-        timeout: asked.timeout,
-        max_attempts: asked.max_attempts,
-        endpoint: asked.endpoint,
-    };
     let request = request::check(wanted, owner)?;
-    let on_complete = asked.on_complete.map(|function| handler::check(owner, function, Takes::Response)).transpose()?;
-    let idempotency_key = asked.idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
+    let on_complete =
+        besides.on_complete.map(|function| handler::check(owner, function, Takes::Response)).transpose()?;
+    let idempotency_key = besides.idempotency_key.map(|key| key.read("idempotency_key")).transpose()?;
     let call = NewCall {
         owner,
         method: request.method.as_str(),
@@ -91,13 +75,13 @@ pub fn queue_as(asked: Asked<'_>, plan: Plan) -> Result<i64, Error> {
         body: request.body.as_deref(),
         timeout_ms: request.timeout_ms,
         max_attempts: request.max_attempts,
-        run_at: arguments::run_at(asked.run_at)?,
+        run_at: arguments::run_at(besides.run_at)?,
         on_complete: on_complete.map(|handler| handler.function),
         idempotency_key: arguments::idempotency_key(idempotency_key.as_deref())?,
-        metadata: asked.metadata.map(arguments::metadata).transpose()?,
-        stream: arguments::stream(asked.stream)?,
-        terms: plan.terms(),
-        round: plan.round(),
+        metadata: besides.metadata.map(arguments::metadata).transpose()?,
+        stream: arguments::stream(besides.stream)?,
+        terms: nature.terms(),
+        round: nature.round(),
     };
     let id = write(call)?;
     wake::at_commit(reason::CALLS);

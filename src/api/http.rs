@@ -5,8 +5,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, queue};
-use super::request::{Body, Target};
+use super::call::{Besides, queue};
+use super::request::{Body, Manner, Target, Wanted};
 use crate::store::datum::{Jsonb, RegProc, Text};
 
 /// Queues a POST with a JSON body.
@@ -26,22 +26,9 @@ fn http_post_async(
     endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
-    let asked = Asked {
-        method: "POST",
-        target: Target::Url(url),
-        body: Body::Json(body),
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint,
-        metadata,
-    };
-    Ok(queue(asked)?)
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: "POST", target: Target::Url(url), body: Body::Json(body), manner };
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }
 
 /// Queues a PUT with a JSON body.
@@ -61,22 +48,9 @@ fn http_put_async(
     endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
-    let asked = Asked {
-        method: "PUT",
-        target: Target::Url(url),
-        body: Body::Json(body),
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint,
-        metadata,
-    };
-    Ok(queue(asked)?)
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: "PUT", target: Target::Url(url), body: Body::Json(body), manner };
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }
 
 /// Queues a PATCH with a JSON body.
@@ -96,22 +70,9 @@ fn http_patch_async(
     endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
-    let asked = Asked {
-        method: "PATCH",
-        target: Target::Url(url),
-        body: Body::Json(body),
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint,
-        metadata,
-    };
-    Ok(queue(asked)?)
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: "PATCH", target: Target::Url(url), body: Body::Json(body), manner };
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }
 
 /// Queues a GET.
@@ -130,22 +91,9 @@ fn http_get_async(
     endpoint: default!(Option<Text>, "NULL"),
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
-    let asked = Asked {
-        method: "GET",
-        target: Target::Url(url),
-        body: Body::None,
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint,
-        metadata,
-    };
-    Ok(queue(asked)?)
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: "GET", target: Target::Url(url), body: Body::None, manner };
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }
 
 /// Queues a DELETE, with a JSON body if one is given.
@@ -165,22 +113,9 @@ fn http_delete_async(
     metadata: default!(Option<Jsonb>, "NULL"),
     body: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
-    let asked = Asked {
-        method: "DELETE",
-        target: Target::Url(url),
-        body: Body::Json(body),
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint,
-        metadata,
-    };
-    Ok(queue(asked)?)
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: "DELETE", target: Target::Url(url), body: Body::Json(body), manner };
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }
 
 /// Queues a call with any method and any bytes as its body.
@@ -203,20 +138,12 @@ fn http_async(
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
     let method = arguments::required(method, "method")?.read("method")?;
-    let asked = Asked {
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted {
         method: &method,
         target: Target::Url(url),
         body: Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type },
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint,
-        metadata,
+        manner,
     };
-    Ok(queue(asked)?)
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }

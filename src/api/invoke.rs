@@ -5,8 +5,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, queue};
-use super::request::{Body, Target};
+use super::call::{Besides, queue};
+use super::request::{Body, Manner, Target, Wanted};
 use crate::domain::endpoint;
 use crate::error::Error;
 use crate::store::datum::{Jsonb, RegProc, Text};
@@ -34,22 +34,11 @@ fn invoke(
     metadata: default!(Option<Jsonb>, "NULL"),
 ) -> Result<i64, ErrorReport> {
     let method = arguments::required(method, "method")?.read("method")?;
-    let asked = Asked {
-        method: &method,
-        target: function(function_name, region)?,
-        body: Body::Value(body),
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream,
-        on_complete,
-        endpoint: Some(arguments::required(endpoint, "endpoint")?),
-        metadata,
-    };
-    Ok(queue(asked)?)
+    let target = function(function_name, region)?;
+    let endpoint = Some(arguments::required(endpoint, "endpoint")?);
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: &method, target, body: Body::Value(body), manner };
+    Ok(queue(wanted, Besides { run_at, idempotency_key, stream, on_complete, metadata })?)
 }
 
 pub fn function(name: Option<Text>, region: Option<Text>) -> Result<Target, Error> {

@@ -1,4 +1,4 @@
-//! What `pg_edge_net` needs beside SQL. The functions are declared by its own install script, `sql/net.sql`.
+//! What `pg_edge_net` needs beside SQL. The functions are declared by its own install script, `sql/net`.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 
 use super::arguments::{required, viewer};
 use super::call;
-use super::request::{self, Body, Target, Wanted};
+use super::request::{self, Body, Manner, Target, Wanted};
 use crate::domain::net;
 use crate::error::Error;
 use crate::store::callbacks::FOR_COLLECTOR;
@@ -43,16 +43,14 @@ fn net_queue(
     let timeout_ms = required(timeout_milliseconds, "timeout_milliseconds")?;
     let headers = headers.map(|given| given.read("headers")).transpose()?.map(|given| net::headers(&given));
     let owner = owner::current_role();
-    let wanted = Wanted {
-        method: &method,
-        target: Target::Url(url),
-        body: Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type: None },
-        params: None,
+    let manner = Manner {
         headers: headers.as_deref().and_then(Jsonb::parse),
         timeout: Some(interval(if timeout_ms > 0 { timeout_ms.min(NO_TIMEOUT_MS) } else { NO_TIMEOUT_MS })),
         max_attempts: Some(1),
-        endpoint: None,
+        ..Manner::default()
     };
+    let body = Body::Bytes { bytes: body.map(<[u8]>::to_vec), content_type: None };
+    let wanted = Wanted { method: &method, target: Target::Url(url), body, manner };
     let request = request::check(wanted, owner)?;
     let id = call::write(NewCall {
         owner,

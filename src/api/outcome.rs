@@ -8,14 +8,15 @@ use pgrx::prelude::*;
 use super::arguments::{patience, required, viewer};
 use super::row;
 use super::watch::{Patience, Watch};
-use crate::domain::batch::{self, Course};
+use crate::domain::batch::{self, Upshot};
 use crate::domain::call::Final;
 use crate::error::Error;
 use crate::store::calls::{self, Place, Viewer};
-use crate::store::datum::{ResponseRow, Text};
+use crate::store::composite::ResponseRow;
+use crate::store::datum::Text;
 use crate::store::failed_items;
 use crate::store::owner;
-use crate::store::queue::{self, DeadLetters, Replay};
+use crate::store::replays::{self, DeadLetters, Replay};
 use crate::store::transaction::under_snapshot;
 use crate::worker::latch::Waited;
 use crate::worker::queued;
@@ -122,7 +123,7 @@ fn replay_dead(
         DeadLetters { viewer: viewer.role, sees_all: viewer.sees_all, endpoint: endpoint.as_deref(), since, limit };
     let replayed = owner::acting(|| {
         let mut replayed: i64 = 0;
-        for id in queue::dead_letters(&wanted)? {
+        for id in replays::dead_letters(&wanted)? {
             let owner = calls::glance(id, viewer)?.map_or(viewer.role, |glance| glance.owner);
             replayed += i64::from(copy(id, owner, Replay::DeadLetter)?.is_some());
         }
@@ -138,7 +139,7 @@ fn replay_dead(
 fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> {
     queued::may_queue(owner)?;
     let body = failed_items(id)?;
-    let copy = queue::replay(id, owner, why, body.as_deref())?;
+    let copy = replays::replay(id, owner, why, body.as_deref())?;
     if copy.is_some() {
         queued::note(owner);
     }
@@ -148,9 +149,9 @@ fn copy(id: i64, owner: pg_sys::Oid, why: Replay) -> Result<Option<i64>, Error> 
 /// The list of the items that have failed, of a call that says so of some of them: only those are sent again.
 fn failed_items(id: i64) -> Result<Option<Bytes>, Error> {
     let Some((sent, answer)) = failed_items::of(id)? else { return Ok(None) };
-    match batch::course(Some(&sent), &answer) {
-        Course::Again { body, .. } => Ok(Some(body)),
-        Course::Plain | Course::Halved(_) | Course::Unclear(_) => Ok(None),
+    match batch::upshot(Some(&sent), &answer) {
+        Upshot::Again { body, .. } => Ok(Some(body)),
+        Upshot::Plain | Upshot::Halved(_) | Upshot::Unclear(_) => Ok(None),
     }
 }
 

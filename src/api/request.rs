@@ -19,6 +19,12 @@ pub struct Wanted<'a> {
     pub method: &'a str,
     pub target: Target,
     pub body: Body,
+    pub manner: Manner,
+}
+
+/// How a request is to be made, unchecked.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
     pub params: Option<Jsonb>,
     pub headers: Option<Jsonb>,
     pub timeout: Option<Interval>,
@@ -69,25 +75,26 @@ impl Checked {
 
 /// Checks everything that can be known to be wrong before it is sent. `owner` is whose call it will be.
 pub fn check(wanted: Wanted<'_>, owner: pg_sys::Oid) -> Result<Checked, Error> {
-    let endpoint = wanted.endpoint.map(find).transpose()?;
-    let params = wanted.params.map(|given| given.read("params")).transpose()?;
-    let url = url(&wanted.target, endpoint.as_ref(), params.as_deref())?;
-    let method = request::method(wanted.method)?;
-    let mut headers = match wanted.headers {
+    let Wanted { method, target, body, manner } = wanted;
+    let endpoint = manner.endpoint.map(find).transpose()?;
+    let params = manner.params.map(|given| given.read("params")).transpose()?;
+    let url = url(&target, endpoint.as_ref(), params.as_deref())?;
+    let method = request::method(method)?;
+    let mut headers = match manner.headers {
         Some(given) => header::parse(&given.read("headers")?)?,
         None => HeaderMap::new(),
     };
-    if let Target::Function { region: Some(region), .. } = &wanted.target {
+    if let Target::Function { region: Some(region), .. } = &target {
         headers.insert("x-region", header::value("region", region)?);
     }
-    let body = body(wanted.body, &mut headers)?;
+    let body = bytes_of(body, &mut headers)?;
     let largest = Settings::current().max_request_bytes;
     let largest = endpoint.as_ref().map_or(largest, |endpoint| endpoint.max_request_bytes(largest));
     request::within_limit(body.as_deref().unwrap_or_default(), largest)?;
     may_hold_placeholders(owner, &headers)?;
     let headers = header::to_block(&headers);
-    let timeout_ms = arguments::timeout(wanted.timeout)?;
-    let max_attempts = arguments::max_attempts(wanted.max_attempts)?;
+    let timeout_ms = arguments::timeout(manner.timeout)?;
+    let max_attempts = arguments::max_attempts(manner.max_attempts)?;
     Ok(Checked { method, url, endpoint, headers, body, timeout_ms, max_attempts })
 }
 
@@ -120,7 +127,7 @@ pub fn find(name: Text) -> Result<Endpoint, Error> {
 }
 
 /// The bytes to send. A body brings its content type along, unless the user gave one.
-fn body(body: Body, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Error> {
+fn bytes_of(body: Body, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Error> {
     let (bytes, content_type) = match body {
         Body::None => return Ok(None),
         Body::Json(json) => (

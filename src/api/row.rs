@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use super::views;
 use crate::error::Error;
 use crate::store::calls::{Ended, Place};
-use crate::store::datum::{ResponseRow, field};
+use crate::store::composite::{ResponseRow, field};
 
 /// In microseconds.
 const DAY: i64 = 86_400_000_000;

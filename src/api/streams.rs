@@ -15,7 +15,8 @@ use crate::domain::stream::rules::Format;
 use crate::domain::stream::speech::Speech;
 use crate::error::Error;
 use crate::store::calls::{self, Place};
-use crate::store::datum::{EventRow, Text, field};
+use crate::store::composite::{EventRow, field};
+use crate::store::datum::Text;
 use crate::store::event_batch::{self, Event};
 use crate::store::transaction::under_snapshot;
 

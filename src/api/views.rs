@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use crate::domain::header::block;
 use crate::domain::schedule::Schedule;
 use crate::domain::socket::address;
 use crate::domain::{endpoint, redact, request, text};
@@ -37,7 +38,7 @@ pub fn websocket_url(url: Option<&str>, base: default!(Option<&str>, "NULL")) ->
 /// An endpoint's headers as they may be shown.
 #[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
 pub fn redacted_headers(headers: &str) -> Option<Jsonb> {
-    let shown = lines(headers).map(|(name, value)| format!("{name}: {}\n", redact::header(name, value)));
+    let shown = block::pairs(headers).map(|(name, value)| format!("{name}: {}\n", redact::header(name, value)));
     headers_json(&shown.collect::<String>())
 }
 
@@ -57,7 +58,7 @@ pub fn schedule_description(schedule: &str) -> Option<String> {
 #[pg_extern(schema = "edge_store", immutable, strict, parallel_safe)]
 pub fn headers_json(headers: &str) -> Option<Jsonb> {
     let mut object = serde_json::Map::new();
-    for (name, value) in lines(headers) {
+    for (name, value) in block::pairs(headers) {
         let value = serde_json::Value::from(value);
         match object.entry(name.to_ascii_lowercase()) {
             serde_json::map::Entry::Vacant(entry) => {
@@ -107,9 +108,5 @@ pub fn event_json(data: &str) -> Option<Jsonb> {
 }
 
 fn content_type_of(headers: &str) -> Option<&str> {
-    lines(headers).find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value)
-}
-
-fn lines(headers: &str) -> impl Iterator<Item = (&str, &str)> {
-    headers.lines().filter_map(|line| line.split_once(": "))
+    block::pairs(headers).find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
+use super::header::own;
 use super::outcome::{Outcome, Response};
 use super::retry::{History, is_too_old};
 use super::retry_policy::RetryPolicy;
@@ -26,9 +27,6 @@ pub const LARGEST_PROGRESS: usize = 4096;
 
 /// As much of a function's error is kept, in bytes.
 pub const LONGEST_ERROR: usize = 8192;
-
-/// A header with which a function says that it has accepted, where status and body are somebody else's.
-const ACCEPTED: &str = "x-edge-accepted";
 
 /// What a job's function is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +139,7 @@ pub fn at_rest(delivery: Option<&Delivery>, now: SystemTime) -> Course {
 /// Whether an answer means that the function has accepted the job and reports later.
 pub fn accepts(response: &Response) -> bool {
     let status = response.head.status;
-    let says_so = || response.head.header(ACCEPTED).is_some_and(|value| value.trim() == "1");
+    let says_so = || response.head.header(own::ACCEPTED).is_some_and(|value| value.trim() == "1");
     status == 202 || (200..=299).contains(&status) && (says_so() || is_queued(&response.body))
 }
 

@@ -6,6 +6,7 @@
 use http::{HeaderMap, HeaderName, Method};
 
 use super::attempt::Route;
+use super::header::own;
 use super::request::{self, Request, RequestError};
 
 /// Why a redirect is not followed.
@@ -34,7 +35,7 @@ const HARMLESS: [&str; 8] = [
     "content-language",
     "content-type",
     "user-agent",
-    "x-edge-attempt",
+    own::ATTEMPT,
 ];
 
 /// What is asked after an answer to `sent`, and how much of the route is left; `None` where the answer is no redirect.

@@ -4,6 +4,8 @@ use std::collections::hash_map::HashMap;
 use std::time::SystemTime;
 
 use super::backlog::LaneName;
+use super::outcome::Outcome;
+use super::profile::diagnosis::Diagnosis;
 
 /// Those whose latest answer refused the key.
 #[derive(Debug, Default)]
@@ -11,7 +13,25 @@ pub struct Refusals {
     since: HashMap<LaneName, SystemTime>,
 }
 
+/// What an endpoint makes of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// It has been refusing it since then.
+    RefusedSince(SystemTime),
+    /// It takes it again.
+    Taken,
+}
+
 impl Refusals {
+    /// What an outcome tells of the key, where that is to be shown.
+    pub fn heard(&mut self, lane: &LaneName, outcome: &Outcome, diagnosis: &Diagnosis, now: SystemTime) -> Option<Key> {
+        if diagnosis.refuses_key() {
+            // Each time: the endpoint may have lost its row to another one.
+            return Some(Key::RefusedSince(self.refused(lane, now)));
+        }
+        (outcome.head().is_some() && self.taken(lane)).then_some(Key::Taken)
+    }
+
     /// An answer has refused the key. Gives since when they do.
     pub fn refused(&mut self, lane: &LaneName, now: SystemTime) -> SystemTime {
         match self.since.get(lane) {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::breaker::Health;
 use super::outcome::{Failure, FailureClass, Head, Outcome, Retryability};
 use super::profile::advice::Advice;
-use super::profile::said::Said;
+use super::profile::diagnosis::Diagnosis;
 use super::retry_policy::RetryPolicy;
 use super::stream::follower::Ended;
 
@@ -72,11 +72,11 @@ pub fn decide(
     policy: &RetryPolicy,
     history: &History,
     outcome: &Outcome,
-    said: &Said,
+    diagnosis: &Diagnosis,
     now: SystemTime,
     random: f64,
 ) -> Verdict {
-    let advice = if is_asked_for(policy, outcome) { said.advice().where_asked_for() } else { said.advice() };
+    let advice = if is_asked_for(policy, outcome) { diagnosis.advice().where_asked_for() } else { diagnosis.advice() };
     let charge = match after(policy, outcome) {
         After::Retry(Charge::Attempt) if advice == Advice::Final => return Verdict::Failed,
         After::Success => return Verdict::Succeeded,
@@ -96,7 +96,7 @@ pub fn decide(
     if history.charged >= most {
         return Verdict::Failed;
     }
-    let asked = asks_to_wait(policy, outcome, said, now);
+    let asked = asks_to_wait(policy, outcome, diagnosis, now);
     let planned = now + policy.wait(history.charged, random).max(least);
     let at = asked.map_or(planned, |asked| asked.max(planned));
     if is_too_old(policy, history.born_at, at) {
@@ -107,9 +107,14 @@ pub fn decide(
 
 /// Until when the peer wants every caller to stay away, where its answer is one after which calls are tried again. It says so in
 /// a header, or in its platform's own way.
-pub fn asks_to_wait(policy: &RetryPolicy, outcome: &Outcome, said: &Said, now: SystemTime) -> Option<SystemTime> {
+pub fn asks_to_wait(
+    policy: &RetryPolicy,
+    outcome: &Outcome,
+    diagnosis: &Diagnosis,
+    now: SystemTime,
+) -> Option<SystemTime> {
     let head = outcome.head().filter(|head| policy.retry_on.hold_for_status(head.status))?;
-    retry_after(head, now).or_else(|| Some(now + said.wait()?.min(LONGEST_RETRY_AFTER)))
+    retry_after(head, now).or_else(|| Some(now + diagnosis.wait()?.min(LONGEST_RETRY_AFTER)))
 }
 
 /// Whether the user has named the very status among what is to be tried again.

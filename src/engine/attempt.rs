@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::attempt::{Attempt, Limits, Report};
+use crate::domain::header::own;
 use crate::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
 use crate::domain::request::Request;
 use crate::domain::stream::rules::{Format, Framing, StreamRules};
@@ -28,7 +29,7 @@ use super::trail::Trail;
 use super::trust::Purpose;
 
 /// Tells the peer which try of the call it sees.
-const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static("x-edge-attempt");
+const ATTEMPT_NUMBER: HeaderName = HeaderName::from_static(own::ATTEMPT);
 
 /// A time that no timer reaches, for limits too long to be added to the clock.
 const FAR_AWAY: Duration = Duration::from_secs(86_400 * 365);

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// A callback that is this transaction's alone.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct TakenCallback {
     pub call: i64,
     pub slot: i16,
     pub function: pg_sys::Oid,
@@ -120,11 +120,6 @@ statements! {
     RECORD_ERROR(INT8OID, OIDOID, OIDOID, INT2OID, TEXTOID, TEXTOID) = "
         insert into edge_store.callback_error (call_id, owner, function, at, slot, sqlstate, error)
         values ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5, $6)";
-
-    INVOCATION(OIDOID) = "
-        select prorettype, pg_catalog.to_regtype('edge.response')::oid from pg_catalog.pg_proc
-        where oid = $1 and prokind = 'f' and not proretset
-          and pronargs = 1 and proargtypes[0] = pg_catalog.to_regtype('edge.response')";
 }
 
 /// The roles that have callbacks to be run, or functions for messages.
@@ -154,14 +149,14 @@ pub fn forget_orphans() -> Result<(), Error> {
 }
 
 /// The next callback of a role, locked until the transaction ends.
-pub fn next(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
+pub fn next(role: pg_sys::Oid) -> Result<Option<TakenCallback>, Error> {
     Spi::connect_mut(|client| {
         let rows = NEXT.with(|statement| statement.write(client, &[role.into()]))?;
         if rows.is_empty() {
             return Ok(None);
         }
         let row = rows.first();
-        let taken = Taken {
+        let taken = TakenCallback {
             call: row.get(1)?.ok_or(Error::Malformed)?,
             slot: row.get(2)?.ok_or(Error::Malformed)?,
             function: row.get(3)?.ok_or(Error::Malformed)?,
@@ -201,7 +196,7 @@ pub fn count_from_now_on() -> Result<(), Error> {
 }
 
 /// Forgets a callback that failed and writes down why.
-pub fn record_error(role: pg_sys::Oid, taken: &Taken, sqlstate: &str, error: &str) -> Result<(), Error> {
+pub fn record_error(role: pg_sys::Oid, taken: &TakenCallback, sqlstate: &str, error: &str) -> Result<(), Error> {
     Spi::connect_mut(|client| {
         DELETE.with(|statement| statement.write(client, &[taken.call.into()]))?;
         let args =
@@ -209,45 +204,6 @@ pub fn record_error(role: pg_sys::Oid, taken: &Taken, sqlstate: &str, error: &st
         RECORD_ERROR.with(|statement| statement.write(client, &args))?;
         Ok(())
     })
-}
-
-/// The types of a function and of its argument.
-pub struct Invocation {
-    pub(super) function: pg_sys::Oid,
-    pub(super) returns: pg_sys::Oid,
-    pub(super) argument: pg_sys::Oid,
-}
-
-/// How a function is called; `None` where it no longer exists.
-pub fn invocation(function: pg_sys::Oid) -> Result<Option<Invocation>, Error> {
-    Spi::connect_mut(|client| {
-        let rows = INVOCATION.with(|statement| statement.write(client, &[function.into()]))?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let row = rows.first();
-        let (Some(returns), Some(argument)) = (row.get(1)?, row.get(2)?) else { return Ok(None) };
-        Ok(Some(Invocation { function, returns, argument }))
-    })
-}
-
-/// Calls a user's function with a composite value of the type of its argument, as whoever is the current user.
-///
-/// It is called by its oid. A name would be looked up anew, and whoever may create functions in its schema could make the
-/// name ambiguous.
-#[allow(unsafe_code, reason = "an expression is built of Postgres' nodes")]
-pub fn invoke(invocation: &Invocation, value: pg_sys::Datum) {
-    let Invocation { function, returns, argument } = *invocation;
-    // SAFETY: main thread, inside a transaction and under a snapshot. The nodes live in the current memory context; the datum
-    // is a composite of the type `argument`. Postgres checks the right to execute when it prepares the expression.
-    unsafe {
-        let value = pg_sys::makeConst(argument, -1, pg_sys::InvalidOid, -1, value, false, false);
-        let arguments = pg_sys::lappend(std::ptr::null_mut(), value.cast());
-        let form = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
-        let (none, untyped) = (pg_sys::InvalidOid, -1);
-        let call = pg_sys::makeFuncExpr(function, returns, arguments, none, none, form);
-        pg_sys::evaluate_expr(call.cast(), returns, untyped, none);
-    }
 }
 
 /// Notes callbacks that are to be run.

@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
 use super::by_key::{self, Row};
-use super::datum::ResponseRow;
+use super::composite::ResponseRow;
 use super::retention;
 use super::slots::{self, REQUESTS, RESPONSES, SLOTS};
 use super::statement::statements;

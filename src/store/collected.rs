@@ -1,4 +1,4 @@
-//! What the collector of pg_edge_net does, which that extension says in SQL: `sql/net.sql`.
+//! What the collector of pg_edge_net does, which that extension says in SQL: `sql/net`.
 
 use std::time::Duration;
 

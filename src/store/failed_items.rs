@@ -4,6 +4,7 @@ use bytes::Bytes;
 use pgrx::prelude::*;
 
 use super::statement::statements;
+use crate::domain::header::block;
 use crate::domain::outcome::{Head, Response};
 use crate::error::Error;
 
@@ -23,7 +24,7 @@ pub fn of(call: i64) -> Result<Option<(Vec<u8>, Response)>, Error> {
         }
         let row = rows.first();
         let headers: String = row.get(3)?.unwrap_or_default();
-        let headers = headers.lines().filter_map(|line| line.split_once(": "));
+        let headers = block::pairs(&headers);
         let headers = headers.map(|(name, value)| (name.to_owned(), Bytes::from(value.to_owned()))).collect();
         let status = row.get::<i16>(2)?.unwrap_or(0).unsigned_abs();
         let body = Bytes::from(row.get::<Vec<u8>>(4)?.unwrap_or_default());

@@ -12,6 +12,7 @@ use super::table::{Column, Rows, Value, value};
 use super::time::{micros, to_timestamp};
 use crate::domain::attempt::Timings;
 use crate::domain::call::{CallId, Final};
+use crate::domain::weighed::Weight;
 use crate::error::Error;
 
 /// What is written of the wire's side of a try.
@@ -41,6 +42,12 @@ pub struct Ending {
     pub body: Option<Bytes>,
     /// Of a call whose answer was to be streamed.
     pub stream: Option<StreamEnd>,
+}
+
+impl Weight for Ending {
+    fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// What is known of a stream at its end.

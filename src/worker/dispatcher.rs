@@ -4,9 +4,8 @@
 //! thread takes what the engine finished, looks for work, writes everything in one transaction, and hands the
 //! calls of that transaction's lease to the engine after the commit. No transaction is open while it waits.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
@@ -18,26 +17,21 @@ use super::report;
 use super::session;
 use super::shared::{self, Database, wanted};
 use super::signals::{self, Signals};
-use super::takeover::{self, Found, Takeover};
+use super::takeover::{self, Inheritance, Takeover};
 use super::turn::{Dispatcher, Turn};
+use crate::domain::complaint::Complaints;
 use crate::engine::{self, Engine};
 use crate::guc::Settings;
 
 /// How soon a turn is tried again after an error, and while somebody changes the extension.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
-const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
+pub(super) const PAUSE_FOR_DDL: Duration = Duration::from_millis(20);
 
 /// However long the grace that is set, whoever waits for the database empty gives up after five seconds.
 const LONGEST_GRACE_WHEN_SENT_AWAY: Duration = Duration::from_secs(2);
 
-/// How long peers of websockets may take to say good-bye.
-const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
-
 /// File descriptors left to Postgres: the tables that a turn touches, its WAL, and some to spare.
 const DESCRIPTORS_FOR_POSTGRES: usize = 128;
-
-/// The same error is logged again after this long.
-const SAME_COMPLAINT: Duration = Duration::from_secs(30);
 
 /// Why a dispatcher ends.
 enum End {
@@ -113,7 +107,7 @@ fn serve(entry: &'static Database, signals: &mut Signals) -> End {
 }
 
 /// Takes over from the last dispatcher, as soon as nobody's lock is in the way.
-fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Result<Found, End> {
+fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Result<Inheritance, End> {
     loop {
         let pause = match takeover::take_over(settings) {
             Ok(Takeover::Done(found)) => return Ok(found),
@@ -128,7 +122,9 @@ fn take_over(settings: &Settings, entry: &Database, signals: &mut Signals) -> Re
                 PAUSE_AFTER_ERROR
             }
         };
-        rest(pause)?;
+        if rest(pause) == Woken::Orphaned {
+            return Err(End::Lost);
+        }
         if signals.stop() {
             return Err(End::Stopped);
         }
@@ -152,7 +148,7 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
                 Ok(Turn::ExtensionChanging) => PAUSE_FOR_DDL,
                 Ok(Turn::ExtensionGone) => return End::ExtensionGone,
                 Err(aborted) => {
-                    complaints.make(entry, &aborted.to_string());
+                    complain(entry, &mut complaints, &aborted.to_string());
                     resting_until = Some(now + PAUSE_AFTER_ERROR);
                     PAUSE_AFTER_ERROR
                 }
@@ -167,8 +163,8 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
             flush_statistics(activity);
             idle = now_idle;
         }
-        if let Err(end) = rest(pause) {
-            return end;
+        if rest(pause) == Woken::Orphaned {
+            return End::Lost;
         }
         if signals.stop() {
             return End::Stopped;
@@ -187,89 +183,18 @@ fn run(dispatcher: &mut Dispatcher, entry: &'static Database, signals: &mut Sign
 }
 
 /// Waits until there may be something to do. Somebody's cancel ends the wait and nothing else.
-fn rest(pause: Duration) -> Result<(), End> {
-    match latch::wait(pause) {
-        Ok(Woken::Up) => Ok(()),
-        Ok(Woken::Orphaned) => Err(End::Lost),
-        Err(aborted) => {
-            report::log(&format!("dispatcher: {aborted}"));
-            Ok(())
-        }
-    }
+pub(super) fn rest(pause: Duration) -> Woken {
+    latch::wait(pause).unwrap_or_else(|aborted| {
+        report::log(&format!("dispatcher: {aborted}"));
+        Woken::Up
+    })
 }
 
 /// Says what is wrong, but an error that comes back every turn only now and then.
-#[derive(Default)]
-struct Complaints {
-    last: Option<(String, SystemTime)>,
-}
-
-impl Complaints {
-    fn make(&mut self, entry: &'static Database, text: &str) {
-        let now = SystemTime::now();
-        let said = |(last, at): &(String, SystemTime)| last == text && now < *at + SAME_COMPLAINT;
-        if self.last.as_ref().is_some_and(said) {
-            return;
-        }
+fn complain(entry: &'static Database, complaints: &mut Complaints, text: &str) {
+    if complaints.is_due(text, Instant::now()) {
         shared::note_error(entry, text);
         report::log(&format!("dispatcher: {text}"));
-        self.last = Some((text.to_owned(), now));
-    }
-}
-
-impl Dispatcher {
-    /// Gives the calls on the wire `grace` to end, writes what came of them, and stops the engine.
-    fn finish(&mut self, grace: Duration) {
-        let began = SystemTime::now();
-        let deadline = began + grace;
-        let farewell = began + grace.min(LONGEST_FAREWELL);
-        self.stop_taking();
-        self.leave_sockets();
-        while let Some(turn) = self.last_turn() {
-            let until = if self.nothing_in_flight() { farewell } else { deadline };
-            let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-            let is_done = self.nothing_in_flight() && self.sockets.count() == 0 && self.jobs.is_empty();
-            if left.is_zero() || is_done || turn == Turn::ExtensionGone {
-                break;
-            }
-            // Rows of jobs are looked at again. Those that a session has locked are not waited for beyond the farewell: what it
-            // reports, the next dispatcher finds.
-            let looks = self.jobs.next_look(SystemTime::now());
-            let looks = looks.map_or(left, |at| at.duration_since(SystemTime::now()).unwrap_or_default());
-            let pause = if turn == Turn::ExtensionChanging { PAUSE_FOR_DDL } else { looks }.min(left);
-            if rest(pause).is_err() {
-                break;
-            }
-        }
-        self.stop_engine();
-        // What the engine finished in its last moments. Answers and streams may have left more than one turn writes. Where
-        // somebody changes the extension nothing can be written, and a stop waits for nobody.
-        while self.last_turn() == Some(Turn::Done) && self.is_behind() {}
-    }
-
-    /// A turn while stopping; `None` where it failed.
-    fn last_turn(&mut self) -> Option<Turn> {
-        self.turn(SystemTime::now())
-            .inspect_err(|aborted| report::log(&format!("dispatcher, while stopping: {aborted}")))
-            .ok()
-    }
-
-    /// Whether the engine has said something that is not written yet, and can be.
-    fn is_behind(&self) -> bool {
-        let now = SystemTime::now();
-        let returned = self.returned.next_look().is_some_and(|at| at <= now);
-        self.streams.is_behind()
-            || !self.reports.is_empty()
-            || returned
-            || self.sockets.is_behind()
-            || self.jobs.is_due(now)
-    }
-
-    /// Tells the sessions that wait for something new of these calls.
-    pub(super) fn announce(&self, calls: &HashSet<i64>) {
-        if !calls.is_empty() {
-            super::waiters::notify(latch::my_database(), calls);
-        }
     }
 }
 

@@ -116,35 +116,9 @@ impl Dispatcher {
         self.ledger.in_flight() == 0 && self.backlog.waiting() == 0 && self.outbox.is_empty() && self.jobs.is_empty()
     }
 
-    /// Whether no call is on the wire.
-    pub(super) fn nothing_in_flight(&self) -> bool {
-        self.ledger.in_flight() == 0 && self.reports.is_empty() && !self.jobs.is_due(SystemTime::now())
-    }
-
     /// Whether the engine's thread still runs.
     pub(super) fn engine_lives(&self) -> bool {
         self.engine.as_ref().is_some_and(crate::engine::Engine::is_alive)
-    }
-
-    /// How long calls on the wire may take to end when the dispatcher stops.
-    pub(super) fn grace(&self) -> Duration {
-        self.settings.shutdown_grace
-    }
-
-    /// Sends nothing more.
-    pub(super) fn stop_taking(&mut self) {
-        self.stopping = true;
-        self.runners.stop();
-    }
-
-    /// Ends the engine at once, keeping what it had finished. Calls still on the wire are left to the next dispatcher.
-    pub(super) fn stop_engine(&mut self) {
-        if let Some(engine) = self.engine.take() {
-            let stopped = engine.stop(Duration::ZERO);
-            self.streams.add(stopped.pieces);
-            self.reports.extend(stopped.reports);
-            self.sockets.add_news(stopped.sockets);
-        }
     }
 
     /// Brings the gauges up to date, and the statistics of the endpoints at which something happened.

@@ -7,8 +7,9 @@ use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, pg_shmem_init};
 use std::sync::atomic::Ordering;
 
-use super::standings::{Key, News};
+use super::standings::News;
 use super::stats::{self, ROWS};
+use crate::domain::refusals::Key;
 
 /// The longest sentence that is kept whole.
 const LONGEST: usize = 240;

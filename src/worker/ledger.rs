@@ -2,8 +2,8 @@
 //!
 //! Plain bookkeeping on the main thread; nothing here talks to Postgres or to the engine.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::time::SystemTime;
 
 use pgrx::pg_sys;
@@ -82,6 +82,18 @@ pub enum Stream {
     Begun(Beginning),
 }
 
+/// What a call was found to be that is back from the wire.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are back, and are moved out of it at once")]
+pub enum Return {
+    /// Nothing that is on it.
+    Unknown,
+    /// One that counts as on it.
+    Stays,
+    /// It is.
+    Back(InFlight),
+}
+
 /// The calls in memory.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -127,14 +139,26 @@ impl Ledger {
 
     /// A call is back from the wire. `None` if it was not on it.
     pub fn returns(&mut self, call: CallId) -> Option<InFlight> {
-        let entry = self.in_flight.remove(&call)?;
-        let left = self.batches.get_mut(&entry.batch)?;
+        match self.returns_unless(call, |_| false) {
+            Return::Back(entry) => Some(entry),
+            Return::Unknown | Return::Stays => None,
+        }
+    }
+
+    /// A call is back from the wire, unless `stays` says that it still counts as on it.
+    pub fn returns_unless(&mut self, call: CallId, stays: impl FnOnce(&InFlight) -> bool) -> Return {
+        let Entry::Occupied(found) = self.in_flight.entry(call) else { return Return::Unknown };
+        if stays(found.get()) {
+            return Return::Stays;
+        }
+        let entry = found.remove();
+        let Some(left) = self.batches.get_mut(&entry.batch) else { return Return::Unknown };
         *left -= 1;
         if *left == 0 {
             self.batches.remove(&entry.batch);
             self.finished_batches.push(entry.batch);
         }
-        Some(entry)
+        Return::Back(entry)
     }
 
     /// A call on the wire.

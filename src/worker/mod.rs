@@ -5,6 +5,7 @@
 //! commands of schedules.
 
 mod activity;
+mod attempting;
 mod batches;
 mod cancel;
 pub mod client;
@@ -14,11 +15,13 @@ mod dispatcher;
 mod endpoints;
 mod engine_log;
 mod failpoint;
+mod finish;
 mod house;
 mod identity;
 mod interrupted;
 mod interrupts;
 mod jobs;
+mod landing;
 pub mod last_errors;
 pub mod latch;
 mod launcher;
@@ -42,6 +45,7 @@ mod session;
 mod settle;
 pub mod shared;
 mod signals;
+mod silence;
 mod sockets;
 mod standings;
 pub mod stats;

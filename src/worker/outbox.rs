@@ -3,21 +3,18 @@
 //!
 //! Runs on the main thread of a dispatcher.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 
 use super::batches::offspring::{self, Offspring};
-use super::report;
-use crate::domain::call::CallId;
-use crate::domain::stream::StreamEvent;
-use crate::engine::Receipt;
+use super::landing::Landing;
+use super::silence;
+use crate::domain::weighed::Weighed;
 use crate::error::Error;
 use crate::store::attempts::{self, FailedTry};
 use crate::store::callbacks::{self, Callback};
 use crate::store::deferred::{self, Deferral};
-use crate::store::events::{self, Beginning, Events, News, Progress};
+use crate::store::events::{self, Beginning, News, Progress};
 use crate::store::leases::{self, Lease};
-use crate::store::notify::Told;
 use crate::store::responses::{self, Ending};
 use crate::store::scan;
 use crate::store::transaction::Durability;
@@ -25,7 +22,7 @@ use crate::store::transaction::Durability;
 /// Rows to be written together.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    pub endings: Vec<Ending>,
+    pub endings: Weighed<Ending>,
     pub failed_tries: Vec<FailedTry>,
     pub deferrals: Vec<Deferral>,
     /// Deferred calls that have ended.
@@ -43,38 +40,7 @@ pub struct Outbox {
     /// Streams that have begun and are over: their calls have ended, or are put off.
     pub over: Vec<i64>,
     /// Calls that are made of the items of those that end.
-    pub offspring: Vec<Offspring>,
-}
-
-/// A piece of a streamed answer.
-#[derive(Debug)]
-pub struct Landing {
-    pub call: CallId,
-    pub slot: i16,
-    /// Where it is the first piece.
-    pub beginning: Option<Beginning>,
-    /// The number of the first event.
-    pub first: u64,
-    pub events: Vec<StreamEvent>,
-    /// Dropped with the piece, once that is stored: then its stream may be read on.
-    #[allow(dead_code, reason = "it does its work when it is dropped")]
-    pub receipt: Receipt,
-}
-
-impl Landing {
-    /// The number of the last event that has come so far.
-    pub fn last(&self) -> u64 {
-        self.first - 1 + self.events.len() as u64
-    }
-
-    fn rows(&self) -> Events<'_> {
-        Events { call: self.call, slot: self.slot, first: self.first, events: &self.events }
-    }
-
-    /// Bytes of events held, with what each costs as a row.
-    pub fn bytes(&self) -> usize {
-        self.events.iter().map(StreamEvent::held_bytes).sum()
-    }
+    pub offspring: Weighed<Offspring>,
 }
 
 impl Outbox {
@@ -190,7 +156,7 @@ impl Outbox {
         }
         let news = self.news();
         if !news.is_empty() {
-            report_silence(events::notify(&news));
+            silence::note(events::notify(&news));
         }
         Ok(())
     }
@@ -217,7 +183,7 @@ impl Outbox {
             let of_one = News { call: landing.call, seq: landing.last(), progress: Progress::GoesOn };
             news.insert(landing.call.0, of_one);
         }
-        for ending in &self.endings {
+        for ending in self.endings.iter() {
             if let Some(stream) = &ending.stream {
                 let seq = stream.events.unwrap_or(0);
                 news.insert(ending.call.0, News { call: ending.call, seq, progress: Progress::Done });
@@ -244,23 +210,6 @@ impl Outbox {
 
     /// Bytes of answers held, and of the items that are sent again.
     pub fn bytes(&self) -> usize {
-        let answers = self.endings.iter().filter_map(|ending| ending.body.as_ref());
-        answers.chain(self.offspring.iter().flat_map(|offspring| &offspring.bodies)).map(bytes::Bytes::len).sum()
+        self.endings.bytes() + self.offspring.bytes()
     }
-}
-
-thread_local! {
-    /// Whether it was said that nobody is told of events.
-    static IS_SILENT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Says it once when sessions that listen are told no more.
-fn report_silence(told: Told) {
-    if IS_SILENT.replace(told == Told::Nobody) || told == Told::All {
-        return;
-    }
-    report::warn(
-        "the server's queue of notifications is half full, so nobody is told of streamed events until it is emptier; a \
-         session that has listened and stays in a transaction keeps it from being emptied",
-    );
 }

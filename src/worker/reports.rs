@@ -5,10 +5,12 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
+use super::batches::waits_for_items;
+use super::ledger::Return;
 use super::settle::{self, Grounds, Settled};
 use super::turn::{ANSWER_BUDGET, Dispatcher};
 use crate::domain::backlog::LaneName;
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 
 impl Dispatcher {
     /// Turns finished attempts into rows.
@@ -30,11 +32,14 @@ impl Dispatcher {
                 later.push_back(report);
                 continue;
             }
-            if self.waits_for_items(&report) {
-                self.returned.add(report, now);
-                continue;
-            }
-            let Some(entry) = self.ledger.returns(report.call) else { continue };
+            let entry = match self.ledger.returns_unless(report.call, |entry| waits_for_items(entry, &report.outcome)) {
+                Return::Back(entry) => entry,
+                Return::Stays => {
+                    self.returned.add(report, now);
+                    continue;
+                }
+                Return::Unknown => continue,
+            };
             self.count_answer(&entry, &report.outcome, now);
             if let Some(terms) = entry.terms {
                 self.delivery_returns(report, entry, terms, now);
@@ -44,9 +49,9 @@ impl Dispatcher {
                 Some(why) => settle::settle_refused(report, &entry, &why, now, &mut self.outbox),
                 None => {
                     let policy = self.endpoints.retry(&entry.lane);
-                    let said = Said::of(policy.profile, &report.outcome);
-                    self.standings.heard(&entry.lane, &report.outcome, &said, now);
-                    let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+                    let diagnosis = Diagnosis::of(policy.profile, &report.outcome);
+                    self.standings.heard(&entry.lane, &report.outcome, &diagnosis, now);
+                    let grounds = Grounds { policy, diagnosis: &diagnosis, now, random: fastrand::f64() };
                     settle::settle(report, &entry, grounds, &mut self.outbox)
                 }
             };

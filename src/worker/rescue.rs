@@ -9,10 +9,12 @@ use std::collections::{HashMap, HashSet};
 use pgrx::PgSqlErrorCode;
 
 use super::batches::offspring::Offspring;
-use super::outbox::{Landing, Outbox};
+use super::landing::Landing;
+use super::outbox::Outbox;
 use super::turn::Dispatcher;
 use crate::domain::call::{CallId, Final};
 use crate::domain::outcome::FailureClass;
+use crate::domain::weighed::Weighed;
 use crate::store::owner;
 use crate::store::responses::{Ending, StreamEnd};
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
@@ -43,7 +45,7 @@ impl Dispatcher {
             self.rescue_one(call, rows, &mut told);
         }
         self.rescue_jobs(&mut told);
-        self.announce(&told);
+        self.announce(|| told);
     }
 
     /// Takes the rows that may be at fault out of the outbox, those of each call together, in order.
@@ -104,9 +106,9 @@ impl Dispatcher {
         let callbacks = self.outbox.callbacks.iter().filter(|callback| callback.call == call).cloned().collect();
         let undeferred = self.outbox.undeferred.iter().copied().filter(|id| *id == call.0).collect();
         let over = self.outbox.over.iter().copied().filter(|id| *id == call.0).collect();
-        let offspring = self.outbox.offspring.extract_if(.., |new| new.parent.call == call).collect();
-        let alone =
-            Outbox { endings: vec![ending.clone()], callbacks, undeferred, over, offspring, ..Outbox::default() };
+        let offspring = self.outbox.offspring.take_where(|new| new.parent.call == call).into_iter().collect();
+        let endings = Weighed::from_iter([ending.clone()]);
+        let alone = Outbox { endings, callbacks, undeferred, over, offspring, ..Outbox::default() };
         match self.write_alone(&alone) {
             Ok(()) => {
                 self.note_written(&alone);

@@ -12,16 +12,9 @@ use super::settle::Unsent;
 use super::signals;
 use super::turn::Dispatcher;
 use super::wake::reason;
-use crate::domain::attempt::{Attempt, Limits, Route};
+use crate::domain::attempt::Attempt;
 use crate::domain::backlog::LaneName;
-use crate::domain::endpoint::{self, Endpoint};
-use crate::domain::header;
-use crate::domain::request::Request;
-use crate::domain::retry::is_too_old;
-use crate::domain::stream::rules::{Format, StreamRules};
 use crate::error::Error;
-use crate::guc::Settings;
-use crate::store::callbacks::FOR_COLLECTOR;
 use crate::store::deferred::Until;
 use crate::store::leases::{Lease, Leased};
 use crate::store::scan::{self, Queued};
@@ -56,9 +49,6 @@ pub enum KeptBack {
 
 /// How soon a call is tried again that something was in the way of.
 pub(super) const PAUSE_OF_ONE: Duration = Duration::from_secs(1);
-
-/// As many as browsers follow.
-const REDIRECTS_FOR_NET: u8 = 20;
 
 impl From<Unsent> for KeptBack {
     fn from(why: Unsent) -> Self {
@@ -192,99 +182,4 @@ impl Dispatcher {
         }
         super::failpoint::hit("after_send");
     }
-
-    /// The next attempt of a call, as its endpoint is now.
-    fn attempt(
-        &self,
-        lane: &LaneName,
-        queued: &Queued,
-        mut request: Request,
-        handover: Option<&Handover>,
-        now: SystemTime,
-    ) -> Result<Attempt, KeptBack> {
-        if is_too_old(self.endpoints.retry(lane), queued.born_at(), now) {
-            return Err(Unsent::Expired.into());
-        }
-        let endpoint = match &queued.endpoint {
-            Some(name) => Some(self.endpoints.find(name).ok_or_else(|| super::endpoints::gone(name))?),
-            None => None,
-        };
-        if let Some(endpoint) = endpoint {
-            // The base may have changed while the call waited.
-            request.url =
-                endpoint::resolve(&endpoint.base, &queued.url).map_err(|error| Unsent::Refused(error.to_string()))?;
-        }
-        let endpoint = endpoint.map(AsRef::as_ref);
-        self.complete(queued, endpoint, &mut request)?;
-        self.add_key(queued, &mut request);
-        if let Some(handover) = handover {
-            handover.add_headers(&mut request.headers);
-        }
-        self.sign(queued, endpoint, &mut request, now)?;
-        Ok(Attempt {
-            call: queued.id,
-            number: queued.tries + 1,
-            request,
-            limits: self.limits(queued, endpoint),
-            route: Route {
-                redirects: endpoint.map_or_else(|| redirects(queued), |endpoint| endpoint.max_redirects),
-                identity: self.identity(endpoint)?,
-            },
-            stream: queued.stream.map(|format| self.stream_rules(format, endpoint)),
-        })
-    }
-
-    /// Adds the idempotency key. A user's own header wins, and a key that was checked when it was queued is a valid value.
-    fn add_key(&self, queued: &Queued, request: &mut Request) {
-        if request.headers.contains_key("idempotency-key") {
-            return;
-        }
-        let made_up;
-        let key = match &queued.idempotency_key {
-            Some(key) => key.as_str(),
-            None => {
-                made_up = format!("{}-{}", self.database_id, queued.id);
-                made_up.as_str()
-            }
-        };
-        if let Ok(key) = header::value("idempotency-key", key) {
-            request.headers.insert("idempotency-key", key);
-        }
-    }
-
-    fn stream_rules(&self, format: Format, endpoint: Option<&Endpoint>) -> StreamRules {
-        let Settings { max_event_bytes, max_stream_bytes, stream_idle_timeout, .. } = self.settings;
-        let idle = endpoint.map_or(stream_idle_timeout, |endpoint| endpoint.idle(stream_idle_timeout));
-        StreamRules { format, max_event_bytes, max_total_bytes: max_stream_bytes, idle }
-    }
-
-    fn limits(&self, queued: &Queued, endpoint: Option<&Endpoint>) -> Limits {
-        let settings = &self.settings;
-        let (total, first_byte) = match queued.stream {
-            None => (settings.request_timeout, settings.first_byte_timeout),
-            // An answer that is written as one reads it takes its time, but its head comes soon.
-            Some(_) => (settings.stream_timeout, settings.first_byte_timeout.or(settings.stream_idle_timeout)),
-        };
-        let (connect, max_response_bytes) = (settings.connect_timeout, settings.max_response_bytes);
-        // There, one timeout holds for all of it.
-        let connect = if is_for_net(queued) { queued.timeout.unwrap_or(connect) } else { connect };
-        let Some(endpoint) = endpoint else {
-            return Limits { connect, total: queued.timeout.unwrap_or(total), first_byte, max_response_bytes };
-        };
-        Limits {
-            connect: endpoint.limits.connect_timeout.unwrap_or(connect),
-            total: queued.timeout.unwrap_or_else(|| endpoint.timeout(total)),
-            first_byte: endpoint.first_byte(first_byte),
-            max_response_bytes: endpoint.limits.max_response_bytes.unwrap_or(max_response_bytes),
-        }
-    }
-}
-
-/// How many redirects a call to a bare URL follows. pg_net follows them all.
-fn redirects(queued: &Queued) -> u8 {
-    if is_for_net(queued) { REDIRECTS_FOR_NET } else { 0 }
-}
-
-fn is_for_net(queued: &Queued) -> bool {
-    queued.on_complete == Some(FOR_COLLECTOR)
 }

@@ -9,13 +9,15 @@ use pgrx::pg_sys;
 use super::ledger::{InFlight, Source, Stream};
 use super::outbox::Outbox;
 use super::rescue::{Refusal, after_refusal};
-use super::trace::{block, trace};
+use super::trace::trace;
 use crate::domain::attempt::Report;
+use crate::domain::bearing::Bearing;
 use crate::domain::breaker::Health;
 use crate::domain::call::{CallId, Final};
+use crate::domain::header::block;
 use crate::domain::outcome::{FailureClass, Outcome};
-use crate::domain::profile::said::Said;
-use crate::domain::retry::{Charge, History, Retry, Verdict, asks_to_wait, decide, health};
+use crate::domain::profile::diagnosis::Diagnosis;
+use crate::domain::retry::{Charge, History, Retry, Verdict, decide};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::stream::dialect::Dialect;
 use crate::domain::stream::follower::Account;
@@ -37,8 +39,8 @@ pub struct Settled {
 #[derive(Clone, Copy)]
 pub struct Grounds<'a> {
     pub policy: &'a RetryPolicy,
-    /// What the peer's platform said with its answer.
-    pub said: &'a Said,
+    /// What is known of it from what the peer's platform said with its answer.
+    pub diagnosis: &'a Diagnosis,
     pub now: SystemTime,
     /// In 0..=1.
     pub random: f64,
@@ -46,26 +48,26 @@ pub struct Grounds<'a> {
 
 /// Adds to the outbox what follows from a report.
 pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &mut Outbox) -> Settled {
-    let Grounds { policy, said, now, random } = grounds;
+    let Grounds { policy, diagnosis, now, random } = grounds;
     let history = History::of(entry.number, entry.interruptions, entry.max_attempts, entry.born_at);
-    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, said, now);
+    let Bearing { reach, health, parks_endpoint } = bearing(&report, entry, policy, diagnosis, now);
     let call_id = report.call;
-    let call = match decide(policy, &history, &report.outcome, said, now, random) {
+    let call = match decide(policy, &history, &report.outcome, diagnosis, now, random) {
         Verdict::Retry(retry) => {
-            put_off(report, entry, said, retry, outbox);
+            put_off(report, entry, diagnosis, retry, outbox);
             CallEnd::Retried
         }
         Verdict::Succeeded => {
-            end(report, entry, said, Final::Succeeded, now, outbox);
+            end(report, entry, diagnosis, Final::Succeeded, now, outbox);
             CallEnd::Succeeded
         }
         Verdict::Truncated => {
-            end(report, entry, said, Final::Truncated, now, outbox);
+            end(report, entry, diagnosis, Final::Truncated, now, outbox);
             CallEnd::Failed
         }
         Verdict::Failed => {
             let state = if was_cancelled(&report.outcome) { Final::Cancelled } else { Final::Failed };
-            end(report, entry, said, state, now, outbox);
+            end(report, entry, diagnosis, state, now, outbox);
             CallEnd::Failed
         }
     };
@@ -75,34 +77,19 @@ pub fn settle(report: Report, entry: &InFlight, grounds: Grounds<'_>, outbox: &m
     Settled { ended: Ended { kind: entry.kind, reach, health, call }, parks_endpoint }
 }
 
-/// What an attempt says of its endpoint, whatever it means for its call.
-pub(super) struct Bearing {
-    pub(super) reach: Reach,
-    pub(super) health: Health,
-    /// The peer wants to be left alone until then.
-    pub(super) parks_endpoint: Option<SystemTime>,
-}
-
 /// What a report says of its endpoint.
 pub(super) fn bearing(
     report: &Report,
     entry: &InFlight,
     policy: &RetryPolicy,
-    said: &Said,
+    diagnosis: &Diagnosis,
     now: SystemTime,
 ) -> Bearing {
-    let reach = match &report.outcome {
-        Outcome::Response(_) | Outcome::Streamed(_) => Reach::Answered,
-        Outcome::Failure(failure) if failure.events > 0 => Reach::Answered,
-        Outcome::Failure(_) => Reach::Silent,
-    };
-    // A request of pg_edge_net has one attempt and is made at once, whatever became of those before it.
-    let (health, parks_endpoint) = if entry.on_complete == Some(FOR_COLLECTOR) {
-        (Health::Unknown, None)
+    if entry.on_complete == Some(FOR_COLLECTOR) {
+        Bearing::of_one_apart(&report.outcome)
     } else {
-        (health(&report.outcome), asks_to_wait(policy, &report.outcome, said, now))
-    };
-    Bearing { reach, health, parks_endpoint }
+        Bearing::of(&report.outcome, policy, diagnosis, now)
+    }
 }
 
 /// Ends a call of whose stream an event could not be stored, whatever else became of it.
@@ -114,15 +101,13 @@ pub fn settle_refused(
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.over.push(report.call.0);
-    end(report, entry, &Said::default(), Final::Failed, now, outbox);
-    if let Some(ending) = outbox.endings.last_mut() {
-        *ending = after_refusal(ending, why);
-    }
+    end(report, entry, &Diagnosis::default(), Final::Failed, now, outbox);
+    outbox.endings.change_last(|ending| *ending = after_refusal(ending, why));
     let ended = Ended { kind: entry.kind, reach: Reach::Answered, health: Health::Unknown, call: CallEnd::Failed };
     Settled { ended, parks_endpoint: None }
 }
 
-fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: &mut Outbox) {
+fn put_off(report: Report, entry: &InFlight, diagnosis: &Diagnosis, retry: Retry, outbox: &mut Outbox) {
     let call = report.call;
     let tries = match retry.charge {
         Charge::Attempt => entry.number,
@@ -130,7 +115,7 @@ fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: 
         Charge::Nothing => entry.number.saturating_sub(1),
     };
     if retry.charge == Charge::Attempt {
-        let trace = trace(&report, said);
+        let trace = trace(&report, diagnosis);
         outbox.failed_tries.push(FailedTry { call, slot: entry.slot, number: entry.number, trace, retry_at: retry.at });
     }
     let (slot, interruptions) = (entry.slot, entry.interruptions);
@@ -138,9 +123,16 @@ fn put_off(report: Report, entry: &InFlight, said: &Said, retry: Retry, outbox: 
 }
 
 /// Adds the end of a call to the outbox.
-pub(super) fn end(report: Report, entry: &InFlight, said: &Said, state: Final, now: SystemTime, outbox: &mut Outbox) {
-    let mut trace = trace(&report, said);
-    let mut headers = report.outcome.head().map(block);
+pub(super) fn end(
+    report: Report,
+    entry: &InFlight,
+    diagnosis: &Diagnosis,
+    state: Final,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) {
+    let mut trace = trace(&report, diagnosis);
+    let mut headers = report.outcome.head().map(block::of_answer);
     if let (None, Some(Stream::Begun(beginning))) = (&headers, &entry.stream) {
         // One that was cancelled had a head, of which its report does not know.
         (trace.status, headers) = (Some(beginning.status), Some(beginning.headers.clone()));

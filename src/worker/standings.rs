@@ -7,12 +7,12 @@ use std::time::SystemTime;
 
 use pgrx::pg_sys;
 
-use super::trace::fault;
 use super::{last_errors, stats};
 use crate::domain::backlog::LaneName;
-use crate::domain::outcome::{FailureClass, Outcome};
-use crate::domain::profile::said::Said;
-use crate::domain::refusals::Refusals;
+use crate::domain::fault::Fault;
+use crate::domain::outcome::Outcome;
+use crate::domain::profile::diagnosis::Diagnosis;
+use crate::domain::refusals::{Key, Refusals};
 
 /// How many endpoints may be remembered to refuse their key before those go that have no row in shared memory.
 const REMEMBERED: usize = 2 * stats::ROWS;
@@ -32,13 +32,6 @@ pub struct News {
     pub key: Option<Key>,
 }
 
-/// What an endpoint makes of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    RefusedSince(SystemTime),
-    Taken,
-}
-
 impl Standings {
     /// As a predecessor has left them.
     pub fn of_database(database: pg_sys::Oid) -> Self {
@@ -46,27 +39,13 @@ impl Standings {
     }
 
     /// An attempt has ended so.
-    pub fn heard(&mut self, lane: &LaneName, outcome: &Outcome, said: &Said, now: SystemTime) {
-        if let Some((class, sentence)) = fault(outcome, said) {
-            match class {
-                // Neither is the endpoint's doing.
-                FailureClass::Cancelled | FailureClass::Interrupted => {}
-                // The stream's own words are its owner's alone, and every role may see how endpoints are doing.
-                FailureClass::Stream => self.note_error(lane, "a streamed answer said that it failed".to_owned(), now),
-                _ => self.note_error(lane, sentence.into_owned(), now),
-            }
+    pub fn heard(&mut self, lane: &LaneName, outcome: &Outcome, diagnosis: &Diagnosis, now: SystemTime) {
+        if let Some(sentence) = Fault::of(outcome, diagnosis).and_then(Fault::at_endpoint) {
+            self.news(lane).error = Some((sentence.into_owned(), now));
         }
-        if said.refuses_key() {
-            // Each time: the endpoint may have lost its row to another one.
-            let since = self.refusals.refused(lane, now);
-            self.news(lane).key = Some(Key::RefusedSince(since));
-        } else if outcome.head().is_some() && self.refusals.taken(lane) {
-            self.news(lane).key = Some(Key::Taken);
+        if let Some(key) = self.refusals.heard(lane, outcome, diagnosis, now) {
+            self.news(lane).key = Some(key);
         }
-    }
-
-    fn note_error(&mut self, lane: &LaneName, sentence: String, now: SystemTime) {
-        self.news(lane).error = Some((sentence, now));
     }
 
     fn news(&mut self, lane: &LaneName) -> &mut News {

@@ -6,13 +6,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::SystemTime;
 
+use super::landing::Landing;
 use super::ledger::Stream;
-use super::outbox::Landing;
 use super::rescue::Refusal;
-use super::trace;
 use super::turn::Dispatcher;
 use crate::domain::backlog::LaneName;
 use crate::domain::call::CallId;
+use crate::domain::header::block;
 use crate::engine::Piece;
 use crate::store::events::Beginning;
 
@@ -72,7 +72,8 @@ impl Dispatcher {
         }
         let entry = self.ledger.of(call).filter(|entry| entry.number == number)?;
         let slot = entry.slot;
-        let beginning = head.map(|head| Beginning { call, slot, status: head.status, headers: trace::block(&head) });
+        let beginning =
+            head.map(|head| Beginning { call, slot, status: head.status, headers: block::of_answer(&head) });
         if let Some(beginning) = &beginning {
             entry.stream = Some(Stream::Begun(beginning.clone()));
         }

@@ -11,7 +11,7 @@ use pgrx::pg_sys;
 use super::batches::Returned;
 use super::commands::Commands;
 use super::endpoints::Endpoints;
-use super::interrupted::{self, Reported};
+use super::interrupted;
 use super::jobs::Jobs;
 use super::latch;
 use super::ledger::Ledger;
@@ -31,7 +31,7 @@ use super::waking::{Timers, Wants};
 use crate::domain::backlog::{Backlog, LaneName};
 use crate::domain::call::CallId;
 use crate::domain::cursor::Cursor;
-use crate::domain::interruption::Fate;
+use crate::domain::interruption::{Fate, Interruption, Reported};
 use crate::domain::request::Targets;
 use crate::domain::tally::Kind;
 use crate::engine::Engine;
@@ -47,7 +47,7 @@ use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::store::{callbacks, control, fresh, owner, recovery, retention, scan};
 
 /// What the tables say when a dispatcher begins.
-pub struct Found {
+pub struct Inheritance {
     /// Which extension it is: another one of the same name is another queue.
     extension: pg_sys::Oid,
     control: control::Control,
@@ -61,7 +61,7 @@ pub struct Found {
 impl Dispatcher {
     /// A dispatcher that goes on where the last one ended.
     pub fn new(
-        found: Found,
+        found: Inheritance,
         settings: Settings,
         descriptor_budget: usize,
         engine: Engine,
@@ -134,7 +134,7 @@ impl Dispatcher {
 
 /// How taking over went.
 pub enum Takeover {
-    Done(Found),
+    Done(Inheritance),
     /// Somebody is dropping or altering the extension.
     ExtensionChanging,
     ExtensionGone,
@@ -153,7 +153,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
     })
 }
 
-fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Found, Error> {
+fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Inheritance, Error> {
     under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
     under_snapshot(callbacks::count_from_now_on)?;
     under_snapshot(handling::count_from_now_on)?;
@@ -164,18 +164,21 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         let held = hold_jobs(&found)?;
         let (mut over, mut ended) = (Vec::new(), Vec::new());
         for call in &found {
+            let events = call.stream.as_ref().map_or(0, |stream| stream.events);
+            let (before, most) = (call.interruptions, settings.max_interruptions);
             if !call.is_job {
-                interrupted::interrupted(call, settings.max_interruptions, now, &mut outbox);
+                interrupted::write(call, Interruption::of_call(events, before, most), now, &mut outbox);
                 continue;
             }
             let reported = reported(&held, call.call);
-            match interrupted::interrupted_job(call, reported, settings.max_interruptions, now, &mut outbox) {
+            let interruption = Interruption::of_job(reported, events, before, most);
+            match interruption.fate {
                 Fate::GivenUp | Fate::BrokenOff => ended.push(call.call),
-                Fate::SentAgain => match reported {
-                    Reported::No => over.push(call.call),
-                    Reported::Perhaps => {}
-                },
+                Fate::SentAgain if reported == Reported::No => over.push(call.call),
+                // It may still be reported on, or was.
+                Fate::SentAgain | Fate::TakenUp => {}
             }
+            interrupted::write(call, interruption, now, &mut outbox);
         }
         let control = control::read()?;
         let last_handed_out = fresh::last_handed_out()?;
@@ -192,7 +195,7 @@ fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) 
         if !ended.is_empty() {
             deliveries::forget(&ended)?;
         }
-        Ok(Found { extension, control, standing, last_handed_out, ring, parked, epoch })
+        Ok(Inheritance { extension, control, standing, last_handed_out, ring, parked, epoch })
     })
 }
 

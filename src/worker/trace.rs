@@ -1,18 +1,17 @@
 //! What is written down of an attempt: when and how long, with whom, and what was wrong.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use crate::domain::attempt::Report;
-use crate::domain::outcome::{FailureClass, Head, Outcome};
-use crate::domain::profile::said::Said;
+use crate::domain::fault::Fault;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::store::responses::Trace;
 
 /// What is written down of an attempt whose peer's platform said this.
-pub(super) fn trace(report: &Report, said: &Said) -> Trace {
-    let (error_class, error) =
-        fault(&report.outcome, said).map(|(class, why)| (class.name(), why.into_owned())).unzip();
+pub(super) fn trace(report: &Report, diagnosis: &Diagnosis) -> Trace {
+    let fault = Fault::of(&report.outcome, diagnosis);
+    let (error_class, error) = fault.map(|fault| (fault.class.name(), fault.sentence.into_owned())).unzip();
     Trace {
         started_at: Some(report.started_at),
         timings: report.timings,
@@ -43,44 +42,4 @@ fn text_of(address: SocketAddr) -> String {
         Some((known, text)) if *known == address => text.clone(),
         _ => last.insert((address, address.to_string())).1.clone(),
     })
-}
-
-/// What is wrong with an outcome, where something is: the class, and a sentence for the user.
-pub(super) fn fault<'a>(outcome: &'a Outcome, said: &Said) -> Option<(FailureClass, Cow<'a, str>)> {
-    match outcome {
-        Outcome::Failure(failure) => Some((failure.class, Cow::Borrowed(failure.message.as_str()))),
-        Outcome::Response(response) if matches!(response.head.status, 200..=299) => None,
-        Outcome::Streamed(streamed) => streamed.fault().map(|(class, why)| (class, Cow::Borrowed(why))),
-        Outcome::Response(response) => {
-            let status = status_line(response.head.status);
-            let sentence = match said.words() {
-                Some(words) => format!("the peer answered {status} ({words})"),
-                None => format!("the peer answered {status}"),
-            };
-            Some((FailureClass::HttpStatus, Cow::Owned(sentence)))
-        }
-    }
-}
-
-fn status_line(status: u16) -> String {
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
-    reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
-}
-
-/// What would end a line of the block, or the whole of it.
-const ENDS: [char; 3] = ['\n', '\r', '\0'];
-
-/// Response headers as lines, in the form of `domain::header`. A value that is not UTF-8 is read as well as can be.
-pub(super) fn block(head: &Head) -> String {
-    let mut block = String::new();
-    for (name, value) in &head.headers {
-        block.push_str(name);
-        block.push_str(": ");
-        match str::from_utf8(value) {
-            Ok(text) if !text.contains(ENDS) => block.push_str(text),
-            Ok(_) | Err(_) => block.push_str(&String::from_utf8_lossy(value).replace(ENDS, " ")),
-        }
-        block.push('\n');
-    }
-    block
 }

@@ -199,7 +199,7 @@ impl Dispatcher {
         self.usage_committed(now);
         self.send(outbox.lease.as_ref(), now);
         self.note_written(&outbox);
-        self.announce(&outbox.told_of());
+        self.announce(|| outbox.told_of());
         self.show_gauges(now);
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };

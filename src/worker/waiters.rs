@@ -2,6 +2,7 @@
 //!
 //! Runs on main threads: [`Registration`] in backends, [`notify`] in the dispatcher.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
 
@@ -57,8 +58,9 @@ impl Drop for Registration {
     }
 }
 
-/// Wakes the sessions that wait for one of these calls of a database.
-pub fn notify(database: pg_sys::Oid, calls: &HashSet<i64>) {
+/// Wakes the sessions that wait for one of these calls of a database. Which they are is asked only where any waits.
+pub fn notify(database: pg_sys::Oid, calls: impl FnOnce() -> HashSet<i64>) {
+    let calls = LazyCell::new(calls);
     for waiter in &shared().waiters {
         let pid = waiter.pid.load(Ordering::Acquire);
         if pid > 0

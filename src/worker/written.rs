@@ -2,9 +2,12 @@
 //!
 //! Runs on the main thread of a dispatcher, once the transaction is on its way to disk.
 
+use std::collections::HashSet;
+
 use super::outbox::Outbox;
 use super::queued::counting;
 use super::turn::Dispatcher;
+use super::{latch, waiters};
 use crate::domain::backlog::LaneName;
 use crate::store::callbacks::{COLLECTOR, Callback};
 use crate::store::deferred::{Deferral, Until};
@@ -38,5 +41,10 @@ impl Dispatcher {
         if !for_net.is_empty() {
             self.runners.want_collector();
         }
+    }
+
+    /// Tells the sessions that wait for something new of these calls.
+    pub(super) fn announce(&self, calls: impl FnOnce() -> HashSet<i64>) {
+        waiters::notify(latch::my_database(), calls);
     }
 }

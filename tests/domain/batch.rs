@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pg_edge::domain::batch::chunks::{BatchError, Most, chunks};
-use pg_edge::domain::batch::{Course, Round, concerns_items, course};
+use pg_edge::domain::batch::{Round, Upshot, concerns_items, upshot};
 use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -26,20 +26,20 @@ fn counting(status: u16, count: &str, body: &str) -> Response {
 }
 
 fn again(sent: &str, answer: &Response) -> Option<String> {
-    match course(Some(sent.as_bytes()), answer) {
-        Course::Again { items, body } => {
+    match upshot(Some(sent.as_bytes()), answer) {
+        Upshot::Again { items, body } => {
             let list: Vec<Value> = serde_json::from_slice(&body).expect("it is a list");
             assert_eq!(list.len(), items);
             Some(String::from_utf8(body.to_vec()).expect("it is text"))
         }
-        Course::Plain => None,
+        Upshot::Plain => None,
         other => panic!("{other:?}"),
     }
 }
 
 fn unclear(sent: &str, answer: &Response) -> String {
-    match course(Some(sent.as_bytes()), answer) {
-        Course::Unclear(why) => why,
+    match upshot(Some(sent.as_bytes()), answer) {
+        Upshot::Unclear(why) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -83,9 +83,9 @@ proptest! {
         let mut queue = vec![serde_json::to_string(&numbers).unwrap().into_bytes()];
         let mut singles = Vec::new();
         while let Some(body) = queue.pop() {
-            match course(Some(&body), &answer(546, "")) {
-                Course::Halved([first, second]) => queue.extend([second.to_vec(), first.to_vec()]),
-                Course::Plain => singles.extend(serde_json::from_slice::<Vec<u32>>(&body).unwrap()),
+            match upshot(Some(&body), &answer(546, "")) {
+                Upshot::Halved([first, second]) => queue.extend([second.to_vec(), first.to_vec()]),
+                Upshot::Plain => singles.extend(serde_json::from_slice::<Vec<u32>>(&body).unwrap()),
                 other => panic!("{other:?}"),
             }
         }
@@ -112,11 +112,11 @@ proptest! {
 fn too_much_at_once_is_halved_and_a_single_item_is_not() {
     for status in [413, 546] {
         let halves = ["[1.0,{\"b\": 2}]", "[\"c\"]"].map(|body| Bytes::from_static(body.as_bytes()));
-        assert_eq!(course(Some(b"[1.0, {\"b\": 2} ,\"c\"]"), &answer(status, "")), Course::Halved(halves), "{status}");
-        assert_eq!(course(Some(b"[1]"), &answer(status, "")), Course::Plain);
-        assert_eq!(course(Some(b"[]"), &answer(status, "")), Course::Plain);
-        assert_eq!(course(Some(b"no list"), &answer(status, "")), Course::Plain);
-        assert_eq!(course(None, &answer(status, "")), Course::Plain, "it cannot be read any more");
+        assert_eq!(upshot(Some(b"[1.0, {\"b\": 2} ,\"c\"]"), &answer(status, "")), Upshot::Halved(halves), "{status}");
+        assert_eq!(upshot(Some(b"[1]"), &answer(status, "")), Upshot::Plain);
+        assert_eq!(upshot(Some(b"[]"), &answer(status, "")), Upshot::Plain);
+        assert_eq!(upshot(Some(b"no list"), &answer(status, "")), Upshot::Plain);
+        assert_eq!(upshot(None, &answer(status, "")), Upshot::Plain, "it cannot be read any more");
     }
 }
 
@@ -262,8 +262,8 @@ fn what_is_not_clear_is_said_and_not_guessed() {
         let why = unclear(sent, &answer(207, body));
         assert!(why.contains(says), "{body}: {why}");
     }
-    let lost = course(None, &answer(207, r#"{"failed": [0]}"#));
-    assert!(matches!(lost, Course::Unclear(_)), "{lost:?}");
+    let lost = upshot(None, &answer(207, r#"{"failed": [0]}"#));
+    assert!(matches!(lost, Upshot::Unclear(_)), "{lost:?}");
 }
 
 #[test]

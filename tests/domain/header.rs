@@ -1,6 +1,8 @@
 //! Headers: what is refused, and that what is stored reads back the same.
 
-use pg_edge::domain::header::{HeaderError, from_block, parse, to_block, value};
+use bytes::Bytes;
+use pg_edge::domain::header::{HeaderError, block, from_block, own, parse, to_block, value};
+use pg_edge::domain::outcome::Head;
 use pg_edge::domain::pairs;
 use proptest::prelude::*;
 
@@ -71,4 +73,32 @@ fn headers_may_have_64_kb_in_all() {
     // More of them than a map of headers can hold.
     let many: Vec<String> = (0..40_000).map(|n| format!(r#""h{n}": "v""#)).collect();
     assert_eq!(parse(&format!("{{{}}}", many.join(", "))), Err(HeaderError::TooLarge));
+}
+
+#[test]
+fn nobody_gives_a_header_that_is_our_own() {
+    for name in own::OF_REQUESTS {
+        for name in [name.to_owned(), name.to_ascii_uppercase()] {
+            assert_eq!(parse(&format!("{{\"{name}\": \"1\"}}")), Err(HeaderError::Reserved(name)));
+        }
+    }
+    // That one is for answers, and means nothing in a request.
+    assert!(parse(&format!("{{\"{}\": \"1\"}}", own::ACCEPTED)).is_ok());
+}
+
+#[test]
+fn the_headers_of_an_answer_are_a_line_each_whatever_they_hold() {
+    for (value, kept) in [
+        (&b"text/html"[..], "text/html"),
+        (b"", ""),
+        (b"a: b", "a: b"),
+        (b"a\nset-cookie: stolen", "a set-cookie: stolen"),
+        (b"a\r\n\0b", "a   b"),
+        ("Z\u{fc}rich".as_bytes(), "Z\u{fc}rich"),
+        (b"Z\xfcrich\n", "Z\u{fffd}rich "),
+    ] {
+        let headers = vec![("x".to_owned(), Bytes::copy_from_slice(value)), ("y".to_owned(), Bytes::from_static(b"1"))];
+        let kept_as = block::of_answer(&Head { status: 200, headers });
+        assert_eq!(block::pairs(&kept_as).collect::<Vec<_>>(), [("x", kept), ("y", "1")], "{value:?}");
+    }
 }

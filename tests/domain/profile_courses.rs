@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use pg_edge::domain::profile::Platform;
-use pg_edge::domain::profile::errors::{ERRORS, Known};
-use pg_edge::domain::profile::said::Said;
+use pg_edge::domain::profile::diagnosis::Diagnosis;
+use pg_edge::domain::profile::errors::{ERRORS, KnownError};
 
 use crate::courses::COURSES;
 use crate::profile_errors::{answer, course, policy, profile_of};
 
 #[test]
 fn each_error_takes_the_course_that_its_platform_s_page_suggests_and_none_is_missing() {
-    let mut found: Vec<*const Known> = Vec::new();
+    let mut found: Vec<*const KnownError> = Vec::new();
     for (platform, status, code, attempts, wait) in COURSES {
         let policy = policy("{\"max_attempts\": 5}", profile_of(platform));
         let body = format!("error code: {code}");
@@ -23,7 +23,7 @@ fn each_error_takes_the_course_that_its_platform_s_page_suggests_and_none_is_mis
         };
         let expected = (attempts, Duration::from_secs(wait));
         assert_eq!(course(&policy, &outcome), expected, "{platform:?} {status} {code}");
-        found.extend(Said::of(policy.profile, &outcome).known().map(std::ptr::from_ref));
+        found.extend(Diagnosis::of(policy.profile, &outcome).known().map(std::ptr::from_ref));
     }
     for row in &ERRORS {
         assert!(found.contains(&std::ptr::from_ref(row)), "{row:?} has no course here");

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use pg_edge::domain::outcome::{Head, Outcome, Response};
 use pg_edge::domain::profile::advice::Advice;
-use pg_edge::domain::profile::errors::{Code, Concerns, ERRORS, Known};
-use pg_edge::domain::profile::said::Said;
+use pg_edge::domain::profile::diagnosis::Diagnosis;
+use pg_edge::domain::profile::errors::{Code, Concerns, ERRORS, KnownError};
 use pg_edge::domain::profile::{Platform, Profile};
 use pg_edge::domain::retry::{History, LONGEST_RETRY_AFTER, Verdict, asks_to_wait, decide};
 use pg_edge::domain::retry_policy::{RetryPolicy, Written};
@@ -30,12 +30,12 @@ pub fn profile_of(platform: Platform) -> Profile {
 }
 
 /// A status under which it comes, and after which calls are tried again if there is one.
-fn status_of(row: &Known) -> u16 {
+fn status_of(row: &KnownError) -> u16 {
     if row.statuses.contains(&503) { 503 } else { *row.statuses.start() }
 }
 
 /// The answers by which a platform says this, one for each way it has.
-fn answers(row: &Known) -> Vec<Outcome> {
+fn answers(row: &KnownError) -> Vec<Outcome> {
     let status = status_of(row);
     match (row.platform, row.code) {
         (_, Code::Any) => vec![answer(status, &[], "anything"), answer(status, &[], "")],
@@ -59,10 +59,10 @@ fn tried(charged: u32) -> History {
 
 /// How many attempts a call makes that meets this every time, and how long the first wait is.
 pub fn course(policy: &RetryPolicy, outcome: &Outcome) -> (u32, Duration) {
-    let said = Said::of(policy.profile, outcome);
+    let diagnosis = Diagnosis::of(policy.profile, outcome);
     let mut first_wait = Duration::ZERO;
     for charged in 1.. {
-        match decide(policy, &tried(charged), outcome, &said, now(), 0.0) {
+        match decide(policy, &tried(charged), outcome, &diagnosis, now(), 0.0) {
             Verdict::Retry(retry) if charged == 1 => first_wait = retry.at.duration_since(now()).unwrap(),
             Verdict::Retry(_) => {}
             Verdict::Failed => return (charged, first_wait),
@@ -81,9 +81,13 @@ pub fn policy(json: &str, profile: Profile) -> RetryPolicy {
 fn every_row_of_the_table_is_found_by_all_the_ways_in_which_its_platform_says_it() {
     for row in &ERRORS {
         for outcome in answers(row) {
-            let said = Said::of(profile_of(row.platform), &outcome);
-            assert_eq!(said.known().map(std::ptr::from_ref), Some(std::ptr::from_ref(row)), "{row:?} by {outcome:?}");
-            let words = said.words().unwrap();
+            let diagnosis = Diagnosis::of(profile_of(row.platform), &outcome);
+            assert_eq!(
+                diagnosis.known().map(std::ptr::from_ref),
+                Some(std::ptr::from_ref(row)),
+                "{row:?} by {outcome:?}"
+            );
+            let words = diagnosis.words().unwrap();
             assert!(words.ends_with(row.meaning), "{words}");
             if let Code::Named(code) = row.code {
                 assert!(words.starts_with(&format!("{code}: ")), "{words}");
@@ -138,14 +142,14 @@ fn a_call_with_fewer_attempts_is_not_given_more() {
 fn another_platform_s_errors_are_explained_by_their_header_and_not_followed() {
     let outcome = answer(546, &[("sb-error-code", "WORKER_LIMIT")], "");
     for profile in [Profile::Generic, Profile::Deno, Profile::Cloudflare] {
-        let said = Said::of(profile, &outcome);
-        assert_eq!(said.advice(), Advice::AsThePolicySays, "{profile:?}");
-        assert!(said.words().unwrap().starts_with("WORKER_LIMIT: the function used up its memory"), "{profile:?}");
+        let diagnosis = Diagnosis::of(profile, &outcome);
+        assert_eq!(diagnosis.advice(), Advice::AsThePolicySays, "{profile:?}");
+        assert!(diagnosis.words().unwrap().starts_with("WORKER_LIMIT: the function used up its memory"), "{profile:?}");
     }
     let in_body = answer(503, &[], "{\"code\": \"BOOT_ERROR\", \"message\": \"\"}");
     let by_cloudflare = answer(503, &[("cf-ray", "1")], "error code: 1102");
     for outcome in [in_body, by_cloudflare, answer(546, &[], ""), answer(502, &[("x-relay-error", "true")], "")] {
-        assert_eq!(Said::of(Profile::Generic, &outcome), Said::default(), "{outcome:?}");
+        assert_eq!(Diagnosis::of(Profile::Generic, &outcome), Diagnosis::default(), "{outcome:?}");
     }
 }
 
@@ -164,7 +168,7 @@ fn nothing_of_an_answer_gets_into_an_error_that_does_not_look_like_a_code() {
             answer(500, &[("sb-error-code", code)], ""),
             answer(500, &[], &format!("{{\"code\": \"{code}\", \"message\": \"x\"}}")),
         ] {
-            let words = Said::of(Profile::SupabasePro, &outcome).words();
+            let words = Diagnosis::of(Profile::SupabasePro, &outcome).words();
             assert_eq!(words.as_deref(), shown, "{outcome:?}");
         }
     }
@@ -185,7 +189,11 @@ fn bodies_that_only_look_like_a_platform_s_say_nothing() {
         (&[("cf-ray", "1")], "error code: 42"),
         (&[("cf-ray", "1")], "error code:"),
     ] {
-        assert_eq!(Said::of(Profile::SupabasePro, &answer(503, headers, body)), Said::default(), "{body:.60}");
+        assert_eq!(
+            Diagnosis::of(Profile::SupabasePro, &answer(503, headers, body)),
+            Diagnosis::default(),
+            "{body:.60}"
+        );
     }
 }
 
@@ -194,7 +202,7 @@ fn an_answer_that_is_a_success_is_not_looked_into() {
     for status in [200, 202, 207, 299] {
         let outcome =
             answer(status, &[("sb-error-code", "BOOT_ERROR")], "{\"code\": \"BOOT_ERROR\", \"message\": \"\"}");
-        assert_eq!(Said::of(Profile::SupabasePro, &outcome), Said::default(), "{status}");
+        assert_eq!(Diagnosis::of(Profile::SupabasePro, &outcome), Diagnosis::default(), "{status}");
     }
 }
 
@@ -212,12 +220,12 @@ fn a_rate_limit_is_waited_for_as_its_header_or_its_body_says() {
         (&[code], "", None),
     ] {
         let outcome = answer(429, headers, body);
-        let said = Said::of(policy.profile, &outcome);
-        assert_eq!(asks_to_wait(&policy, &outcome, &said, now()), wait.map(|wait| now() + wait), "{outcome:?}");
+        let diagnosis = Diagnosis::of(policy.profile, &outcome);
+        assert_eq!(asks_to_wait(&policy, &outcome, &diagnosis, now()), wait.map(|wait| now() + wait), "{outcome:?}");
     }
     // A function's own answer under another status is its own business.
     let outcome = answer(503, &[], "{\"retryAfterMs\": 1500}");
-    assert_eq!(asks_to_wait(&policy, &outcome, &Said::of(policy.profile, &outcome), now()), None);
+    assert_eq!(asks_to_wait(&policy, &outcome, &Diagnosis::of(policy.profile, &outcome), now()), None);
 }
 
 #[test]
@@ -225,8 +233,9 @@ fn a_key_that_is_refused_concerns_every_call() {
     let of_keys = ERRORS.iter().filter(|row| row.concerns == Concerns::Key);
     let codes: Vec<_> = of_keys.map(|row| (row.statuses.clone(), row.advice)).collect();
     assert_eq!(codes, vec![(401..=401, Advice::Final); 5]);
-    let said = Said::of(Profile::SupabasePro, &answer(401, &[("sb-error-code", "UNAUTHORIZED_LEGACY_JWT")], ""));
-    assert!(said.refuses_key());
+    let diagnosis =
+        Diagnosis::of(Profile::SupabasePro, &answer(401, &[("sb-error-code", "UNAUTHORIZED_LEGACY_JWT")], ""));
+    assert!(diagnosis.refuses_key());
     // A function that says 401 itself means one call.
-    assert!(!Said::of(Profile::SupabasePro, &answer(401, &[], "no")).refuses_key());
+    assert!(!Diagnosis::of(Profile::SupabasePro, &answer(401, &[], "no")).refuses_key());
 }

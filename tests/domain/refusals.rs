@@ -3,7 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pg_edge::domain::backlog::LaneName;
-use pg_edge::domain::refusals::Refusals;
+use pg_edge::domain::outcome::{Failure, FailureClass, Outcome};
+use pg_edge::domain::profile::Profile;
+use pg_edge::domain::profile::diagnosis::Diagnosis;
+use pg_edge::domain::refusals::{Key, Refusals};
+
+use crate::profile_errors::answer;
 
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
@@ -51,4 +56,23 @@ fn as_long_as_they_are_few_nobody_looks_at_what_is_shown() {
     let mut refusals: Refusals = [(lane("crm"), at(3))].into_iter().collect();
     refusals.keep_shown(1, || panic!("it was looked at"));
     assert_eq!(refusals.count(), 1);
+}
+
+#[test]
+fn an_answer_tells_of_the_key_and_what_is_none_does_not() {
+    let mut refusals = Refusals::default();
+    let crm = lane("crm");
+    let refuses = answer(401, &[("sb-error-code", "UNAUTHORIZED_LEGACY_JWT")], "");
+    let silent = Outcome::Failure(Failure::new(FailureClass::Connect, "nobody is there"));
+    for (now, outcome, expected) in [
+        (1, answer(200, &[], ""), None),
+        (2, refuses.clone(), Some(Key::RefusedSince(at(2)))),
+        (3, refuses, Some(Key::RefusedSince(at(2)))),
+        (4, silent, None),
+        (5, answer(503, &[], ""), Some(Key::Taken)),
+        (6, answer(200, &[], ""), None),
+    ] {
+        let diagnosis = Diagnosis::of(Profile::SupabasePro, &outcome);
+        assert_eq!(refusals.heard(&crm, &outcome, &diagnosis, at(now)), expected, "at {now}");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use pg_edge::domain::breaker::Health;
 use pg_edge::domain::outcome::{Failure, FailureClass, Head, Outcome, Response, Retryability, Streamed};
-use pg_edge::domain::profile::said::Said;
+use pg_edge::domain::profile::diagnosis::Diagnosis;
 use pg_edge::domain::retry::{
     Charge, History, LONGEST_RETRY_AFTER, Verdict, asks_to_wait, decide, health as outcome_health, is_too_old,
     retry_after,
@@ -34,7 +34,7 @@ fn a_call_may_be_given_more_or_fewer_attempts_than_its_endpoint() {
             &RetryPolicy::default(),
             &History { max_attempts, ..tried(1) },
             &answer(503, &[]),
-            &Said::default(),
+            &Diagnosis::default(),
             now(),
             0.0,
         );
@@ -47,7 +47,7 @@ fn a_call_that_would_be_too_old_at_its_next_try_is_given_up() {
     let policy = RetryPolicy { max_age: Some(Duration::from_secs(60)), ..RetryPolicy::default() };
     for (age, again) in [(0, true), (58, true), (60, false)] {
         let history = History { born_at: now() - Duration::from_secs(age), ..tried(1) };
-        let verdict = decide(&policy, &history, &answer(503, &[]), &Said::default(), now(), 0.0);
+        let verdict = decide(&policy, &history, &answer(503, &[]), &Diagnosis::default(), now(), 0.0);
         assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "{age} s old");
     }
     assert!(is_too_old(&policy, now() - Duration::from_secs(61), now()));
@@ -81,7 +81,8 @@ fn what_speaks_against_an_endpoint_is_its_own_failure_and_not_the_caller_s_or_ou
 #[test]
 fn every_status_is_a_success_a_failure_or_tried_again() {
     for status in 100..1000 {
-        let verdict = decide(&RetryPolicy::default(), &tried(1), &answer(status, &[]), &Said::default(), now(), 0.0);
+        let verdict =
+            decide(&RetryPolicy::default(), &tried(1), &answer(status, &[]), &Diagnosis::default(), now(), 0.0);
         let retried =
             matches!(status, 408 | 425 | 429) || ((500..600).contains(&status) && status != 501 && status != 505);
         match verdict {
@@ -104,7 +105,7 @@ fn every_class_of_failure_is_final_or_tried_again_at_somebody_s_cost() {
             &RetryPolicy::default(),
             &tried(1),
             &Outcome::Failure(Failure::new(class, "")),
-            &Said::default(),
+            &Diagnosis::default(),
             now(),
             0.0,
         );
@@ -146,8 +147,14 @@ fn once_an_event_has_been_handed_on_nothing_is_tried_again() {
         for (events, wanted) in [(0, class.retryability()), (1, Retryability::Final), (9, Retryability::Final)] {
             let failure = Failure::new(class, "").after_events(events, Account::default());
             assert_eq!(failure.retryability(), wanted, "{class:?} after {events} events");
-            let verdict =
-                decide(&RetryPolicy::default(), &tried(1), &Outcome::Failure(failure), &Said::default(), now(), 0.0);
+            let verdict = decide(
+                &RetryPolicy::default(),
+                &tried(1),
+                &Outcome::Failure(failure),
+                &Diagnosis::default(),
+                now(),
+                0.0,
+            );
             assert_eq!(verdict == Verdict::Failed, wanted == Retryability::Final, "{class:?} after {events} events");
         }
     }
@@ -166,7 +173,7 @@ fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
     ] {
         let outcome = streamed(ended);
         assert_eq!(
-            decide(&RetryPolicy::default(), &tried(1), &outcome, &Said::default(), now(), 0.0),
+            decide(&RetryPolicy::default(), &tried(1), &outcome, &Diagnosis::default(), now(), 0.0),
             verdict,
             "{outcome:?}"
         );
@@ -179,13 +186,14 @@ fn a_stream_succeeds_when_it_is_complete_and_is_never_tried_again() {
 #[test]
 fn the_last_attempt_is_the_last() {
     for (charged, again) in [(1, true), (2, true), (3, false), (4, false)] {
-        let verdict = decide(&RetryPolicy::default(), &tried(charged), &answer(503, &[]), &Said::default(), now(), 0.5);
+        let verdict =
+            decide(&RetryPolicy::default(), &tried(charged), &answer(503, &[]), &Diagnosis::default(), now(), 0.5);
         assert_eq!(matches!(verdict, Verdict::Retry(_)), again, "after {charged} attempts");
     }
     // What was our own fault is made good, however often the peer was tried.
     let exhausted = Outcome::Failure(Failure::new(FailureClass::Exhausted, ""));
     assert!(matches!(
-        decide(&RetryPolicy::default(), &tried(9), &exhausted, &Said::default(), now(), 0.5),
+        decide(&RetryPolicy::default(), &tried(9), &exhausted, &Diagnosis::default(), now(), 0.5),
         Verdict::Retry(_)
     ));
 }
@@ -232,12 +240,12 @@ proptest! {
 
     #[test]
     fn what_the_peer_asks_for_is_a_lower_bound_and_parks_the_endpoint(seconds in 0u64..200_000, random in 0.0..=1.0f64) {
-        let verdict = decide(&RetryPolicy::default(), &tried(1), &answer(429, &[("retry-after", &seconds.to_string())]), &Said::default(), now(), random);
+        let verdict = decide(&RetryPolicy::default(), &tried(1), &answer(429, &[("retry-after", &seconds.to_string())]), &Diagnosis::default(), now(), random);
         let Verdict::Retry(retry) = verdict else { panic!("429 is tried again") };
         let asked = now() + Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER);
         prop_assert!(retry.at >= asked && retry.at >= now() + RetryPolicy::default().base);
-        prop_assert_eq!(asks_to_wait(&RetryPolicy::default(), &answer(429, &[("retry-after", &seconds.to_string())]), &Said::default(), now()), Some(asked));
-        prop_assert_eq!(asks_to_wait(&RetryPolicy::default(), &answer(404, &[("retry-after", "60")]), &Said::default(), now()), None);
+        prop_assert_eq!(asks_to_wait(&RetryPolicy::default(), &answer(429, &[("retry-after", &seconds.to_string())]), &Diagnosis::default(), now()), Some(asked));
+        prop_assert_eq!(asks_to_wait(&RetryPolicy::default(), &answer(404, &[("retry-after", "60")]), &Diagnosis::default(), now()), None);
     }
 }
 

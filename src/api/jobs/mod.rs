@@ -9,9 +9,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments;
-use super::call::{Asked, Plan, queue_as};
+use super::call::{Besides, Nature, queue_as};
 use super::invoke::function;
-use super::request::Body;
+use super::request::{Body, Manner, Wanted};
 use crate::domain::job::{LONGEST, SHORTEST, Terms};
 use crate::error::Error;
 use crate::store::datum::{Jsonb, RegProc, Text};
@@ -41,22 +41,12 @@ fn job(
         deadline: limit("deadline", arguments::required(deadline, "deadline")?)?,
         heartbeat: heartbeat.map(|given| limit("heartbeat", given)).transpose()?,
     };
-    let asked = Asked {
-        method: &method,
-        target: function(function_name, region)?,
-        body: Body::Value(body),
-        params,
-        headers,
-        timeout,
-        max_attempts,
-        run_at,
-        idempotency_key,
-        stream: None,
-        on_complete,
-        endpoint: Some(arguments::required(endpoint, "endpoint")?),
-        metadata,
-    };
-    Ok(queue_as(asked, Plan::Job(terms))?)
+    let target = function(function_name, region)?;
+    let endpoint = Some(arguments::required(endpoint, "endpoint")?);
+    let manner = Manner { params, headers, timeout, max_attempts, endpoint };
+    let wanted = Wanted { method: &method, target, body: Body::Value(body), manner };
+    let besides = Besides { run_at, idempotency_key, stream: None, on_complete, metadata };
+    Ok(queue_as(Nature::Job(terms), wanted, besides)?)
 }
 
 /// A length of time that a delivery may take, or a function be silent.

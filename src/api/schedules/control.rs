@@ -9,7 +9,7 @@ use crate::api::schedules::plan;
 use crate::domain::schedule::Course;
 use crate::error::Error;
 use crate::store::datum::Text;
-use crate::store::schedules::{self, Known, Of, open_runs};
+use crate::store::schedules::{self, Existing, Of, open_runs};
 use crate::store::time::now;
 use crate::store::{calls, owner};
 use crate::worker::wake::{self, reason};
@@ -88,17 +88,17 @@ fn resume_schedule(name: Option<Text>) -> Result<(), ErrorReport> {
 }
 
 /// When a schedule runs that there is.
-pub fn clock_of(known: &Known) -> Result<Clock, Error> {
+pub fn clock_of(known: &Existing) -> Result<Clock, Error> {
     Clock::of(known.schedule.clone(), Some(known.timezone.clone()), &known.dst)
 }
 
 /// The same, between which moments.
-pub fn course_of<'a>(known: &Known, clock: &'a Clock) -> Course<'a> {
+pub fn course_of<'a>(known: &Existing, clock: &'a Clock) -> Course<'a> {
     clock.course(bounds(known.starts_at, known.ends_at), spread(known.jitter, known.id))
 }
 
 /// The schedule of a name: the caller's own, or for a superuser who has none the only one that there is.
-fn find(name: &str) -> Result<Option<Known>, Error> {
+fn find(name: &str) -> Result<Option<Existing>, Error> {
     let viewer = viewer();
     let of = if viewer.sees_all { Of::Everybody } else { Of::Role };
     let mut found = owner::acting(|| schedules::lock(name, viewer.role, of))?;
@@ -109,7 +109,7 @@ fn find(name: &str) -> Result<Option<Known>, Error> {
 }
 
 /// The same, where there must be one.
-pub fn existing(name: Option<Text>) -> Result<Known, Error> {
+pub fn existing(name: Option<Text>) -> Result<Existing, Error> {
     let name = arguments::name(name)?;
     find(&name)?.ok_or(Error::NoSuchSchedule(name))
 }

@@ -17,12 +17,12 @@ use pgrx::prelude::*;
 
 use crate::api::arguments;
 use crate::api::invoke;
-use crate::api::request::{self, Body, Checked, Target, Wanted};
+use crate::api::request::{self, Body, Checked, Manner, Target, Wanted};
 use crate::api::schedules::options::{self as given, Clock, Given};
 use crate::api::schedules::plan::Written;
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
-use crate::store::schedules::{Call, CallKind, Target as Runs};
+use crate::store::schedules::definition::{Call, CallKind, Target as Runs};
 use crate::store::{owner, syntax};
 use crate::worker::wake::{self, reason};
 
@@ -85,16 +85,10 @@ fn schedule_invoke(
     active: default!(Option<bool>, "true"),
 ) -> Result<i64, ErrorReport> {
     let given = Given { overlap, catchup, catchup_window, jitter, starts_at, ends_at, active };
-    let wanted = Wanted {
-        method: "POST",
-        target: invoke::function(function_name, None)?,
-        body: Body::Value(body),
-        params: None,
-        headers,
-        timeout,
-        max_attempts,
-        endpoint: Some(arguments::required(endpoint, "endpoint")?),
-    };
+    let target = invoke::function(function_name, None)?;
+    let endpoint = Some(arguments::required(endpoint, "endpoint")?);
+    let manner = Manner { headers, timeout, max_attempts, endpoint, params: None };
+    let wanted = Wanted { method: "POST", target, body: Body::Value(body), manner };
     Ok(call(name, Clock::read(schedule, timezone, dst)?, &given, CallKind::Function, wanted)?)
 }
 
@@ -124,16 +118,9 @@ fn schedule_http(
     let method = arguments::required(method, "method")?.read("method")?;
     // What these methods' requests may hold means nothing (RFC 9110, section 9.3), and some servers refuse it.
     let without_body = ["GET", "HEAD"].iter().any(|name| name.eq_ignore_ascii_case(&method));
-    let wanted = Wanted {
-        method: &method,
-        target: Target::Url(url),
-        body: if without_body { Body::None } else { Body::Json(body) },
-        params: None,
-        headers,
-        timeout,
-        max_attempts,
-        endpoint: None,
-    };
+    let body = if without_body { Body::None } else { Body::Json(body) };
+    let manner = Manner { headers, timeout, max_attempts, ..Manner::default() };
+    let wanted = Wanted { method: &method, target: Target::Url(url), body, manner };
     Ok(call(name, Clock::read(schedule, timezone, dst)?, &given, CallKind::Url, wanted)?)
 }
 

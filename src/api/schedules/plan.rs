@@ -8,7 +8,8 @@ use crate::domain::schedule::planning::{Begin, Times, begins};
 use crate::domain::schedule::{Bounds, Kind, Next};
 use crate::error::Error;
 use crate::store::owner;
-use crate::store::schedules::{self, Known, Of, Plan, Said, Target};
+use crate::store::schedules::definition::{self, Definition, Target};
+use crate::store::schedules::{self, Existing, Of, Plan};
 use crate::store::time::{now, of_moment, to_moment};
 use crate::worker::wake::{self, reason};
 
@@ -31,15 +32,15 @@ pub fn put(owner: pg_sys::Oid, written: &Written<'_>) -> Result<i64, Error> {
         let known = schedules::lock(written.name, owner, Of::Role)?.pop();
         let id = known.as_ref().map_or_else(schedules::next_id, |known| Ok(known.id))?;
         let plan = plan(id, known.as_ref(), written)?;
-        schedules::put(id, owner, &said(written), &plan, &by)
+        definition::put(id, owner, &definition_of(written), &plan, &by)
     })?;
     wake::at_commit(reason::SCHEDULES);
     Ok(id)
 }
 
-fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, Error> {
+fn plan(id: i64, known: Option<&Existing>, written: &Written<'_>) -> Result<Plan, Error> {
     let (clock, options) = (written.clock, written.options);
-    let begin = |known: &Known| begins(times_of(known), times(clock, options), clock.schedule.kind());
+    let begin = |known: &Existing| begins(times_of(known), times(clock, options), clock.schedule.kind());
     let after = match known.map(|known| (begin(known), known.plan)) {
         Some((Begin::AsPlanned, plan)) => return Ok(plan),
         Some((Begin::WhereItStood, plan)) => to_moment(plan.passed),
@@ -55,13 +56,13 @@ fn plan(id: i64, known: Option<&Known>, written: &Written<'_>) -> Result<Plan, E
 
 /// Whether a schedule is just what it was: what is over stays so when the migration that made it is run again. Anything else
 /// would look as if it were still to run.
-fn is_said_again(known: Option<&Known>, written: &Written<'_>) -> Result<bool, Error> {
+fn is_said_again(known: Option<&Existing>, written: &Written<'_>) -> Result<bool, Error> {
     let Some(known) = known else { return Ok(false) };
     let (clock, options) = (written.clock, written.options);
     let active = known.active;
     let same_times = Times { active, ..times_of(known) } == Times { active, ..times(clock, options) }
         && bounds(None, known.ends_at).ends_at == options.bounds().ends_at;
-    Ok(same_times && schedules::already_runs(known.id, written.runs)?)
+    Ok(same_times && definition::already_runs(known.id, written.runs)?)
 }
 
 /// What has no slot ahead runs when the server starts, or never.
@@ -97,7 +98,7 @@ fn times<'a>(clock: &'a Clock, options: &Options) -> Times<'a> {
     }
 }
 
-fn times_of(known: &Known) -> Times<'_> {
+fn times_of(known: &Existing) -> Times<'_> {
     Times {
         schedule: &known.schedule,
         timezone: &known.timezone,
@@ -107,9 +108,9 @@ fn times_of(known: &Known) -> Times<'_> {
     }
 }
 
-fn said<'a>(written: &Written<'a>) -> Said<'a> {
+fn definition_of<'a>(written: &Written<'a>) -> Definition<'a> {
     let (clock, options) = (written.clock, written.options);
-    Said {
+    Definition {
         name: written.name,
         schedule: &clock.text,
         timezone: &clock.timezone,

@@ -15,7 +15,7 @@ use crate::domain::schedule::decision::{Action, Beginning, Origin};
 use crate::error::Error;
 use crate::store::datum::Text;
 use crate::store::schedules::runs::{self, Made, NewRun, Template};
-use crate::store::schedules::{self, Known};
+use crate::store::schedules::{self, Existing};
 use crate::store::time::{now, of_moment, to_moment};
 use crate::store::{control, owner};
 use crate::worker::queued;
@@ -66,7 +66,7 @@ fn backfill(
 }
 
 /// The slots from one moment to another, both included.
-fn slots(known: &Known, from: Moment, to: Moment) -> Result<Vec<Moment>, Error> {
+fn slots(known: &Existing, from: Moment, to: Moment) -> Result<Vec<Moment>, Error> {
     let clock = clock_of(known)?;
     let course = course_of(known, &clock);
     let first = course.next_after(from.saturating_sub(Duration::from_micros(1)));

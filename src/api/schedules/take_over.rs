@@ -4,7 +4,7 @@ use pgrx::datum::Interval;
 use pgrx::pg_sys;
 
 use crate::api::arguments::viewer;
-use crate::api::request::{self, Body, Checked, Target, Wanted};
+use crate::api::request::{self, Body, Checked, Manner, Target, Wanted};
 use crate::api::schedules::options::{Clock, Options};
 use crate::api::schedules::plan::{self, Written};
 use crate::api::schedules::runs;
@@ -15,8 +15,9 @@ use crate::domain::schedule::overlap::Overlap;
 use crate::domain::schedule::pg_cron::{self as cron, NetCall, Obstacle, Whose, obstacle};
 use crate::error::Error;
 use crate::store::datum::{Jsonb, Text};
+use crate::store::schedules::definition::{CallKind, Target as Runs};
 use crate::store::schedules::pg_cron::{self, Job, Place};
-use crate::store::schedules::{self, CallKind, Of, Target as Runs};
+use crate::store::schedules::{self, Of};
 use crate::store::{owner, syntax};
 
 /// What somebody wants of a job.
@@ -196,17 +197,15 @@ impl Does {
 /// The request as one of ours.
 fn request(call: &NetCall, role: pg_sys::Oid) -> Result<Checked, Error> {
     let json = |text: &Option<String>| text.as_deref().and_then(Jsonb::parse);
-    let wanted = Wanted {
-        method: call.method,
-        target: Target::Url(Text::of(&call.url)),
-        body: if call.method == "GET" { Body::None } else { Body::Json(json(&call.body)) },
+    let manner = Manner {
         params: json(&call.params),
         headers: json(&call.headers),
         // Zero is no limit there; here the endpoint's holds.
         timeout: call.timeout_ms.filter(|millis| *millis > 0).map(|millis| Interval::from_micros(millis * 1000)),
-        max_attempts: None,
-        endpoint: None,
+        ..Manner::default()
     };
+    let body = if call.method == "GET" { Body::None } else { Body::Json(json(&call.body)) };
+    let wanted = Wanted { method: call.method, target: Target::Url(Text::of(&call.url)), body, manner };
     request::check(wanted, role)
 }
 

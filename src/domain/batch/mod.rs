@@ -39,7 +39,7 @@ impl Round {
 
 /// What becomes of the items of a call, by the answer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Course {
+pub enum Upshot {
     /// What becomes of any call with this answer.
     Plain,
     /// They were too many at once: each half is sent by itself.
@@ -64,15 +64,15 @@ pub fn concerns_items(outcome: &Outcome) -> bool {
 }
 
 /// What becomes of the items. `sent` is the body that was sent, where it can still be read.
-pub fn course(sent: Option<&[u8]>, answer: &Response) -> Course {
+pub fn upshot(sent: Option<&[u8]>, answer: &Response) -> Upshot {
     let items = sent.and_then(read).unwrap_or_default();
     if is_too_much(answer) {
-        return halved(&items).map_or(Course::Plain, Course::Halved);
+        return halved(&items).map_or(Upshot::Plain, Upshot::Halved);
     }
     match failed::items(&items, answer) {
-        Ok(failed) if failed.is_empty() => Course::Plain,
-        Ok(failed) => Course::Again { items: failed.len(), body: body(failed.iter().map(|index| items[*index])) },
-        Err(fault) => Course::Unclear(fault.to_string()),
+        Ok(failed) if failed.is_empty() => Upshot::Plain,
+        Ok(failed) => Upshot::Again { items: failed.len(), body: body(failed.iter().map(|index| items[*index])) },
+        Err(fault) => Upshot::Unclear(fault.to_string()),
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Concerns {
 
 /// An error that is known.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownError {
     /// Whose.
     pub platform: Platform,
     /// Under which statuses it comes.
@@ -54,13 +54,13 @@ const fn known(
     code: Code,
     advice: Advice,
     meaning: &'static str,
-) -> Known {
-    Known { platform, statuses, code, advice, concerns: Concerns::Call, meaning }
+) -> KnownError {
+    KnownError { platform, statuses, code, advice, concerns: Concerns::Call, meaning }
 }
 
-const fn key(code: &'static str, meaning: &'static str) -> Known {
+const fn key(code: &'static str, meaning: &'static str) -> KnownError {
     let code = Code::Named(code);
-    Known { platform: Supabase, statuses: 401..=401, code, advice: Final, concerns: Concerns::Key, meaning }
+    KnownError { platform: Supabase, statuses: 401..=401, code, advice: Final, concerns: Concerns::Key, meaning }
 }
 
 const fn named(code: &'static str) -> Code {
@@ -72,7 +72,7 @@ const ERROR: RangeInclusive<u16> = 400..=599;
 
 /// Every error that is known. The first row that fits is meant.
 #[rustfmt::skip]
-pub static ERRORS: [Known; 36] = [
+pub static ERRORS: [KnownError; 36] = [
     // The gateway checks tokens before anything runs.
     key("UNAUTHORIZED_NO_AUTH_HEADER",
         "no key came along; set apikey or Authorization among the endpoint's headers"),
@@ -157,11 +157,11 @@ pub(super) const RELAY: &str = "x-relay-error";
 const WORKER_LIMIT: &str = "the function used up its memory, processor or wall clock time; send less at once";
 
 /// The error that a platform means by a status and a code.
-pub(super) fn find(platforms: &[Platform], status: u16, code: Option<&str>) -> Option<&'static Known> {
+pub(super) fn find(platforms: &[Platform], status: u16, code: Option<&str>) -> Option<&'static KnownError> {
     ERRORS.iter().find(|row| platforms.contains(&row.platform) && row.statuses.contains(&status) && row.is_called(code))
 }
 
-impl Known {
+impl KnownError {
     fn is_called(&self, code: Option<&str>) -> bool {
         match self.code {
             Code::Named(name) => code == Some(name),

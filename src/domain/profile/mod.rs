@@ -4,9 +4,9 @@
 //! [`errors`], with the page that says so.
 
 pub mod advice;
+pub mod diagnosis;
 pub mod errors;
 pub mod limits;
-pub mod said;
 
 use limits::PlatformLimits;
 

@@ -38,7 +38,7 @@ pub(super) struct Keeper<S> {
     pub(super) rules: Rules,
     pub(super) queue: VecDeque<Outgoing>,
     pub(super) acknowledgement: Acknowledgement,
-    pub(super) course: Course,
+    pub(super) stage: Stage,
     pub(super) writing: Writing,
     /// Done once the main thread has room for more; there only while it has none.
     pub(super) free: Option<BoxFuture<'static, ()>>,
@@ -48,7 +48,7 @@ pub(super) struct Keeper<S> {
 }
 
 /// How far a websocket is.
-pub(super) enum Course {
+pub(super) enum Stage {
     Talking,
     /// To be closed once everything is taken.
     Leaving {
@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             teller,
             queue: VecDeque::new(),
             acknowledgement: Acknowledgement::new(rules.asking, rules.ping_every),
-            course: Course::Talking,
+            stage: Stage::Talking,
             writing: Writing::Open,
             free: None,
             pinged: now,
@@ -118,14 +118,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
 
     fn take_mail(&mut self, context: &Context<'_>) {
         let mail = self.mailbox.take(context);
-        if matches!(self.course, Course::Talking) {
+        if matches!(self.stage, Stage::Talking) {
             self.queue.extend(mail.messages);
         }
-        match (mail.leave, &self.course) {
-            (Some(Leave::InOrder(farewell)), Course::Talking) => {
-                self.course = Course::Leaving { farewell, until: Instant::now() + TO_BE_TAKEN };
+        match (mail.leave, &self.stage) {
+            (Some(Leave::InOrder(farewell)), Stage::Talking) => {
+                self.stage = Stage::Leaving { farewell, until: Instant::now() + TO_BE_TAKEN };
             }
-            (Some(Leave::AtOnce), Course::Talking | Course::Leaving { .. }) => {
+            (Some(Leave::AtOnce), Stage::Talking | Stage::Leaving { .. }) => {
                 self.close(&Farewell { code: 1001, reason: "going away".to_owned() });
             }
             _ => {}

@@ -13,7 +13,7 @@ use crate::domain::socket::end::End;
 use crate::domain::socket::message::{Payload, Received};
 
 use super::fault::Fault;
-use super::keeper::{Course, Keeper, TO_CLOSE};
+use super::keeper::{Keeper, Stage, TO_CLOSE};
 
 /// How many frames are read before others have their turn.
 const BATCH: usize = 256;
@@ -42,7 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
         let at = SystemTime::now();
         let mut frames = 0;
         while frames < BATCH {
-            if matches!(self.course, Course::Ending { .. }) || !self.has_room(context, now) {
+            if matches!(self.stage, Stage::Ending { .. }) || !self.has_room(context, now) {
                 return Ok(self.heard(frames, now));
             }
             let Poll::Ready(next) = self.line.poll_next(context) else { return Ok(self.heard(frames, now)) };
@@ -111,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
 
     fn hear_close(&mut self, frame: Option<CloseFrame>, now: Instant) -> Result<(), End> {
         self.queue.clear();
-        if matches!(self.course, Course::Closing { .. }) {
+        if matches!(self.stage, Stage::Closing { .. }) {
             // It may answer ours, or have crossed it: then it tells nothing of what was read. So it counts for nothing.
             return Err(End::ClosedByUs);
         }
@@ -119,10 +119,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             None => End::ClosedByPeer { code: None, reason: String::new() },
             Some(frame) => self.closed_by_peer(u16::from(frame.code), frame.reason.as_str()),
         };
-        if matches!(self.course, Course::Losing { .. }) {
+        if matches!(self.stage, Stage::Losing { .. }) {
             return Err(end);
         }
-        self.course = Course::Ending { until: now + TO_CLOSE, end };
+        self.stage = Stage::Ending { until: now + TO_CLOSE, end };
         Ok(())
     }
 
@@ -138,15 +138,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
 
     /// Nothing more can be read.
     fn stumble(&mut self, error: &Error, now: Instant) -> Result<(), End> {
-        match &self.course {
-            Course::Closing { .. } => return Err(End::ClosedByUs),
-            Course::Losing { end, .. } => return Err(end.clone()),
+        match &self.stage {
+            Stage::Closing { .. } => return Err(End::ClosedByUs),
+            Stage::Losing { end, .. } => return Err(end.clone()),
             _ => self.queue.clear(),
         }
         match Fault::of(error, self.rules.max_message_bytes) {
             Fault::Violation { code, reason, message } => {
                 let _later = self.line.close(code, reason);
-                self.course = Course::Ending { until: now + TO_CLOSE, end: End::Violation { code, message } };
+                self.stage = Stage::Ending { until: now + TO_CLOSE, end: End::Violation { code, message } };
                 Ok(())
             }
             lost @ Fault::Lost(_) => Err(lost.into()),

@@ -8,18 +8,18 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::domain::socket::end::End;
 use crate::domain::socket::keep_alive::{Hearing, Pulse, Rhythm, Step, step};
 
-use super::keeper::{Course, Keeper, TO_CLOSE, Writing};
+use super::keeper::{Keeper, Stage, TO_CLOSE, Writing};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     /// Does what is due, and gives when something will be next.
     pub(super) fn keep_time(&mut self, now: Instant) -> Result<Instant, End> {
-        let until = match &self.course {
-            Course::Closing { until } if *until <= now => return Err(End::ClosedByUs),
-            Course::Ending { until, end } | Course::Losing { until, end } if *until <= now => return Err(end.clone()),
-            Course::Closing { until } | Course::Losing { until, .. } | Course::Ending { until, .. } => {
+        let until = match &self.stage {
+            Stage::Closing { until } if *until <= now => return Err(End::ClosedByUs),
+            Stage::Ending { until, end } | Stage::Losing { until, end } if *until <= now => return Err(end.clone()),
+            Stage::Closing { until } | Stage::Losing { until, .. } | Stage::Ending { until, .. } => {
                 return Ok(*until);
             }
-            Course::Leaving { farewell, until } => {
+            Stage::Leaving { farewell, until } => {
                 if *until <= now || (self.queue.is_empty() && self.acknowledgement.is_settled()) {
                     let farewell = farewell.clone();
                     self.close(&farewell);
@@ -27,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
                 }
                 Some(*until)
             }
-            Course::Talking => None,
+            Stage::Talking => None,
         };
         let alive = self.keep_alive(now)?;
         let ask = self.acknowledgement.ask_at().filter(|_| self.writing == Writing::Open);

@@ -11,11 +11,11 @@ use crate::domain::socket::message::Payload;
 use crate::domain::socket::plan::Farewell;
 
 use super::fault::Fault;
-use super::keeper::{Course, Keeper, TO_CLOSE, TO_HEAR_WHY, Writing};
+use super::keeper::{Keeper, Stage, TO_CLOSE, TO_HEAR_WHY, Writing};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     pub(super) fn write(&mut self, context: &mut Context<'_>, now: Instant) -> Result<(), End> {
-        if matches!(self.course, Course::Losing { .. }) {
+        if matches!(self.stage, Stage::Losing { .. }) {
             return Ok(());
         }
         match self.write_all(context, now) {
@@ -23,8 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
             Poll::Ready(Ok(())) => self.writing = Writing::Open,
             Poll::Ready(Err(error)) => self.lose(&error, now)?,
         }
-        match &self.course {
-            Course::Ending { end, .. } if self.writing == Writing::Open => Err(end.clone()),
+        match &self.stage {
+            Stage::Ending { end, .. } if self.writing == Writing::Open => Err(end.clone()),
             _ => Ok(()),
         }
     }
@@ -48,11 +48,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
     /// What is to be written next, where the peer takes it.
     fn next_message(&mut self, now: Instant) -> Option<Message> {
         let asks = self.acknowledgement.ask_at();
-        match &self.course {
-            Course::Talking if asks.is_some_and(|at| at <= now) => return Some(self.ping(now)),
-            Course::Leaving { .. } if asks.is_some() && self.queue.is_empty() => return Some(self.ping(now)),
-            Course::Talking | Course::Leaving { .. } => {}
-            Course::Closing { .. } | Course::Losing { .. } | Course::Ending { .. } => return None,
+        match &self.stage {
+            Stage::Talking if asks.is_some_and(|at| at <= now) => return Some(self.ping(now)),
+            Stage::Leaving { .. } if asks.is_some() && self.queue.is_empty() => return Some(self.ping(now)),
+            Stage::Talking | Stage::Leaving { .. } => {}
+            Stage::Closing { .. } | Stage::Losing { .. } | Stage::Ending { .. } => return None,
         }
         let message = self.queue.pop_front()?;
         self.acknowledgement.write(now);
@@ -72,17 +72,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keeper<S> {
         self.queue.clear();
         // What can go wrong shows when it is flushed.
         let _later = self.line.close(farewell.code, &farewell.reason);
-        self.course = Course::Closing { until: Instant::now() + TO_CLOSE };
+        self.stage = Stage::Closing { until: Instant::now() + TO_CLOSE };
     }
 
     /// The connection cannot be written to. A peer that has closed it may have said why before.
     pub(super) fn lose(&mut self, error: &Error, now: Instant) -> Result<(), End> {
-        match &self.course {
-            Course::Ending { end, .. } | Course::Losing { end, .. } => Err(end.clone()),
-            Course::Closing { .. } => Err(End::ClosedByUs),
-            Course::Talking | Course::Leaving { .. } => {
+        match &self.stage {
+            Stage::Ending { end, .. } | Stage::Losing { end, .. } => Err(end.clone()),
+            Stage::Closing { .. } => Err(End::ClosedByUs),
+            Stage::Talking | Stage::Leaving { .. } => {
                 let end = Fault::of(error, self.rules.max_message_bytes).into();
-                self.course = Course::Losing { until: now + TO_HEAR_WHY, end };
+                self.stage = Stage::Losing { until: now + TO_HEAR_WHY, end };
                 self.writing = Writing::Stuck;
                 self.queue.clear();
                 Ok(())

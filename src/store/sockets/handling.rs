@@ -4,13 +4,14 @@ use pgrx::prelude::*;
 
 use crate::domain::callback::Past;
 use crate::error::Error;
-use crate::store::callbacks::Invocation;
-use crate::store::datum::{Jsonb, MessageRow, field};
+use crate::store::composite::{MessageRow, field};
+use crate::store::datum::Jsonb;
+use crate::store::invocation::Invocation;
 use crate::store::statement::statements;
 
 /// A message that is this transaction's alone.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct TakenMessage {
     pub message: i64,
     pub connection: i64,
     pub slot: i16,
@@ -56,7 +57,7 @@ statements! {
 }
 
 /// The next message for a function of a role, locked until the transaction ends.
-pub fn next(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
+pub fn next(role: pg_sys::Oid) -> Result<Option<TakenMessage>, Error> {
     Spi::connect_mut(|client| {
         let Some(first) = FIRST
             .with(|statement| statement.write(client, &[role.into()]))?
@@ -70,7 +71,7 @@ pub fn next(role: pg_sys::Oid) -> Result<Option<Taken>, Error> {
         let Some(row) = TAKE.with(|statement| statement.write(client, &[first.into()]))?.next() else {
             return Ok(None);
         };
-        Ok(Some(Taken {
+        Ok(Some(TakenMessage {
             message: row.get(1)?.ok_or(Error::Malformed)?,
             connection: row.get(2)?.ok_or(Error::Malformed)?,
             slot: row.get(3)?.ok_or(Error::Malformed)?,
@@ -109,7 +110,7 @@ pub fn count_from_now_on() -> Result<(), Error> {
 }
 
 /// Writes down why the function of a message has failed, which is not run for it again.
-pub fn record_error(taken: &Taken, sqlstate: &str, error: &str) -> Result<(), Error> {
+pub fn record_error(taken: &TakenMessage, sqlstate: &str, error: &str) -> Result<(), Error> {
     Spi::connect_mut(|client| {
         DELETE.with(|statement| statement.write(client, &[taken.message.into()]))?;
         let said = format!("on_message failed ({sqlstate}): {error}");
@@ -133,7 +134,7 @@ pub fn invocation(connection: i64) -> Result<Option<Invocation>, Error> {
 }
 
 /// A message of a role, as `edge.ws_message`.
-pub fn message(taken: &Taken, role: pg_sys::Oid) -> Result<Option<MessageRow>, Error> {
+pub fn message(taken: &TakenMessage, role: pg_sys::Oid) -> Result<Option<MessageRow>, Error> {
     let args = [taken.connection.into(), taken.message.into(), taken.slot.into(), role.into()];
     let read = Spi::connect_mut(|client| {
         let Some(row) = MESSAGE.with(|statement| statement.write(client, &args))?.next() else { return Ok(None) };

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::domain::attempt::Report;
-use crate::domain::batch::{self, Course, Round};
+use crate::domain::batch::{self, Round, Upshot};
 use crate::domain::breaker::Health;
 use crate::domain::call::Final;
 use crate::domain::outcome::{FailureClass, Outcome, Response};
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::domain::retry::{health, is_too_old, retry_after};
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::tally::{CallEnd, Ended, Reach};
@@ -30,18 +30,18 @@ pub fn settle(
     grounds: Grounds<'_>,
     outbox: &mut Outbox,
 ) -> Settled {
-    let Grounds { policy, said, now, random } = grounds;
+    let Grounds { policy, diagnosis, now, random } = grounds;
     let (Outcome::Response(answer), Some(round)) = (&report.outcome, entry.round) else {
         return settle::settle(report, entry, grounds, outbox);
     };
-    match batch::course(sent, answer) {
-        Course::Plain => settle::settle(report, entry, grounds, outbox),
-        Course::Halved(bodies) => {
+    match batch::upshot(sent, answer) {
+        Upshot::Plain => settle::settle(report, entry, grounds, outbox),
+        Upshot::Halved(bodies) => {
             let at = halves_at(answer, policy, now, random);
-            split(report, entry, said, (round, bodies.into(), at), now, outbox)
+            split(report, entry, diagnosis, (round, bodies.into(), at), now, outbox)
         }
-        Course::Unclear(why) => fail(report, entry, said, why, now, outbox),
-        Course::Again { items, body } => {
+        Upshot::Unclear(why) => fail(report, entry, diagnosis, why, now, outbox),
+        Upshot::Again { items, body } => {
             let most = entry.max_attempts.unwrap_or(policy.max_attempts);
             let at = again_at(answer, round, policy, now, random);
             match round.next(most).filter(|_| !is_too_old(policy, entry.born_at, at)) {
@@ -55,13 +55,13 @@ pub fn settle(
                         Standing::BesideParent,
                     ));
                     let health = health(&report.outcome);
-                    settle::end(report, entry, said, Final::Succeeded, now, outbox);
+                    settle::end(report, entry, diagnosis, Final::Succeeded, now, outbox);
                     settled(entry, health, CallEnd::Succeeded)
                 }
                 None => {
                     let rounds = round.count();
                     let why = format!("{items} of the items have failed in round {rounds}, and are not sent again");
-                    fail(report, entry, said, why, now, outbox)
+                    fail(report, entry, diagnosis, why, now, outbox)
                 }
             }
         }
@@ -84,14 +84,14 @@ fn again_at(answer: &Response, round: Round, policy: &RetryPolicy, now: SystemTi
 fn split(
     report: Report,
     entry: &InFlight,
-    said: &Said,
+    diagnosis: &Diagnosis,
     (round, bodies, at): (Round, Vec<Bytes>, Option<SystemTime>),
     now: SystemTime,
     outbox: &mut Outbox,
 ) -> Settled {
     outbox.offspring.push(offspring(&report, entry, bodies, round, at, Standing::InPlaceOfParent));
     let silent = InFlight { on_complete: None, ..entry.clone() };
-    settle::end(report, &silent, said, Final::Failed, now, outbox);
+    settle::end(report, &silent, diagnosis, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Split, |answered| format!("{answered}, so the items are sent as calls"));
     // How much is too much at once says nothing of how the endpoint is doing: a few long lists would open its breaker, and hold up
     // the very halves that it can take. A single item that is too much counts as any answer does.
@@ -99,19 +99,26 @@ fn split(
 }
 
 /// Ends a call of whose items some have failed for good.
-fn fail(report: Report, entry: &InFlight, said: &Said, why: String, now: SystemTime, outbox: &mut Outbox) -> Settled {
+fn fail(
+    report: Report,
+    entry: &InFlight,
+    diagnosis: &Diagnosis,
+    why: String,
+    now: SystemTime,
+    outbox: &mut Outbox,
+) -> Settled {
     let health = health(&report.outcome);
-    settle::end(report, entry, said, Final::Failed, now, outbox);
+    settle::end(report, entry, diagnosis, Final::Failed, now, outbox);
     explain(outbox, FailureClass::Items, |_| why);
     settled(entry, health, CallEnd::Failed)
 }
 
 /// Says in the ending that was noted last why the call has failed.
 fn explain(outbox: &mut Outbox, class: FailureClass, why: impl FnOnce(String) -> String) {
-    if let Some(ending) = outbox.endings.last_mut() {
+    outbox.endings.change_last(|ending| {
         ending.trace.error_class = Some(class.name());
         ending.trace.error = Some(why(ending.trace.error.take().unwrap_or_default()));
-    }
+    });
 }
 
 fn offspring(

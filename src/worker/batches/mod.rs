@@ -13,10 +13,12 @@ use bytes::Bytes;
 
 use crate::domain::attempt::Report;
 use crate::domain::batch;
-use crate::domain::profile::said::Said;
+use crate::domain::outcome::Outcome;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::store::scan;
 use crate::store::transaction::{in_subtransaction, under_snapshot};
 use crate::worker::failpoint;
+use crate::worker::ledger::InFlight;
 use crate::worker::settle::Grounds;
 use crate::worker::turn::{ANSWER_BUDGET, Dispatcher};
 
@@ -50,13 +52,12 @@ impl Returned {
     }
 }
 
-impl Dispatcher {
-    /// Whether the items of a call have to be looked at before it is known what becomes of it.
-    pub(super) fn waits_for_items(&mut self, report: &Report) -> bool {
-        let has_items = self.ledger.of(report.call).is_some_and(|entry| entry.round.is_some());
-        has_items && batch::concerns_items(&report.outcome)
-    }
+/// Whether the items of a call have to be looked at before it is known what becomes of it.
+pub(super) fn waits_for_items(entry: &InFlight, outcome: &Outcome) -> bool {
+    entry.round.is_some() && batch::concerns_items(outcome)
+}
 
+impl Dispatcher {
     /// Decides of the calls whose items have to be looked at, as far as one transaction holds what follows. A list that cannot be read
     /// costs no other call anything: it is looked at again if that may help, and its call ends without it if not.
     pub(super) fn settle_returned(&mut self, now: SystemTime) {
@@ -88,10 +89,10 @@ impl Dispatcher {
         let Some(entry) = self.ledger.returns(report.call) else { return };
         self.count_answer(&entry, &report.outcome, now);
         let policy = self.endpoints.retry(&entry.lane);
-        let said = Said::of(policy.profile, &report.outcome);
-        self.standings.heard(&entry.lane, &report.outcome, &said, now);
+        let diagnosis = Diagnosis::of(policy.profile, &report.outcome);
+        self.standings.heard(&entry.lane, &report.outcome, &diagnosis, now);
         let sent = items.as_deref();
-        let grounds = Grounds { policy, said: &said, now, random: fastrand::f64() };
+        let grounds = Grounds { policy, diagnosis: &diagnosis, now, random: fastrand::f64() };
         let settled = ends::settle(report, &entry, sent, grounds, &mut self.outbox);
         self.note_settled(&entry.lane, &settled, now);
     }

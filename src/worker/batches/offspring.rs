@@ -8,6 +8,7 @@ use bytes::Bytes;
 use pgrx::pg_sys;
 
 use crate::domain::batch::Round;
+use crate::domain::weighed::Weight;
 use crate::error::Error;
 use crate::store::callbacks::Callback;
 use crate::store::offspring::{self, Parent, Part, Standing};
@@ -33,6 +34,12 @@ impl Offspring {
         let Parent { call, slot } = self.parent;
         let function = self.on_complete.filter(|_| self.standing == Standing::InPlaceOfParent)?;
         Some(Callback { call, slot, owner: self.owner, function })
+    }
+}
+
+impl Weight for Offspring {
+    fn bytes(&self) -> usize {
+        self.bodies.iter().map(Bytes::len).sum()
     }
 }
 

@@ -4,6 +4,7 @@
 //! there is a reason for one.
 
 mod command;
+mod ends;
 mod execute;
 pub(in crate::worker) mod living;
 mod parsed;
@@ -14,19 +15,19 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::schedule::command::{AfterProcess, MOST_STARTS, Reached, Start, Wish, after_process, limit_of};
+use crate::domain::schedule::command::{Start, limit_of};
 use crate::error::Error;
-use crate::store::schedules::commands::{self, Candidate, Makes, Open, Stage, Whose};
-use crate::store::schedules::due;
-use crate::store::schedules::runs::{self, End, Slot};
+use crate::store::schedules::candidates::{self, Candidate, Whose};
+use crate::store::schedules::commands::{self, Open};
+use crate::store::schedules::runs::Slot;
 use crate::worker::commands::command::Order;
+use crate::worker::commands::ends::never_begins;
 use crate::worker::commands::process::Process;
 use crate::worker::commands::starts::Starts;
 use crate::worker::house;
 use crate::worker::identity::Login;
 use crate::worker::latch::my_database;
 use crate::worker::report;
-use crate::worker::schedules::NO_RIGHTS;
 use crate::worker::turn::Dispatcher;
 
 /// How soon it is tried again to start a process, or to read the tables.
@@ -36,9 +37,6 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// So many runs that may begin are read at once: a process that ends is to be followed by the next one without a search.
 const READ_AHEAD: usize = 64;
-
-/// Why a run ends that was to be tried again.
-const NOT_AGAIN: &str = "it was to be tried again, but its schedule makes calls now";
 
 /// The commands of this database that are being run.
 #[derive(Default)]
@@ -125,27 +123,6 @@ impl Commands {
         if self.running.len() < before { Ended::Some } else { Ended::None }
     }
 
-    /// Ends the runs whose processes are gone without having done so, and those that nobody wants begun. Inside a
-    /// transaction, as all that follow: what changes in memory is true without it. Gives those that it has to leave for later.
-    fn clear_up(&mut self, limit: Option<Duration>, now: SystemTime) -> Result<Vec<i64>, Error> {
-        let mut left = Vec::new();
-        for open in commands::open()? {
-            if let Some(process) = self.find(&open, limit, now) {
-                if open.cancel_asked {
-                    process.is_to_end(now);
-                }
-                continue;
-            }
-            match (open.stage, open.cancel_asked, open.retry_at, open.makes) {
-                (Stage::Waiting, false, Some(at), Makes::Commands) if at > now => self.look_at(at),
-                (Stage::Waiting, false, _, Makes::Commands) => {}
-                _ if self.can_change(open.slot, now)? => self.close(&open, now)?,
-                _ => left.push(open.run),
-            }
-        }
-        Ok(left)
-    }
-
     /// Whether nobody else is just changing the schedule of a run. One lock that is not to be had costs no other run anything.
     fn can_change(&mut self, slot: Slot, now: SystemTime) -> Result<bool, Error> {
         let reserved = commands::reserve(slot.schedule)?;
@@ -166,31 +143,6 @@ impl Commands {
         self.running.iter_mut().find(|process| process.run == open.run)
     }
 
-    /// Ends a run that has no process, and is not to get one for the attempt that it has begun.
-    fn close(&mut self, open: &Open, now: SystemTime) -> Result<(), Error> {
-        self.freed = true;
-        if (open.stage, open.cancel_asked) == (Stage::Waiting, false) {
-            return end(open.slot, "cancelled", NOT_AGAIN);
-        }
-        let reached = match open.stage {
-            Stage::Waiting => Reached::Waiting,
-            Stage::Running if self.started.know(open.run) => Reached::RunningHere,
-            Stage::Running => Reached::RunningBefore,
-        };
-        let wish = if open.cancel_asked { Wish::End } else { Wish::Run };
-        match after_process(reached, wish, open.tries, now, fastrand::f64()) {
-            AfterProcess::Cancelled(why) => {
-                end(open.slot, "cancelled", commands::cancel_asked(open.slot)?.unwrap_or(why))
-            }
-            AfterProcess::Failed(why) => end(open.slot, "failed", why),
-            AfterProcess::Again(..) if open.makes == Makes::Calls => end(open.slot, "cancelled", NOT_AGAIN),
-            AfterProcess::Again(at, why) => {
-                self.look_at(at);
-                commands::try_again(open.slot, at, None, why)
-            }
-        }
-    }
-
     /// Reads which runs may begin, if there is room for any and none is known.
     fn find_due(&mut self, most: usize, left: &[i64], now: SystemTime) -> Result<(), Error> {
         if self.running.len() >= most || !self.ready.is_empty() {
@@ -198,7 +150,7 @@ impl Commands {
         }
         let in_hand: Vec<i64> = self.running.iter().map(|process| process.run).collect();
         // Those whose process has just ended before it could begin take nobody's place.
-        let found = commands::candidates(in_hand, now, READ_AHEAD + self.started.len())?;
+        let found = candidates::candidates(in_hand, now, READ_AHEAD + self.started.len())?;
         let running = &self.running;
         self.started.keep(|run| {
             let is_running = running.iter().any(|process| process.run == run);
@@ -246,31 +198,6 @@ impl Commands {
             };
             self.running.push(process);
             self.started.note(&candidate, now);
-        }
-    }
-}
-
-fn end(slot: Slot, state: &'static str, why: &str) -> Result<(), Error> {
-    runs::finish(slot, &End { state, rows: None, sqlstate: None, error: Some(why.to_owned()) })?;
-    Ok(())
-}
-
-/// Ends a run of which no process can be made.
-fn never_begins(candidate: &Candidate) -> Result<(), Error> {
-    let slot = candidate.slot;
-    match &candidate.whose {
-        Whose::NoSchedule => end(slot, "cancelled", "its schedule was dropped"),
-        Whose::NoRights => end(slot, "failed", NO_RIGHTS),
-        Whose::NoRole => {
-            end(slot, "failed", "the role that owns its schedule no longer exists")?;
-            due::disable(&[(slot.schedule, "stopped because the role that owns it no longer exists".to_owned())])
-        }
-        Whose::Role { name, .. } => {
-            let why = format!(
-                "its process ended before it could begin, {MOST_STARTS} times; the server log says why, such as that \
-                 role \"{name}\" may not connect to this database"
-            );
-            end(slot, "failed", &why)
         }
     }
 }

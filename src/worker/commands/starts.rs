@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use crate::domain::schedule::command::{Start, next_start};
-use crate::store::schedules::commands::Candidate;
+use crate::store::schedules::candidates::Candidate;
 
 /// What was started, by run.
 #[derive(Default)]

@@ -10,10 +10,11 @@ use super::subject::Subject;
 use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::Final;
-use crate::domain::interruption::Fate;
+use crate::domain::header::block;
+use crate::domain::interruption::{Fate, Interruption};
 use crate::domain::job::{self, Again, Course, Delivery, Said, Setback, Terms};
 use crate::domain::outcome::FailureClass;
-use crate::domain::profile::said as platform;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::domain::tally::CallEnd;
 use crate::store::attempts::FailedTry;
 use crate::store::deferred::Until;
@@ -22,8 +23,9 @@ use crate::store::jobs::hold::Answer;
 use crate::store::recovery::Interrupted;
 use crate::store::responses::{Ending, Trace};
 use crate::store::scan::Queued;
+use crate::worker::interrupted;
 use crate::worker::ledger::{InFlight, Source};
-use crate::worker::trace::{block, numbers, trace};
+use crate::worker::trace::{numbers, trace};
 
 /// Adds what follows from a case.
 pub(super) fn carry_out(case: &Case, given: &Circumstances<'_>, decided: &mut Decided) {
@@ -37,9 +39,9 @@ pub(super) fn carry_out(case: &Case, given: &Circumstances<'_>, decided: &mut De
 }
 
 fn answered(terms: &Terms, report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let headers = report.outcome.head().map(block);
-    let platform = platform::Said::of(given.policy.profile, &report.outcome);
-    let answer = Answer { trace: trace(report, &platform), headers, url: entry.url.clone() };
+    let headers = report.outcome.head().map(block::of_answer);
+    let diagnosis = Diagnosis::of(given.policy.profile, &report.outcome);
+    let answer = Answer { trace: trace(report, &diagnosis), headers, url: entry.url.clone() };
     let subject = Subject::of_flight(report.call, entry, answer);
     match job::after_answer(terms, given.delivery(), &report.outcome, given.now) {
         Course::Said(said) => follow(said, subject, given, decided),
@@ -57,9 +59,9 @@ fn accepted(subject: Subject, until: SystemTime, given: &Circumstances<'_>, deci
 
 /// The function had nothing to accept or has not accepted it: the answer is the outcome, and the policy decides.
 fn as_any_call(report: &Report, entry: &InFlight, given: &Circumstances<'_>, decided: &mut Decided) {
-    let platform = platform::Said::of(given.policy.profile, &report.outcome);
+    let diagnosis = Diagnosis::of(given.policy.profile, &report.outcome);
     let Circumstances { policy, now, random, .. } = *given;
-    let grounds = Grounds { policy, said: &platform, now, random };
+    let grounds = Grounds { policy, diagnosis: &diagnosis, now, random };
     let settled = settle::settle(report.clone(), entry, grounds, &mut decided.rows);
     match settled.ended.call {
         CallEnd::Retried => decided.over.push(report.call),
@@ -128,8 +130,11 @@ fn interrupted(queued: &Queued, given: &Circumstances<'_>, decided: &mut Decided
         stream: None,
         is_job: true,
     };
-    match super::super::interrupted::interrupted(&found, given.max_interruptions, given.now, &mut decided.rows) {
-        Fate::SentAgain => decided.over.push(queued.id),
+    let interruption = Interruption::of_call(0, found.interruptions, given.max_interruptions);
+    let fate = interruption.fate;
+    interrupted::write(&found, interruption, given.now, &mut decided.rows);
+    match fate {
+        Fate::SentAgain | Fate::TakenUp => decided.over.push(queued.id),
         Fate::GivenUp | Fate::BrokenOff => {
             decided.rows.undeferred.push(queued.id.0);
             decided.ended.push(queued.id);
@@ -155,9 +160,7 @@ fn completed(result: Option<String>, mut subject: Subject, given: &Circumstances
     (subject.answer.trace.error_class, subject.answer.trace.error) = (None, None);
     subject.answer.headers = result.is_some().then(|| "content-type: application/json\n".to_owned());
     end(subject, Final::Succeeded, None, given, decided);
-    if let Some(ending) = decided.rows.endings.last_mut() {
-        ending.body = result.map(Bytes::from);
-    }
+    decided.rows.endings.change_last(|ending| ending.body = result.map(Bytes::from));
 }
 
 fn lapsed(subject: Subject, given: &Circumstances<'_>, decided: &mut Decided) {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{LOOK_AGAIN, Why};
 use crate::domain::call::CallId;
-use crate::domain::header;
+use crate::domain::header::{self, own};
 use crate::domain::job::{Terms, in_ascii};
 use crate::domain::moment::Moment;
 use crate::error::Error;
@@ -27,10 +27,10 @@ use crate::store::transaction::under_snapshot;
 use crate::worker::send::{KeptBack, PAUSE_OF_ONE};
 use crate::worker::turn::Dispatcher;
 
-const JOB: HeaderName = HeaderName::from_static("x-edge-job");
-const TOKEN: HeaderName = HeaderName::from_static("x-edge-token");
-const DEADLINE: HeaderName = HeaderName::from_static("x-edge-deadline");
-const PROGRESS: HeaderName = HeaderName::from_static("x-edge-progress");
+const JOB: HeaderName = HeaderName::from_static(own::JOB);
+const TOKEN: HeaderName = HeaderName::from_static(own::TOKEN);
+const DEADLINE: HeaderName = HeaderName::from_static(own::DEADLINE);
+const PROGRESS: HeaderName = HeaderName::from_static(own::PROGRESS);
 
 /// What is known of the row of a job that is to be sent.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::{Case, Why};
 use crate::domain::attempt::Report;
 use crate::domain::call::CallId;
 use crate::domain::job::Terms;
-use crate::domain::profile::said::Said;
+use crate::domain::profile::diagnosis::Diagnosis;
 use crate::domain::tally::{CallEnd, Ended};
 use crate::error::Error;
 use crate::store::jobs::deliveries;
@@ -33,9 +33,9 @@ impl Dispatcher {
         now: SystemTime,
     ) {
         let policy = self.endpoints.retry(&entry.lane);
-        let said = Said::of(policy.profile, &report.outcome);
-        self.standings.heard(&entry.lane, &report.outcome, &said, now);
-        let bearing = settle::bearing(&report, &entry, policy, &said, now);
+        let diagnosis = Diagnosis::of(policy.profile, &report.outcome);
+        self.standings.heard(&entry.lane, &report.outcome, &diagnosis, now);
+        let bearing = settle::bearing(&report, &entry, policy, &diagnosis, now);
         let ended = Ended { kind: entry.kind, reach: bearing.reach, health: bearing.health, call: CallEnd::Open };
         self.note_settled(&entry.lane, &Settled { ended, parks_endpoint: bearing.parks_endpoint }, now);
         let call = report.call;

@@ -5,8 +5,9 @@ use pgrx::prelude::*;
 
 use crate::domain::callback::Past;
 use crate::error::Error;
-use crate::store::callbacks::{self, Invocation};
+use crate::store::callbacks;
 use crate::store::calls::{self, Viewer};
+use crate::store::invocation::{self, Invocation};
 use crate::store::owner;
 use crate::store::sockets::handling;
 
@@ -20,8 +21,8 @@ pub(super) enum Kind {
 /// One of them that is this transaction's alone.
 #[derive(Clone, Debug)]
 pub(super) enum Errand {
-    Callback(callbacks::Taken),
-    Message(handling::Taken),
+    Callback(callbacks::TakenCallback),
+    Message(handling::TakenMessage),
 }
 
 /// What is to be called: the function, and its argument.
@@ -99,7 +100,7 @@ impl Errand {
                 owner::acting(|| callbacks::forget(taken.call))?;
                 let viewer = Viewer { role, sees_all: false };
                 let response = owner::acting(|| calls::response(taken.call, viewer))?;
-                let invocation = owner::acting(|| callbacks::invocation(taken.function))?;
+                let invocation = owner::acting(|| invocation::of_callback(taken.function))?;
                 (invocation, response.map(|response| response.datum()))
             }
             Self::Message(taken) => {

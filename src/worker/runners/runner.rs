@@ -14,7 +14,8 @@ use super::collector;
 use crate::domain::callback::{self, Next, Past};
 use crate::error::Error;
 use crate::guc::Settings;
-use crate::store::callbacks::{self, COLLECTOR};
+use crate::store::callbacks::COLLECTOR;
+use crate::store::invocation;
 use crate::store::transaction::{Aborted, Durability, attempt, under_snapshot};
 use crate::worker::activity::{Activity, flush_statistics, show};
 use crate::worker::identity::{Login, become_role, set};
@@ -127,7 +128,7 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> 
 fn run(role: pg_sys::Oid, errand: &Errand, timeout: Duration) -> Result<(), Error> {
     if let Some(Ready { invocation, argument }) = errand.prepare(role)? {
         limit_time(timeout);
-        callbacks::invoke(&invocation, argument);
+        invocation::invoke(&invocation, argument);
     }
     Ok(())
 }

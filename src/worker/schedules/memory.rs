@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use crate::domain::complaint::Complaints;
 use crate::domain::moment::Moment;
 use crate::domain::schedule::steady_clock::{Reading, SteadyClock, between};
 use crate::store::responses::Ending;
@@ -23,9 +24,6 @@ pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// How soon a schedule is tried again that kept everybody waiting for a lock.
 const ASIDE: Duration = Duration::from_secs(30);
-
-/// The same error is logged again after this long.
-const SAME_COMPLAINT: Duration = Duration::from_secs(30);
 
 /// What a dispatcher knows of its schedules.
 pub(in crate::worker) struct Schedules {
@@ -61,8 +59,7 @@ pub(in crate::worker) struct Schedules {
     pub(super) resting_until: Option<Instant>,
     /// Then what somebody had locked, or had no room, is tried again.
     pub(super) again_at: Option<Instant>,
-    /// What was wrong last, and when that was said.
-    complaint: Option<(String, Instant)>,
+    complaints: Complaints,
 }
 
 /// How far the table of schedules has been looked at.
@@ -116,7 +113,7 @@ impl Schedules {
             was_paused: false,
             resting_until: None,
             again_at: None,
-            complaint: None,
+            complaints: Complaints::default(),
         }
     }
 
@@ -195,10 +192,8 @@ impl Schedules {
 
     /// Says what is wrong, but what is wrong all the time only now and then.
     pub(super) fn complain(&mut self, text: &str) {
-        let now = Instant::now();
-        if !self.complaint.as_ref().is_some_and(|(last, at)| last == text && now < *at + SAME_COMPLAINT) {
+        if self.complaints.is_due(text, Instant::now()) {
             report::log(&format!("dispatcher, about schedules: {text}"));
-            self.complaint = Some((text.to_owned(), now));
         }
     }
 

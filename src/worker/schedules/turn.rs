@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use crate::domain::moment::Moment;
 use crate::error::Error;
 use crate::store::schedules::due::{self, Due, Rights};
-use crate::store::schedules::open_runs::{self, CallEnd, OpenRun, Ready};
+use crate::store::schedules::open_runs::{self, CallEnd, OpenRun};
 use crate::store::schedules::runs::{self, Slot};
+use crate::store::schedules::waiting_runs::{self, Ready};
 use crate::worker::failpoint;
 use crate::worker::queued::{self, Rooms};
 use crate::worker::schedules::verdict::{Planned, Standing, UNREADABLE, Verdict, verdict};
@@ -88,7 +89,7 @@ impl Dispatcher {
                     None => done.calling.push((found.call_id, found.slot)),
                 }
             }
-            done.waiting_found = Some(open_runs::with_waiting()?.into_iter().collect());
+            done.waiting_found = Some(waiting_runs::with_waiting()?.into_iter().collect());
         }
         let ends = [schedules.ended.as_slice(), &schedules.postponed, &done.ended].concat();
         done.postponed = open_runs::finish(&ends)?;
@@ -110,7 +111,7 @@ impl Dispatcher {
         if freed.is_empty() {
             return Ok(());
         }
-        let open_runs::Found { runs: found, locked } = open_runs::ready(freed)?;
+        let waiting_runs::Freed { runs: found, locked } = waiting_runs::ready(freed)?;
         done.blocked = locked;
         let (allowed, barred): (Vec<_>, Vec<_>) = found.into_iter().partition(|run| run.rights == Rights::Usual);
         let mut rooms = Rooms::default();
@@ -210,7 +211,7 @@ fn end_all_waiting(barred: &[Ready]) -> Result<(), Error> {
         return Ok(());
     }
     let schedules: Vec<i64> = barred.iter().map(|run| run.slot.schedule).collect();
-    let waiting = open_runs::waiting_of(schedules)?.into_iter();
+    let waiting = waiting_runs::waiting_of(schedules)?.into_iter();
     let end = CallEnd { state: "failed", error: Some(NO_RIGHTS.to_owned()) };
     open_runs::finish(&waiting.map(|slot| (slot, end.clone())).collect::<Vec<_>>())?;
     Ok(())

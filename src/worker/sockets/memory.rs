@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::held::Held;
 use super::write::Pending;
+use crate::domain::complaint::Complaints;
 use crate::domain::cursor::Cursor;
 use crate::domain::socket::plan::SocketId;
 use crate::domain::socket::rounds::Rounds;
@@ -17,9 +18,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// While messages may still appear among ids already passed, they are looked for this often.
 const GAP_POLL: Duration = Duration::from_secs(5);
-
-/// The same error is logged again after this long.
-const SAME_COMPLAINT: Duration = Duration::from_secs(30);
 
 /// The cursor hears of the ids that we have taken ourselves before there are more than these.
 const OWN_IDS: usize = 1024;
@@ -58,7 +56,7 @@ pub(in crate::worker) struct Sockets {
     pub(in crate::worker) news: Vec<SocketNews>,
     pub(super) resting_until: Option<Instant>,
     pub(super) next_gap_poll: Option<Instant>,
-    complaint: Option<(String, Instant)>,
+    complaints: Complaints,
 }
 
 /// How far the tables have been looked at.
@@ -100,7 +98,7 @@ impl Sockets {
             news: Vec::new(),
             resting_until: None,
             next_gap_poll: None,
-            complaint: None,
+            complaints: Complaints::default(),
         }
     }
 
@@ -240,12 +238,8 @@ impl Sockets {
 
     /// Says what is wrong, but the same thing only now and then.
     pub(super) fn complain(&mut self, text: &str) {
-        let now = Instant::now();
-        let said = |(last, at): &(String, Instant)| last == text && now < *at + SAME_COMPLAINT;
-        if self.complaint.as_ref().is_some_and(said) {
-            return;
+        if self.complaints.is_due(text, Instant::now()) {
+            report::log(&format!("dispatcher, of websockets: {text}"));
         }
-        report::log(&format!("dispatcher, of websockets: {text}"));
-        self.complaint = Some((text.to_owned(), now));
     }
 }

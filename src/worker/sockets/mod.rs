@@ -10,6 +10,7 @@ mod memory;
 mod messages;
 mod news;
 mod opening;
+mod planning;
 mod rescue;
 mod stopping;
 mod turn;

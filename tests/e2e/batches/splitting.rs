@@ -95,19 +95,24 @@ async fn one_item_that_is_too_much_fails_as_any_call_does() {
     assert_eq!(scene.db.one::<Vec<String>>(letters).await, ["http"; 3]);
 }
 
+/// Has a function `note` write what it is called with into the table `told`.
+async fn note_callbacks(scene: &Scene) {
+    scene
+        .db
+        .exec(
+            "create table told (id bigint, state text, error_class text);
+             create function note(response edge.response) returns void language sql as
+             $$ insert into public.told values (response.id, response.state, response.error_class) $$",
+        )
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_halves_call_back_and_the_split_call_does_not() {
     let scene = Scene::start().await;
     takes_at_most(&scene.peer, 1, 413);
     create(&scene, "").await;
-    scene
-        .db
-        .exec(
-            "create table told (id bigint, state text);
-             create function note(response edge.response) returns void language sql as
-             $$ insert into public.told values (response.id, response.state) $$",
-        )
-        .await;
+    note_callbacks(&scene).await;
     let ids = send(&scene, 2, ", on_complete => 'note'").await;
     all_ended(&scene.cluster, "postgres").await;
     eventually("both halves have called back", SOON, || async {
@@ -124,15 +129,8 @@ async fn a_list_whose_halves_cannot_be_made_calls_back_itself() {
     let scene = Scene::start().await;
     takes_at_most(&scene.peer, 1, 413);
     create(&scene, "").await;
-    scene
-        .db
-        .exec(
-            "create table told (id bigint, error_class text);
-             create function note(response edge.response) returns void language sql as
-             $$ insert into public.told values (response.id, response.error_class) $$;
-             alter table edge_store.request_0 add constraint whole check (replay_of is null)",
-        )
-        .await;
+    note_callbacks(&scene).await;
+    scene.db.exec("alter table edge_store.request_0 add constraint whole check (replay_of is null)").await;
     let ids = send(&scene, 2, ", on_complete => 'note'").await;
     eventually("it has called back", SOON, || async { scene.db.one::<i64>("select count(*) from told").await == 1 })
         .await;

@@ -4,10 +4,12 @@
 //! one still receives, so that nothing which a peer says in between is lost.
 
 mod steps;
+mod told;
 mod wishes;
 
 use std::time::{Duration, Instant};
 
+pub use self::told::{Chance, Meaning, Order, State};
 use crate::domain::socket::backoff::Backoff;
 use crate::domain::socket::outgoing::Rest;
 use crate::domain::socket::plan::{Farewell, SocketId};
@@ -91,56 +93,6 @@ struct Leaving {
     /// Whether it has messages that may still be taken. Others must not overtake these.
     untaken: Rest,
 }
-
-/// What is to be done now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// A connection is to be opened. Whoever does it says so by [`Course::begun`], or that he cannot by [`Course::not_begun`].
-    Open,
-    /// This one is to be closed.
-    Close(SocketId, Farewell),
-}
-
-/// How it is, as users see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It is being opened.
-    Connecting,
-    /// It stands.
-    Open,
-    /// It is opened again later.
-    Waiting,
-    /// It is being closed.
-    Closing,
-    /// It is closed, as was wanted or in good order by the peer.
-    Closed,
-    /// It is given up.
-    Failed,
-}
-
-/// What became of a connection that has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// It was the one over which is sent.
-    Lost,
-    /// It was to replace the one that still stands.
-    NotRenewed,
-    /// It had been replaced, or was not wanted any more.
-    Left,
-    /// It had been replaced, and not all that it was sent was taken: that is to be sent over the new one.
-    LeftUntaken,
-}
-
-/// With what a wait is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Chance {
-    /// From 0 to 1.
-    pub random: f64,
-    /// The longest wait of our own.
-    pub max_backoff: Duration,
-}
-
-// === impl Course ===
 
 impl Course {
     /// One that is to be opened.
@@ -233,22 +185,6 @@ impl Course {
             Line::Opening(socket) | Line::Closing(socket) => Some(socket),
             Line::Open(stand) | Line::Parting(stand, _) => Some(stand.socket),
             Line::Due | Line::Waiting(_) | Line::Closed | Line::Failed => None,
-        }
-    }
-}
-
-// === impl State ===
-
-impl State {
-    /// The state's name in SQL.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Open => "open",
-            Self::Waiting => "waiting",
-            Self::Closing => "closing",
-            Self::Closed => "closed",
-            Self::Failed => "failed",
         }
     }
 }

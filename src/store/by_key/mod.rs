@@ -6,23 +6,18 @@
 
 #![allow(unsafe_code, reason = "the bridge to Postgres' access methods")]
 
+mod row;
+
 use std::ffi::CStr;
 use std::ops::ControlFlow;
 use std::ptr::null_mut;
 
 use pgrx::prelude::*;
-use pgrx::{FromDatum, IntoDatum, PgTupleDesc};
+use pgrx::{IntoDatum, PgTupleDesc};
 
+pub use self::row::Row;
 use super::table::{Column, find, positions};
 use crate::error::Error;
-
-/// A row while it is looked at.
-pub struct Row<'a> {
-    relation: pg_sys::Relation,
-    slot: *mut pg_sys::TupleTableSlot,
-    columns: &'a [Column],
-    positions: &'a [usize],
-}
 
 /// What `read` makes of the first row whose key begins with a number.
 pub fn first<T>(
@@ -154,60 +149,6 @@ pub fn delete(table: &'static CStr, keys: &[i64]) -> Result<(), Error> {
     // SAFETY: main thread, inside a transaction.
     unsafe { pg_sys::CommandCounterIncrement() };
     Ok(())
-}
-
-impl Row<'_> {
-    /// The value of a column, by its place among those that were asked for. One of another type is never read.
-    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, Error> {
-        let datum = self.datum(column)?;
-        if self.columns[column].1 != T::type_oid() {
-            return Err(Error::Malformed);
-        }
-        // SAFETY: the datum is of the type's own SQL type and lives as long as the row is looked at; the value made of it
-        // owns what it needs.
-        Ok(datum.and_then(|datum| unsafe { T::from_datum(datum, false) }))
-    }
-
-    /// How many bytes a value of a type with a length has, without fetching it where it is stored out of line.
-    pub fn bytes(&self, column: usize) -> Result<Option<usize>, Error> {
-        let datum = self.datum(column)?;
-        if !matches!(self.columns[column].1, pg_sys::BYTEAOID | pg_sys::TEXTOID) {
-            return Err(Error::Malformed);
-        }
-        // SAFETY: the datum is a varlena; what is given counts its header of four bytes.
-        Ok(datum.map(|datum| unsafe { pg_sys::toast_raw_datum_size(datum) }.saturating_sub(pg_sys::VARHDRSZ)))
-    }
-
-    /// Whether the transaction that runs now has written the row, or a subtransaction of it.
-    pub fn is_of_running_transaction(&self) -> bool {
-        let mut is_copy = false;
-        // SAFETY: main thread, inside a transaction; the slot holds a row of a heap, whose header is read in place.
-        unsafe {
-            let tuple = pg_sys::ExecFetchSlotHeapTuple(self.slot, false, &mut is_copy);
-            pg_sys::TransactionIdIsCurrentTransactionId((*(*tuple).t_data).t_choice.t_heap.t_xmin)
-        }
-    }
-
-    fn delete(&self) {
-        // SAFETY: main thread, inside a transaction with an active snapshot, under which the row in the slot was found;
-        // its table is locked for writing.
-        unsafe {
-            pg_sys::simple_table_tuple_delete(
-                self.relation,
-                &raw mut (*self.slot).tts_tid,
-                pg_sys::GetActiveSnapshot(),
-            );
-        }
-    }
-
-    fn datum(&self, column: usize) -> Result<Option<pg_sys::Datum>, Error> {
-        let position = *self.positions.get(column).ok_or(Error::Malformed)?;
-        // SAFETY: all columns of the row in the slot have been taken apart, and positions are below their number.
-        unsafe {
-            let is_null = *(*self.slot).tts_isnull.add(position);
-            Ok((!is_null).then(|| *(*self.slot).tts_values.add(position)))
-        }
-    }
 }
 
 /// # Safety

@@ -1,11 +1,13 @@
-//! Request headers: checked when a call is queued, kept as a block of lines, read back when it is sent.
-//!
-//! A checked value holds no line break, so `name: value` lines are an unambiguous and compact form.
+//! Request headers: checked when a call is queued, kept as a block of lines (`block`), read back when it is sent.
+
+pub mod block;
+pub mod own;
 
 use std::collections::BTreeSet;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+pub use self::block::{from_block, to_block};
 use super::pairs::{self, PairsError};
 use super::placeholder::{self, Kind, Placeholder, PlaceholderError, Segment};
 
@@ -32,23 +34,9 @@ pub enum HeaderError {
     Block,
 }
 
-/// Headers that frame the message on the wire, where a second, differing one is how requests are smuggled, and those
-/// that tell of the attempt and of a job's delivery.
-const RESERVED: [&str; 13] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "x-edge-attempt",
-    "x-edge-deadline",
-    "x-edge-job",
-    "x-edge-progress",
-    "x-edge-token",
-];
+/// Headers that frame the message on the wire, where a second, differing one is how requests are smuggled.
+const FRAMING: [&str; 8] =
+    ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
 /// Names and values together, each with its separators. No common server takes more.
 const LARGEST: usize = 64 * 1024;
@@ -64,13 +52,18 @@ pub fn parse(json: &str) -> Result<HeaderMap, HeaderError> {
             return Err(HeaderError::TooLarge);
         }
         let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Name(name.clone()))?;
-        if RESERVED.contains(&parsed.as_str()) {
+        if is_reserved(parsed.as_str()) {
             return Err(HeaderError::Reserved(name));
         }
         let value = HeaderValue::from_str_or_bytes(&value).ok_or(HeaderError::Value(name))?;
         headers.append(parsed, value);
     }
     Ok(headers)
+}
+
+/// Whether nobody may give this header: pg_edge itself sets it.
+fn is_reserved(name: &str) -> bool {
+    FRAMING.contains(&name) || own::OF_REQUESTS.contains(&name)
 }
 
 /// Reads one header value that pg_edge itself was given as text, such as an idempotency key.
@@ -86,30 +79,6 @@ pub fn secret_value(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str_or_bytes(text)?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// The headers as lines, or `None` when there are none.
-pub fn to_block(headers: &HeaderMap) -> Option<String> {
-    let mut block = String::new();
-    for (name, value) in headers {
-        block.push_str(name.as_str());
-        block.push_str(": ");
-        block.push_str(&String::from_utf8_lossy(value.as_bytes()));
-        block.push('\n');
-    }
-    (!block.is_empty()).then_some(block)
-}
-
-/// Reads what [`to_block`] wrote.
-pub fn from_block(block: &str) -> Result<HeaderMap, HeaderError> {
-    let mut headers = HeaderMap::new();
-    for line in block.lines() {
-        let (name, value) = line.split_once(": ").ok_or(HeaderError::Block)?;
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Block)?;
-        let value = HeaderValue::from_str_or_bytes(value).ok_or(HeaderError::Block)?;
-        headers.append(name, value);
-    }
-    Ok(headers)
 }
 
 /// Whether a value among the headers holds a placeholder for a secret. One that is malformed is an error.

@@ -6,17 +6,20 @@
 //! lane cannot send soon is spilled (the caller writes it down and forgets it), so that neither memory nor the window
 //! fills with the calls of one slow endpoint.
 
+mod spilling;
+mod status;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::breaker::{BreakerRules, State};
-use super::lane::{Lane, Memory, Room};
-
+pub use self::status::LaneStatus;
+use super::breaker::BreakerRules;
 pub use super::lane::{Appetite, OnDisk, Rest};
-use super::lane_policy::{Capacity, Gate, LanePolicy};
+use super::lane::{Lane, Room};
+use super::lane_policy::{Capacity, LanePolicy};
 use super::quota::Allowance;
-use super::tally::{CallEnd, Ended, Kind, Tally};
+use super::tally::{CallEnd, Ended, Kind};
 
 /// The name of a lane: an endpoint's own, or for a bare URL its origin.
 pub type LaneName = Arc<str>;
@@ -28,27 +31,6 @@ pub enum Admission<T> {
     Waiting,
     /// Its lane is spilled: calls before it wait on disk, so it has to queue up behind them.
     Spilled(T),
-}
-
-/// How an endpoint is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaneStatus {
-    /// Whose.
-    pub name: LaneName,
-    /// Calls on the wire.
-    pub in_flight: usize,
-    /// Calls waiting in memory.
-    pub waiting: usize,
-    /// Whether it is in use.
-    pub gate: Gate,
-    /// Where its breaker stands.
-    pub breaker: State,
-    /// It asked to be left alone until then.
-    pub parked_until: Option<SystemTime>,
-    /// Its quota is used up until then.
-    pub held_until: Option<SystemTime>,
-    /// What has been counted since the last look.
-    pub tally: Tally,
 }
 
 /// Calls waiting in memory, by endpoint.
@@ -117,32 +99,6 @@ impl<T> Backlog<T> {
         }
         self.push(lane, kind, now, call);
         Admission::Waiting
-    }
-
-    /// Takes back calls that had been spilled. `rest` tells of which kinds more of the lane are still on disk.
-    pub fn refill(&mut self, lane: &LaneName, now: SystemTime, calls: Vec<(Kind, T)>, rest: OnDisk) {
-        self.lane(lane).on_disk = rest;
-        for (kind, call) in calls {
-            self.push(lane, kind, now, call);
-        }
-    }
-
-    /// Notes that calls of a lane wait on disk.
-    pub fn note_spilled(&mut self, lane: &LaneName, kind: Kind) {
-        self.lane(lane).on_disk.note(kind);
-    }
-
-    /// The lanes that have calls on disk and could send more than waits in memory, and how many more, if there is room for them.
-    pub fn hungry(&self, now: SystemTime) -> Vec<(LaneName, Appetite)> {
-        if self.room() < 2 {
-            return Vec::new();
-        }
-        let room = self.places(now);
-        let hungry = self.lanes.iter().map(|(name, lane)| (name, lane.appetite(&room, now)));
-        hungry
-            .filter(|(_, appetite)| *appetite != Appetite::default())
-            .map(|(name, appetite)| (name.clone(), appetite))
-            .collect()
     }
 
     /// Whether a call may be sent now.
@@ -228,21 +184,6 @@ impl<T> Backlog<T> {
         self.lanes.values().filter_map(|lane| lane.opens_at(now)).min()
     }
 
-    /// Gives up the waiting calls that their lanes cannot send soon, if memory is short or some have waited long.
-    ///
-    /// Meant to be called a few times a second: each lane keeps five times what it did since the last call.
-    pub fn spill(&mut self, now: SystemTime) -> Vec<(LaneName, T)> {
-        let mut spilled = Vec::new();
-        let is_short = self.waiting * 4 > self.capacity.window * 3;
-        let memory = if is_short { Memory::Short } else { Memory::Ample };
-        for (name, lane) in &mut self.lanes {
-            spilled.extend(lane.spill(memory, now).into_iter().map(|call| (name.clone(), call)));
-        }
-        self.waiting -= spilled.len();
-        self.tidy(now);
-        spilled
-    }
-
     /// Takes out the waiting calls that `pick` names.
     pub fn remove(&mut self, mut pick: impl FnMut(&T) -> bool) -> Vec<T> {
         let removed: Vec<T> = self.lanes.values_mut().flat_map(|lane| lane.remove(&mut pick)).collect();
@@ -253,26 +194,6 @@ impl<T> Backlog<T> {
     /// Lets `change` at every waiting call.
     pub fn for_each_waiting(&mut self, change: impl FnMut(&mut T)) {
         self.lanes.values_mut().flat_map(Lane::iter_mut).for_each(change);
-    }
-
-    /// How the lanes are doing at which something happened since the last look.
-    pub fn take_news(&mut self, now: SystemTime) -> Vec<LaneStatus> {
-        let touched = std::mem::take(&mut self.touched);
-        let news = touched.into_iter().filter_map(|name| {
-            let lane = self.lanes.get_mut(&name)?;
-            lane.touched = false;
-            Some(LaneStatus {
-                in_flight: lane.in_flight,
-                waiting: lane.waiting(),
-                gate: lane.gate(),
-                breaker: lane.breaker(now),
-                parked_until: lane.parked_until(now),
-                held_until: lane.held_until(now),
-                tally: std::mem::take(&mut lane.tally),
-                name,
-            })
-        });
-        news.collect()
     }
 
     fn push(&mut self, name: &LaneName, kind: Kind, now: SystemTime, call: T) {
@@ -307,12 +228,5 @@ impl<T> Backlog<T> {
     fn places(&self, now: SystemTime) -> Room {
         let untrusted = self.lanes.values().filter(|lane| !lane.is_trusted(now)).map(|lane| lane.in_flight).sum();
         Room { capacity: self.capacity, free: self.capacity.in_flight.saturating_sub(self.in_flight), untrusted }
-    }
-
-    /// Forgets lanes that hold nothing, so that a million origins do not stay in memory.
-    fn tidy(&mut self, now: SystemTime) {
-        self.lanes.retain(|_, lane| !lane.is_idle(now));
-        let lanes = &self.lanes;
-        self.rotation.retain(|name| lanes.get(name).is_some_and(|lane| lane.waiting() > 0));
     }
 }

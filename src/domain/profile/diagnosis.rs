@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::advice::Advice;
-use super::errors::{self, Concerns, Known, RELAY};
+use super::errors::{self, Concerns, KnownError, RELAY};
 use super::{Platform, Profile};
 use crate::domain::outcome::{Head, Outcome, Response};
 
@@ -17,16 +17,16 @@ const LONGEST_BODY: usize = 64 * 1024;
 /// The longest code that is taken for one.
 const LONGEST_CODE: usize = 64;
 
-/// What a platform said of an error.
+/// What is known of an error from what a platform said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct Diagnosis {
     code: Option<String>,
-    known: Option<&'static Known>,
+    known: Option<&'static KnownError>,
     advice: Advice,
     wait: Option<Duration>,
 }
 
-impl Said {
+impl Diagnosis {
     /// What an outcome says, at an endpoint of this profile. Nothing, if it is no error or not the platform's.
     pub fn of(profile: Profile, outcome: &Outcome) -> Self {
         match outcome {
@@ -56,7 +56,7 @@ impl Said {
         Self { code, wait, ..Self::about(known, true) }
     }
 
-    fn about(known: Option<&'static Known>, is_expected: bool) -> Self {
+    fn about(known: Option<&'static KnownError>, is_expected: bool) -> Self {
         let advice = known.filter(|_| is_expected).map(|known| known.advice).unwrap_or_default();
         Self { code: None, known, advice, wait: None }
     }
@@ -67,7 +67,7 @@ impl Said {
     }
 
     /// The row of the table that it was found in.
-    pub fn known(&self) -> Option<&'static Known> {
+    pub fn known(&self) -> Option<&'static KnownError> {
         self.known
     }
 
