@@ -34,7 +34,7 @@ fn events_come_over_http2_as_they_do_over_http1() {
 
 #[test]
 fn streams_that_stand_still_do_not_hold_up_calls_on_the_same_connection() {
-    const STREAMS: i64 = 12;
+    const STREAMS: i64 = 6;
     let authority = Authority::new();
     let peer = TlsPeer::start(&authority, &TlsOptions { at_once: 100, ..TlsOptions::default() });
     let sender = sender(&authority);
