@@ -199,8 +199,9 @@ impl Dispatcher {
         self.usage_committed(now);
         self.send(outbox.lease.as_ref(), now);
         self.note_written(&outbox);
-        self.announce(|| outbox.told_of());
+        // Before anybody is woken: who has waited for a call may ask what it has counted for.
         self.show_gauges(now);
+        self.announce(|| outbox.told_of());
         self.runners.look_after(now);
         let poll = if self.cursor.has_gaps() { GAP_POLL } else { SLOW_POLL };
         self.timers.next_poll = now + poll;

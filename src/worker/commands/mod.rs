@@ -89,6 +89,11 @@ impl Dispatcher {
             commands.find_due(most, &left, now)
         });
         match tended {
+            // What was read may have been asked for after a pause that is not known here yet.
+            Ok(Some(())) if self.has_been_told() => {
+                self.commands.ready.clear();
+                self.commands.look_at(now);
+            }
             Ok(Some(())) => self.commands.start_due(most, limit, now),
             Ok(None) => self.commands.look_at(now + PAUSE_AFTER_ERROR),
             Err(aborted) => {

@@ -12,7 +12,6 @@ use pgrx::prelude::*;
 
 use super::collector;
 use crate::domain::callback::{self, Next, Past};
-use crate::error::Error;
 use crate::guc::Settings;
 use crate::store::callbacks::COLLECTOR;
 use crate::store::invocation;
@@ -81,9 +80,25 @@ enum Ran {
     Counted(i64),
 }
 
+/// How far an errand has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// What its function is given is being read.
+    Preparing,
+    Running,
+}
+
+impl Phase {
+    /// Whether an error is the errand's, and is not met again by trying again: while only our own statements have run, somebody else's
+    /// lock is in their way at times.
+    fn is_at_fault(self, aborted: &Aborted) -> bool {
+        self == Self::Running || !aborted.is_transient()
+    }
+}
+
 /// Runs one, in a transaction that also forgets it: it has run exactly if the transaction commits.
 fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> Ran {
-    let mut current: Option<Errand> = None;
+    let mut current: Option<(Errand, Phase)> = None;
     let outcome = attempt(|| {
         under_snapshot(|| {
             let Some(errand) = kind.next(role)? else {
@@ -93,8 +108,11 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> 
             let past = if before == Ran::Counted(key) { Past::CountedNow } else { errand.past() };
             match callback::next(past, settings.max_interruptions) {
                 Next::Run => {
-                    current = Some(errand.clone());
-                    run(role, &errand, settings.callback_timeout)?;
+                    current = Some((errand.clone(), Phase::Preparing));
+                    if let Some(ready) = errand.prepare(role)? {
+                        current = Some((errand, Phase::Running));
+                        run(&ready, settings.callback_timeout);
+                    }
                     Ok((Ran::One, Durability::Full))
                 }
                 Next::Count(runs) => {
@@ -116,8 +134,8 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> 
     match outcome {
         Ok(ran) => ran,
         Err(aborted) => match current {
-            Some(errand) => record(role, &errand, &aborted),
-            None => {
+            Some((errand, phase)) if phase.is_at_fault(&aborted) => record(role, &errand, &aborted),
+            _ => {
                 report::log(&format!("runner: {aborted}"));
                 Ran::None
             }
@@ -125,12 +143,9 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> 
     }
 }
 
-fn run(role: pg_sys::Oid, errand: &Errand, timeout: Duration) -> Result<(), Error> {
-    if let Some(Ready { invocation, argument }) = errand.prepare(role)? {
-        limit_time(timeout);
-        invocation::invoke(&invocation, argument);
-    }
-    Ok(())
+fn run(ready: &Ready, timeout: Duration) {
+    limit_time(timeout);
+    invocation::invoke(&ready.invocation, ready.argument);
 }
 
 fn record(role: pg_sys::Oid, errand: &Errand, aborted: &Aborted) -> Ran {

@@ -113,6 +113,11 @@ impl Dispatcher {
         }
         let waiting_runs::Freed { runs: found, locked } = waiting_runs::ready(freed)?;
         done.blocked = locked;
+        // What was read may have been asked for after a pause that is not known here yet.
+        if self.has_been_told() {
+            done.blocked.extend(found.iter().map(|run| run.template.schedule));
+            return Ok(());
+        }
         let (allowed, barred): (Vec<_>, Vec<_>) = found.into_iter().partition(|run| run.rights == Rights::Usual);
         let mut rooms = Rooms::default();
         let has_room = |run: &Ready| rooms.of(run.template.owner).take(1).is_ok();
@@ -142,6 +147,11 @@ impl Dispatcher {
         let rows = due::due(clocks.steady, &but, limit)?;
         if rows.len() == limit {
             done.left = Left::More;
+        }
+        // As above.
+        if self.has_been_told() {
+            done.left = Left::More;
+            return Ok(());
         }
         let mut open = open_of(&rows)?;
         let started = Instant::now();

@@ -73,7 +73,8 @@ async fn a_kill_between_commit_and_wake_loses_nothing() {
     successor(&cluster, "dispatcher", "postgres", worker).await;
     peer.wait_for(1).await;
     all_ended(&cluster, "postgres").await;
-    assert_eq!(deliveries(&peer).into_values().collect::<Vec<_>>(), [1]);
+    // A dispatcher that happens to look just then may have sent it before the server went down.
+    assert_eq!(deliveries(&peer).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

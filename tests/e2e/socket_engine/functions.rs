@@ -1,7 +1,8 @@
 //! Functions that messages are given to, where things go wrong.
 
 use super::{Stage, comes_true, reaches};
-use crate::harness::Cluster;
+use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::{Cluster, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_takes_its_process_down_is_given_up_and_the_next_message_is_handled() {
@@ -62,4 +63,45 @@ async fn messages_and_callbacks_of_a_role_are_both_run() {
         "select count(*) filter (where what = 'message') = 100 and count(*) filter (where what = 'call') = 100 from done",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_keeps_a_message_from_being_read_is_not_an_error_of_its_function() {
+    let stage = Stage::start().await;
+    stage.db.exec("alter role current_user set lock_timeout = '100ms'").await;
+    stage.db.exec("create table heard (id bigint, data text)").await;
+    stage
+        .db
+        .exec(
+            "create function hear(message edge.ws_message) returns void language sql as $$
+             select pg_advisory_xact_lock(7);
+             insert into heard values (message.id, message.data) $$",
+        )
+        .await;
+    stage.want("a", ", on_message => 'hear'").await;
+    reaches(&stage.db, "a", "open").await;
+    stage.db.exec("select pg_advisory_lock(7)").await;
+    for text in ["one", "two"] {
+        stage.peer.text(1, text);
+    }
+    let runs = "select count(*) = 1 from pg_stat_activity where wait_event = 'advisory'";
+    comes_true(&stage.db, "the first is being handled", runs).await;
+    comes_true(&stage.db, "the second waits", "select count(*) = 2 from edge_store.ws_handling").await;
+    // The runner's own statement of the next message comes after this in the queue.
+    let locking = stage.cluster.connect().await;
+    locking.exec("set lock_timeout = 0; begin").await;
+    let locked = tokio::spawn(async move {
+        locking.exec("lock table edge_store.ws_incoming in access exclusive mode").await;
+        locking
+    });
+    let queued = "select count(*) = 1 from pg_locks where mode = 'AccessExclusiveLock' and not granted";
+    comes_true(&stage.db, "the lock is asked for", queued).await;
+    stage.db.exec("select pg_advisory_unlock(7)").await;
+    let locking = locked.await.expect("the tables are locked");
+    eventually("the runner gives up", SERVER_DEADLINE, || async {
+        stage.cluster.log().contains("runner: canceling statement due to lock timeout")
+    })
+    .await;
+    locking.exec("commit").await;
+    comes_true(&stage.db, "both are heard", "select array_agg(data order by id) = '{one,two}' from heard").await;
 }
