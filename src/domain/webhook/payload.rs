@@ -67,10 +67,11 @@ impl<'a> Change<'a> {
     /// The same without its largest columns.
     fn shortened(self, heading: &Heading, limit: usize) -> Self {
         let Self { record, old_record, mut omitted } = self;
+        let bare = heading.text.len() + FRAME + size_without_columns(&record) + size_without_columns(&old_record);
         let (record, old_record) = (record.map(Record::into_columns), old_record.map(Record::into_columns));
         let mut sizes = sizes(record.as_deref().unwrap_or_default(), old_record.as_deref().unwrap_or_default());
         sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-        let mut total = heading.text.len() + FRAME + sizes.iter().map(|(_, size)| size).sum::<usize>();
+        let mut total = bare + sizes.iter().map(|(_, size)| size).sum::<usize>();
         for (name, size) in sizes {
             if total + names_size(&omitted) <= limit {
                 break;
@@ -100,12 +101,15 @@ impl<'a> Change<'a> {
     }
 }
 
-/// What is written beside the heading, the records and the names of what is left out; the braces of records are counted for
-/// where they have been taken apart.
-const FRAME: usize = r#","old_record":}{}{}"#.len();
+/// What is written beside the heading, the records and the names of what is left out.
+const FRAME: usize = r#","old_record":}"#.len();
 
 fn size(record: &Option<Record<'_>>) -> usize {
     record.as_ref().map_or("null".len(), Record::size)
+}
+
+fn size_without_columns(record: &Option<Record<'_>>) -> usize {
+    record.as_ref().map_or("null".len(), |_| "{}".len())
 }
 
 fn names_size(omitted: &[String]) -> usize {
