@@ -15,7 +15,15 @@ absent=(--skip=pg_cron:: --skip=the_morning_digest_of_pg_cron)
 # The user that the servers run as must get to their programs.
 servers=$target/postgres
 mkdir -p "$servers"
-as_server test -x "$servers" || servers=/var/tmp/pg_edge-postgres-$(id -u)
+if ! as_server test -x "$servers"; then
+    # Anybody may have made one of this name before, or a link to somewhere else.
+    servers=/var/tmp/pg_edge-postgres-$(id -u)
+    mkdir -p -m 755 "$servers"
+    if [ ! -O "$servers" ] || [ -L "$servers" ]; then
+        echo "majors.sh builds Postgres in $servers, and that is not yours: have it removed." >&2
+        exit 1
+    fi
+fi
 
 build() {
     setup/postgres.sh "$home" "$major"
