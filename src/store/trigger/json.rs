@@ -3,7 +3,8 @@
 //! Postgres makes no text of a gigabyte, and a row that it has no trouble to keep may be more than that as JSON: a number of ten
 //! bytes has 131,072 digits, and a composite value of mostly nulls names each of its columns. Whoever writes such a row does not
 //! know of the webhook. So a row that could become too much is made JSON of in a subtransaction; where that fails, its columns are
-//! tried one by one, and those that are too large are left out.
+//! tried one by one, and those that are too large are left out. The same is done where a type is somebody's own: its cast to JSON
+//! may raise an error, which is not asked for by a trigger that does not want the column.
 
 #![allow(unsafe_code, reason = "the bridge to Postgres' rows")]
 
@@ -30,6 +31,9 @@ const LEAST: usize = 1024 * 1024;
 /// The most, in bytes, that is made JSON of on the way to a call.
 const MOST: usize = 160 * 1024 * 1024;
 
+/// Types from here on were made by somebody, as were their arrays and domains; those before came with Postgres.
+const FIRST_OF_USERS: u32 = pg_sys::FirstNormalObjectId;
+
 /// No value of Postgres' own types takes so many times less as JSON than it takes in a row.
 const SHRINKS: usize = 8;
 
@@ -42,7 +46,8 @@ pub struct RowJson {
 }
 
 impl Row<'_> {
-    /// The row as JSON. What could not be sent in `limit` bytes in any case is left out; of a large row, what is not wanted is null.
+    /// The row as JSON. What could not be sent in `limit` bytes in any case is left out; of a large row and of
+    /// one with somebody's own types, what is not wanted is null.
     pub fn json(&self, wanted: Option<&[String]>, limit: usize) -> RowJson {
         let mut told = match self.unpacked() {
             None => RowJson { json: whole(self.tuple, self.descriptor, str::to_owned), omitted: Vec::new() },
@@ -52,17 +57,11 @@ impl Row<'_> {
         told
     }
 
-    /// The values of a row that may be too much as JSON.
+    /// The values of a row of which Postgres may make no JSON: since it would be too much, or since a type is somebody's own, and
+    /// so may be its cast to JSON.
     fn unpacked(&self) -> Option<Unpacked<'_>> {
-        // SAFETY: the tuple lives as long as the call. Columns that it does not have are those that the table got later; their
-        // values are in the catalog.
-        let is_tiny = unsafe {
-            let head = &*(*self.tuple).t_data;
-            let columns = u32::from(head.t_infomask2) & pg_sys::HEAP_NATTS_MASK;
-            let is_stored_elsewhere = u32::from(head.t_infomask) & pg_sys::HEAP_HASEXTERNAL != 0;
-            (*self.tuple).t_len <= TINY && !is_stored_elsewhere && columns as usize >= self.columns().len()
-        };
-        if is_tiny {
+        let types_are_built_in = self.columns().iter().all(|column| column.atttypid.to_u32() < FIRST_OF_USERS);
+        if types_are_built_in && self.is_tiny() {
             return None;
         }
         let mut values = self.values();
@@ -78,8 +77,19 @@ impl Row<'_> {
         // What is not a varlena is in the tuple as it is.
         // SAFETY: as above.
         let rest = unsafe { (*self.tuple).t_len as usize };
-        let is_harmless = sizes.iter().map(|(size, _)| size).sum::<usize>() + rest <= HARMLESS;
+        let is_harmless = types_are_built_in && sizes.iter().map(|(size, _)| size).sum::<usize>() + rest <= HARMLESS;
         (!is_harmless).then_some(Unpacked { row: self, values, sizes, omitted: Vec::new() })
+    }
+
+    fn is_tiny(&self) -> bool {
+        // SAFETY: the tuple lives as long as the call. Columns that it does not have are those that the table got later; their
+        // values are in the catalog.
+        unsafe {
+            let head = &*(*self.tuple).t_data;
+            let columns = u32::from(head.t_infomask2) & pg_sys::HEAP_NATTS_MASK;
+            let is_stored_elsewhere = u32::from(head.t_infomask) & pg_sys::HEAP_HASEXTERNAL != 0;
+            (*self.tuple).t_len <= TINY && !is_stored_elsewhere && columns as usize >= self.columns().len()
+        }
     }
 
     /// The columns that a trigger is not given, if there are any.
@@ -93,7 +103,7 @@ impl Row<'_> {
     }
 }
 
-/// A row that may be too much as JSON.
+/// A row of which Postgres may make no JSON.
 struct Unpacked<'row> {
     row: &'row Row<'row>,
     values: Values,

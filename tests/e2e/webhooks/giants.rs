@@ -88,3 +88,43 @@ async fn only_errors_of_size_are_kept_from_whoever_writes() {
     scene.db.exec(block).await;
     assert_eq!(queued(&scene.db).await[4]["record"]["id"], 8);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_not_wanted_is_never_made_json_of_by_its_type() {
+    let scene = Scene::with_orders().await;
+    scene
+        .db
+        .exec(
+            "select edge.pause();
+             create type mood as enum ('calm', 'vast', 'odd');
+             create function as_json(given mood) returns json language plpgsql as $$
+             begin
+                 case given
+                     when 'vast' then raise program_limit_exceeded using message = 'too much to be said';
+                     when 'odd' then raise exception 'not to be said';
+                     else return '\"calm\"';
+                 end case;
+             end $$;
+             create cast (mood as json) with function as_json(mood);
+             create domain temper as mood;
+             create table big (id int, feels mood, felt mood[], is_like temper)",
+        )
+        .await;
+    trigger(&scene.db, "chosen", TELL.0, r#"'hook', '', '{"columns": ["id"]}'"#).await;
+    // The row is little, and the function of the cast would fail each of these.
+    for row in ["(1, 'odd')", "(2, null, '{odd}')", "(3, null, null, 'odd')"] {
+        scene.db.exec(&format!("insert into big values {row}")).await;
+    }
+    let told = queued(&scene.db).await;
+    let records: Vec<_> = told.iter().map(|payload| payload["record"].clone()).collect();
+    assert_eq!(records, [json!({"id": 1}), json!({"id": 2}), json!({"id": 3})]);
+    assert!(told.iter().all(|payload| payload.get("omitted").is_none()), "a column that nobody wants is missed");
+    scene.db.exec("drop trigger chosen on big").await;
+    trigger(&scene.db, "tell", TELL.0, TELL.1).await;
+    scene.db.exec("insert into big values (4, 'vast', '{calm}')").await;
+    let told = queued(&scene.db).await;
+    assert_eq!(told[3]["omitted"], json!(["feels"]));
+    assert_eq!(told[3]["record"], json!({"id": 4, "felt": ["calm"], "is_like": null}));
+    // Of a column that is wanted, the type has its say.
+    assert_eq!(scene.db.fails("insert into big values (5, 'odd')").await.sqlstate, "P0001");
+}
