@@ -77,3 +77,39 @@ async fn a_hostile_search_path_is_not_walked_by_reports() {
     let trapped: Vec<String> = scene.db.column("select distinct cur from public.who").await;
     assert!(trapped.is_empty(), "the trap ran as {trapped:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_sees_that_others_jobs_failed_and_not_what_they_say_or_keep() {
+    let scene = start().await;
+    let (ada, monitor) = (scene.role("ada").await, scene.role("watcher").await);
+    scene.db.exec("grant pg_monitor to watcher").await;
+    let id = job(&ada, r#"metadata => '{"patient": "Bob"}'"#).await;
+    is_accepted(&ada, id).await;
+    assert!(delivery(&scene, 1).await.fail(&ada, "Bob is not well", true).await);
+    let second = delivery(&scene, 2).await;
+    is_accepted(&ada, id).await;
+    assert!(second.fail(&ada, "Bob is ill", false).await);
+    ended(&ada, id).await;
+    scene.peer.on("/gone", crate::harness::Reply::status(404));
+    let other = crate::scene::call(&ada, "edge.http_get_async($1)", &scene.peer.url("/gone")).await;
+    ended(&ada, other).await;
+    let questions = [
+        ("select metadata ->> 'patient' from edge.calls where id = $1", "Bob"),
+        ("select metadata ->> 'patient' from edge.dead_letters where id = $1", "Bob"),
+        ("select error from edge.calls where id = $1", "Bob is ill"),
+        ("select error from edge.dead_letters where id = $1", "Bob is ill"),
+        ("select error from edge.attempts where call_id = $1 order by attempt limit 1", "Bob is not well"),
+        ("select error from edge.attempts where call_id = $1 order by attempt desc limit 1", "Bob is ill"),
+    ];
+    for (question, said) in questions {
+        for (db, seen) in [(&ada, Some(said)), (&monitor, None), (&scene.db, Some(said))] {
+            let told: Option<String> = db.one_with(question, &[&id]).await;
+            assert_eq!(told.as_deref(), seen, "{question}");
+        }
+        // Pg_edge's own sentences are there for whoever watches.
+        if question.starts_with("select error") {
+            assert!(monitor.one_with::<Option<String>>(question, &[&other]).await.is_some(), "{question}");
+        }
+    }
+    assert_eq!(monitor.one_with::<String>("select error_class from edge.calls where id = $1", &[&id]).await, "job");
+}
