@@ -52,3 +52,30 @@ async fn callbacks_that_fail_are_a_problem_for_a_day() {
     nothing_with(&ada, "callbacks").await;
     is_well(&scene.db).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_many_failed_calls_are_is_found_without_reading_all_that_is_kept() {
+    let scene = Scene::start().await;
+    scene.peer.on("/x", Reply::status(404));
+    let one = scene.get("/x").await;
+    ended(&scene.db, one).await;
+    // As many more as if something had been down for long.
+    for (table, key) in [("request", "id"), ("response", "call_id")] {
+        let copy = format!(
+            "insert into edge_store.{table}
+             select (jsonb_populate_record(one, jsonb_build_object('{key}', n))).*
+             from edge_store.{table} as one, generate_series(1000000, 1030000) as n where one.{key} = {one}"
+        );
+        scene.db.exec(&copy).await;
+        scene.db.exec(&format!("analyze edge_store.{table}")).await;
+    }
+    let plan: Vec<String> = scene.db.column("explain select * from edge_store.problem_of_dead_letters").await;
+    // The tables of the other slots are empty.
+    let full: String = scene
+        .db
+        .one("select distinct relname::text from edge_store.request join pg_class on pg_class.oid = request.tableoid")
+        .await;
+    assert!(plan.iter().any(|line| line.contains(&format!("{full}_pkey on {full} "))), "{plan:#?}");
+    assert!(!plan.iter().any(|line| line.contains(&format!("Seq Scan on {full} "))), "{plan:#?}");
+    says(&scene.db, "dead letters", "at least 10000 calls have failed", "edge.replay_dead(since =>").await;
+}
