@@ -46,7 +46,7 @@ pub enum WebhookError {
     #[error("it must be an AFTER trigger: what a {0} trigger sees may still be changed, or not happen")]
     NotAfter(&'static str),
     /// Not a table's.
-    #[error("it is on a view, where it would not fire: rows are written to the table beneath")]
+    #[error("it is on a view: make it on the table that the rows go to")]
     OnAView,
     /// A batch of what is always one.
     #[error(
@@ -112,7 +112,6 @@ impl WebhookError {
     /// What to do about it, where that is not said already.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::OnAView => Some("Make the trigger on the table, or on each of the tables, that the view reads."),
             Self::NoColumn { .. } => Some("Where the column was renamed, make the trigger anew with its present name."),
             Self::NoFunction(_) => {
                 Some("Make the function, with its argument of type edge.response, or make the trigger anew without it.")

@@ -35,7 +35,12 @@ async fn a_trigger_with_bad_arguments_is_refused_when_it_is_made() {
         (ROWS, r#"'f', '', '{"when_changed": true}'"#, "22023", "before and after"),
         ("before insert on orders for each row", "'f'", "22023", "must be an AFTER trigger"),
         ("instead of insert on seen for each row", "'f'", "22023", "it is on a view"),
-        ("after insert on seen for each statement", "'f'", "22023", "it is on a view, where it would not fire"),
+        (
+            "after insert on seen for each statement",
+            "'f'",
+            "22023",
+            "it is on a view: make it on the table that the rows go to",
+        ),
     ];
     scene.db.exec("create view seen as select * from orders").await;
     for (when, arguments, sqlstate, words) in table {
