@@ -13,6 +13,7 @@ mod callbacks;
 mod calls;
 mod commands;
 mod commits;
+mod contract;
 mod crashes;
 mod databases;
 mod documentation;

@@ -44,6 +44,24 @@ async fn headers_and_bodies_that_are_null_or_empty_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_content_type_that_is_json_may_say_more_of_it() {
+    let scene = start().await;
+    for (n, kind) in ["application/json; charset=utf-8", "Application/JSON ;a=b"].iter().enumerate() {
+        let headers = json!({"content-type": kind});
+        let path = format!("/{n}");
+        let id = request(&scene, &format!("net.http_post($1, headers := '{headers}')"), &path).await;
+        assert_eq!(response(&scene.db, id).await.get::<_, i32>("status_code"), 200);
+        assert_eq!(scene.peer.requests_for(&path)[0].header("content-type"), Some(*kind));
+    }
+    for kind in ["text/plain", "application/jsonl", "text/x; application/json"] {
+        let headers = json!({"Content-Type": kind});
+        let expression = format!("net.http_post($1, headers := '{headers}')");
+        let error = refused(&scene.db, &expression, &scene.peer.url("/")).await;
+        assert!(error.sqlstate == "22023" && error.message.contains("must be \"application/json\""), "{kind}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_sent_is_refused_when_it_is_asked_for() {
     let scene = start().await;
     for (url, words) in [

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{PATIENT, all_stored, request, response, start, start_on};
-use crate::harness::cluster::SERVER_DEADLINE;
+use crate::harness::cluster::{SERVER_DEADLINE, Stop};
 use crate::harness::{Cluster, Gate, Reply, eventually, programs};
 use crate::scene::reaches;
 
@@ -34,6 +34,17 @@ async fn the_worker_is_told_of_and_asked_for_as_there() {
     gate.open();
     response(&scene.db, id).await;
     assert_eq!(scene.peer.count("/gated"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_there_is_no_dispatcher_is_an_error_of_whoever_asks_for_one() {
+    let mut scene = start().await;
+    // No background worker of an extension's finds room.
+    scene.db.exec("alter system set max_worker_processes = 1").await;
+    scene.cluster.restart(Stop::Fast);
+    let db = scene.cluster.connect().await;
+    let error = db.fails("select net.check_worker_is_up()").await;
+    assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("55000", "the pg_net background worker is not up"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
