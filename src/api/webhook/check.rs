@@ -6,7 +6,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::findings::{self, Weight};
+use super::findings::{self, Finding, Weight};
 use crate::api::arguments;
 use crate::error::Error;
 use crate::store::owner;
@@ -32,7 +32,8 @@ fn check_webhook(trigger: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
             // A dump that a superuser restores makes triggers before it grants rights, and must not lose them. When the
             // trigger fires, nobody is forgiven.
             Weight::Right if !forgives => return Err(what.into()),
-            Weight::Right | Weight::Doubt => ErrorReport::from(what).report(PgLogLevel::WARNING),
+            Weight::Gone if !is_restoring() => return Err(what.into()),
+            Weight::Gone | Weight::Right | Weight::Doubt => ErrorReport::from(what).report(PgLogLevel::WARNING),
             Weight::Gap => ErrorReport::from(what).report(PgLogLevel::WARNING),
             Weight::Remark => ErrorReport::from(what).report(PgLogLevel::NOTICE),
         }
@@ -50,7 +51,9 @@ fn webhook_problems(
     let Some(found) = owner::acting(|| catalog::find(trigger))? else { return Ok(TableIterator::empty()) };
     let Ok(table) = table::find(found.relation) else { return Ok(TableIterator::empty()) };
     let mut problems = Vec::new();
-    for finding in findings::of(&found, &table)? {
+    // Why one trigger cannot be judged is said of that one: whoever asks for all of them is told of the others too.
+    let findings = findings::of(&found, &table).unwrap_or_else(|what| vec![Finding { weight: Weight::Fault, what }]);
+    for finding in findings {
         if !matches!(finding.weight, Weight::Gap | Weight::Remark) {
             let advice = finding.what.hint().map_or_else(|| MAKE_ANEW.to_owned(), std::borrow::Cow::into_owned);
             problems.push((finding.what.to_string(), advice));
@@ -74,4 +77,12 @@ fn may_act_for(table: &Table) -> Result<(), Error> {
 fn is_superuser() -> bool {
     // SAFETY: main thread, inside a transaction.
     unsafe { pg_sys::superuser_arg(owner::current_role()) }
+}
+
+/// Whether a dump is restored, whose first lines turn this off: what was there when a function or a trigger was made is not asked
+/// for again.
+#[allow(unsafe_code, reason = "pgrx has no wrapper for it")]
+fn is_restoring() -> bool {
+    // SAFETY: main thread; a setting that Postgres keeps.
+    unsafe { !pg_sys::check_function_bodies }
 }

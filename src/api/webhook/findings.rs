@@ -25,6 +25,8 @@ pub struct Finding {
 pub enum Weight {
     /// The trigger cannot do what it says.
     Fault,
+    /// It names what is not there. It fires all the same, if it was there once, and a copy of the database has it as it is.
+    Gone,
     /// The owner of the table lacks a right, which a dump that is restored may bring later.
     Right,
     /// Its calls fail as long as something is not there.
@@ -56,7 +58,7 @@ pub fn of(found: &Found, table: &Table) -> Result<Vec<Finding>, Error> {
     }
     for (option, column) in options.named_columns().filter(|(_, name)| !found.columns.iter().any(|known| known == name))
     {
-        findings.add(Weight::Fault, WebhookError::NoColumn { option, column: column.to_owned() });
+        findings.add(Weight::Gone, WebhookError::NoColumn { option, column: column.to_owned() });
     }
     findings.of_callback(&subscription, table)?;
     findings.of_secrets(&subscription, table)?;
@@ -80,7 +82,7 @@ impl Findings {
             return Ok(());
         };
         let Some(function) = name.find() else {
-            self.add(Weight::Fault, WebhookError::NoFunction(given.clone()));
+            self.add(Weight::Gone, WebhookError::NoFunction(given.clone()));
             return Ok(());
         };
         match handler::check(table.owner, RegProc(function), Takes::Response) {
@@ -90,7 +92,7 @@ impl Findings {
             }
             Ok(_) => {}
             Err(why @ Error::NotExecutable(_)) => self.add(Weight::Right, why),
-            Err(why @ Error::NotACallback(_)) => self.add(Weight::Fault, why),
+            Err(why @ Error::NotACallback(_)) => self.add(Weight::Gone, why),
             Err(why) => return Err(why),
         }
         Ok(())
@@ -121,7 +123,15 @@ impl Findings {
     /// The endpoint has to be there, and the URL has to be one of its own.
     fn of_endpoint(&mut self, webhook: &Webhook) -> Result<(), Error> {
         let Some(name) = webhook.endpoint.as_deref() else { return Ok(()) };
-        match owner::acting(|| endpoints::find(name))? {
+        let found = match owner::acting(|| endpoints::find(name)) {
+            Ok(found) => found,
+            // Somebody may have written its row by hand.
+            Err(why) => {
+                self.add(Weight::Doubt, Doubt::Unreadable { endpoint: name.to_owned(), why: why.to_string() });
+                return Ok(());
+            }
+        };
+        match found {
             None => self.add(Weight::Doubt, Doubt::NoEndpoint(name.to_owned())),
             Some(found) => {
                 if let Err(why) = endpoint::resolve(&found.base, &webhook.url) {

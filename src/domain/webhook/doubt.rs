@@ -17,6 +17,14 @@ pub enum Doubt {
         /// What is wrong with the URL.
         why: EndpointError,
     },
+    /// Somebody to call, of whom nothing is known for sure.
+    #[error("calls by endpoint \"{endpoint}\" fail: {why}")]
+    Unreadable {
+        /// Its name.
+        endpoint: String,
+        /// What is wrong with its row.
+        why: String,
+    },
     /// Nothing to put in the place of a placeholder.
     #[error("there is no secret \"{0}\", and calls that need it fail")]
     NoSecret(String),
@@ -33,6 +41,7 @@ impl Doubt {
             Self::Elsewhere { .. } => {
                 "Make the trigger anew with a URL at the endpoint's origin, with a path, or without the endpoint."
             }
+            Self::Unreadable { .. } => "edge.alter_endpoint sets anew what somebody has written by hand.",
             Self::NoSecret(_) => "edge.set_secret sets it, and edge.replay_dead then sends what has failed.",
         }
     }

@@ -1,6 +1,6 @@
 //! Schedules, websockets and database webhooks.
 
-use super::{is_well, nothing_with, says};
+use super::{is_well, nothing_with, problem, says};
 use crate::harness::ws_peer::{Answer, Manner};
 use crate::harness::{Cluster, WsPeer};
 use crate::scene::Scene;
@@ -92,5 +92,25 @@ async fn a_database_webhook_that_would_fail_is_a_problem_of_its_trigger() {
     says(&ada, "trigger tell of table app.orders", "\"crm\"", "").await;
     is_well(&eve).await;
     super::endpoint(&scene, "crm", "").await;
+    is_well(&ada).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_cannot_be_read_is_a_problem_and_no_error_of_whoever_asks() {
+    let scene = Scene::start().await;
+    let ada = scene.role("ada").await;
+    scene.db.exec("create schema app; grant all on schema app to ada").await;
+    super::endpoint(&scene, "crm", "").await;
+    ada.exec(
+        "create table app.orders (id bigint primary key);
+         create trigger tell after insert on app.orders for each row execute function edge.webhook('hook', 'crm')",
+    )
+    .await;
+    is_well(&ada).await;
+    scene.db.exec("update edge_store.endpoint set profile = 'unknown'").await;
+    says(&ada, "trigger tell of table app.orders", "calls by endpoint \"crm\" fail: ", "edge.alter_endpoint").await;
+    assert!(problem(&ada, "trigger tell of table app.orders").await["problem"].as_str().unwrap().contains("unknown"));
+    assert_eq!(ada.one::<i64>("select count(*) from edge.webhook_problems").await, 1);
+    scene.db.exec("select edge.alter_endpoint('crm', profile => 'generic')").await;
     is_well(&ada).await;
 }

@@ -2,7 +2,7 @@
 
 use super::{ORDERS, arrived, made, queued, trigger};
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Cluster, Db, eventually};
+use crate::harness::{Cluster, Db, eventually, programs};
 use crate::scene::Scene;
 
 const ROW: &str = "after insert on orders for each row";
@@ -109,4 +109,35 @@ async fn a_partition_that_is_younger_than_the_snapshot_is_known_for_what_it_is()
     }
     let owners: Vec<String> = scene.db.column("select owner::regrole::text from edge_store.request order by id").await;
     assert_eq!(owners, ["ada", "ada"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_names_what_has_gone_since_is_restored_from_a_dump() {
+    let scene = Scene::with_orders().await;
+    scene.db.exec("create function done(r edge.response) returns void language sql as ''").await;
+    trigger(&scene.db, "renamed", ROW, r#"'hook', '', '{"columns": ["id", "state"]}'"#).await;
+    trigger(&scene.db, "called", ROW, r#"'hook', '', '{"on_complete": "public.done"}'"#).await;
+    scene.db.exec("alter table orders rename state to status; drop function done").await;
+    let file = scene.cluster.socket_dir().join("dump.sql");
+    let file = file.to_str().expect("the path is a text");
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = programs::client_program(program);
+        programs::run(command.arg("-h").arg(scene.cluster.socket_dir()).args(["-U", "postgres"]).args(arguments))
+    };
+    run("pg_dump", &["-d", "postgres", "-f", file]);
+    scene.cluster.create_database("restored").await;
+    run("psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "restored", "-f", file]);
+    let restored = scene.cluster.connect_as("postgres", "restored").await;
+    let problems: Vec<String> = restored
+        .column("select trigger::text from edge.webhook_problems where problem not like '%endpoint%' order by 1")
+        .await;
+    assert_eq!(problems, ["called", "renamed"]);
+    restored.exec("select edge.pause(); insert into orders (id) values (7)").await;
+    let told = queued(&restored).await;
+    assert_eq!((told.len(), &told[0]["record"]["id"]), (2, &serde_json::json!(7)));
+    // Who makes one by hand is told at once, and of what is wrong in itself a dump is told as well.
+    let gone = r#"'hook', '', '{"columns": ["state"]}'"#;
+    assert_eq!(restored.fails(&made("another", ROW, gone)).await.sqlstate, "42703");
+    restored.exec("set check_function_bodies = off").await;
+    assert_eq!(restored.fails(&made("another", ROW, "'a b'")).await.sqlstate, "22023");
 }
