@@ -48,7 +48,7 @@ comment on function edge.worker_status is 'How this database''s dispatcher is do
 comment on function edge.grant_access is 'Lets a role use pg_edge: queue calls and see its own. Takes the rights to grant, so a superuser.';
 comment on function edge.revoke_access is 'Takes back what edge.grant_access gave. Calls that the role has queued are still made.';
 
-comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all. Credentials in URLs are hidden.';
+comment on view edge.calls is 'Your calls, one row each; superusers and members of pg_monitor see all, these without metadata and a function''s own words in error. Credentials in URLs are hidden.';
 comment on view edge.events is 'The events of your calls'' streamed answers, one row each, as soon as they are committed; superusers see all, and members of pg_monitor those of others without what they say: event, data, json and sse_id are null. json is null where data is not JSON that jsonb can hold.';
 comment on view edge.jobs is 'Your background jobs that have been delivered and have not ended: when the present delivery was sent and accepted, when it was last heard of, until when its lease lasts, how far it is, and what was reported on it too late. Members of pg_monitor see those of others without progress.';
 comment on column edge.jobs.refused_reports is 'How often a function has reported on it with the token of a delivery that was over, or whose lease was; a hundred are counted.';

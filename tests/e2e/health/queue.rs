@@ -43,6 +43,8 @@ async fn a_pause_is_a_problem_that_says_since_when_calls_wait() {
     assert_eq!(problems_with(&app, "endpoint crm").await, [json!(null); 0], "the endpoint is in order");
     scene.db.exec("select edge.resume()").await;
     is_well(&app).await;
+    // All may be well before the call is on the wire.
+    scene.peer.wait_for_path("/x", 1).await;
     assert_eq!(scene.peer.count("/x"), 1);
 }
 
