@@ -7,6 +7,8 @@ use crate::scene::{Scene, reaches};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_session_is_woken_by_the_end_of_its_call() {
     let scene = Scene::start().await;
+    // Whoever is not woken would look after a second. So it sleeps for the hour.
+    scene.cluster.fail_at("no_second_look", "stands");
     let gate = Gate::closed();
     scene.peer.on("/gated", Reply::gate(&gate));
     let id = scene.get("/gated").await;
@@ -16,7 +18,6 @@ async fn a_waiting_session_is_woken_by_the_end_of_its_call() {
         eventually("the session sleeps", SERVER_DEADLINE, || async { scene.cluster.psql(waiting) == "1" }).await;
         gate.open();
     };
-    // Whoever is not woken sleeps for the hour.
     let wait = async { scene.db.one_with::<String>("select (edge.wait($1, '1 hour')).state", &[&id]).await };
     let (state, ()) = within("the session wakes", SERVER_DEADLINE, async { tokio::join!(wait, opened) }).await;
     assert_eq!(state, "succeeded");
@@ -25,6 +26,7 @@ async fn a_waiting_session_is_woken_by_the_end_of_its_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_sessions_wait_for_one_call() {
     let scene = Scene::start().await;
+    scene.cluster.fail_at("no_second_look", "stands");
     let gate = Gate::closed();
     scene.peer.on("/gated", Reply::gate(&gate));
     let id = scene.get("/gated").await;
