@@ -11,6 +11,8 @@ use sse_core::{SseDecoder, SseEvent};
 
 const MOST: usize = 1 << 20;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An event as a table shows it: type, data, last id.
 type Shown = (&'static str, &'static str, Option<&'static str>);
 
@@ -65,6 +67,7 @@ const VECTORS: &[(&[u8], &[Shown])] = &[
     (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", &[]),
     (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", &[("message", "a", NO_ID)]),
     (b"\xef\xbb\xbf: comment\ndata: a\n\n", &[("message", "a", NO_ID)]),
+    (b"\xef\xbb\xbf:\n\xef\xbb\xbfdata: b\ndata: a\n\n", &[("message", "a", NO_ID)]),
     // Characters: what is no UTF-8 is replaced, and what looks like a line end elsewhere is none.
     (b"data: \xff\xfe\n\n", &[("message", "\u{fffd}\u{fffd}", NO_ID)]),
     (b"data: \xe2\x82\n\n", &[("message", "\u{fffd}", NO_ID)]),
@@ -148,13 +151,36 @@ fn an_id_is_held_once_however_many_events_have_it() {
 
 #[test]
 fn a_comment_may_be_of_any_length() {
-    let (mut parser, mut events) = (Parser::new(100), Vec::new());
-    parser.feed(b":", &mut events).expect("a comment");
-    for _ in 0..10_000 {
-        parser.feed(&[b'.'; 100], &mut events).expect("a comment");
+    let comment = [b":".as_slice(), &[b'.'; 100_000], b"\n"].concat();
+    let event = b"data: a\n\n".as_slice();
+    for stream in [
+        [&comment, event].concat(),
+        [BYTE_ORDER_MARK, &comment, event].concat(),
+        [event, &comment, event].concat(),
+        [b"data: a\n".as_slice(), &comment, b"\n"].concat(),
+    ] {
+        for chunk in [stream.len(), 1, 2, 3, 4, 5, 100] {
+            let (mut parser, mut events) = (Parser::new(100), Vec::new());
+            let read = stream.chunks(chunk).try_for_each(|part| parser.feed(part, &mut events));
+            let wanted = stream.windows(6).filter(|bytes| bytes == b"data: ").count();
+            assert_eq!((read, events.len()), (Ok(()), wanted), "{:?}… by {chunk}", &stream[..8]);
+            assert!(events.iter().all(|event| event.data == "a"), "{events:?}");
+        }
     }
-    parser.feed(b"\ndata: a\n\n", &mut events).expect("a small event");
-    assert_eq!(events.len(), 1);
+}
+
+#[test]
+fn a_mark_makes_no_comment_of_a_line_that_is_none() {
+    for stream in
+        [&b"\xef\xbb\xbf\xef\xbb\xbf: a"[..], b"\xef\xbb: a", b"\xef: a", b"\xbf: a", b"data: a\n\n\xef\xbb\xbf: a"]
+    {
+        let stream = [stream, &[b'.'; 1_000], b"\n"].concat();
+        for chunk in [stream.len(), 1, 2, 3, 4, 5] {
+            let mut parser = Parser::new(100);
+            let read = stream.chunks(chunk).try_for_each(|part| parser.feed(part, &mut Vec::new()));
+            assert_eq!(read, Err(TooLarge::Event { most: 100 }), "{:?}… by {chunk}", &stream[..8]);
+        }
+    }
 }
 
 /// Streams that are made of what matters to a parser.
