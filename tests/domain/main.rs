@@ -63,6 +63,7 @@ mod stream_ending;
 mod stream_quota;
 mod stream_runs;
 mod stream_speech;
+mod stream_work;
 mod text;
 mod webhook;
 mod weighed;
