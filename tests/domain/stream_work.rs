@@ -61,7 +61,7 @@ fn no_long_line_takes_more_than_its_length_to_read() {
         ("text whose characters are cut", Framing::Raw(UTF_8), "", "世"),
     ] {
         // Of single bytes fewer are enough, which a build without optimisation is slow with.
-        for (chunk, length) in [(1, 8 << 10), (1_400, 256 << 10)] {
+        for (chunk, length) in [(1, 16 << 10), (1_400, 256 << 10)] {
             grows_with_its_length(&format!("{name} by {chunk}"), length, |length| {
                 read(framing, &repeated(beginning, piece, length), chunk);
             });
