@@ -483,7 +483,9 @@ create table edge_store.control (
     epoch           integer     not null,
     paused          boolean     not null,
     -- The timeline in which a dispatcher last ran: a promoted standby begins another one.
-    timeline        integer
+    timeline        integer,
+    -- The number of edge.webhook(). Where it is another one, pg_upgrade has given other numbers to all functions.
+    webhook_oid     oid
 );
 insert into edge_store.control
 select pg_catalog.gen_random_uuid(), oid, 0, false

@@ -73,3 +73,5 @@ begin
     execute format('alter function edge_store.check_webhooks() owner to %I', first);
 end
 $$;
+
+update edge_store.control set webhook_oid = 'edge.webhook()'::regprocedure::oid;

@@ -38,6 +38,15 @@ pub fn next(past: Past, most: u32) -> Next {
     if runs < most { Next::Count(runs + 1) } else { Next::GiveUp(runs) }
 }
 
+/// How many runs are known of a callback that something else was in the way of: this one does not count. Known they must be: what
+/// was in the way left the same trace as a run that did not end.
+pub fn without_this(past: Past) -> u32 {
+    match past {
+        Past::New | Past::Tried | Past::CountedNow => 0,
+        Past::Counted(runs) => runs.saturating_sub(1),
+    }
+}
+
 /// How many are begun together, of those that were begun so often in vain: the more often, the fewer, so that the one that takes
 /// the others down is alone by its last run. `None` where it is not begun again.
 pub fn at_once(runs: u32, most: u32, ceiling: usize) -> Option<usize> {

@@ -88,14 +88,21 @@ statements! {
         where role.oid is not null or waiting.owner = 1
         order by 3, 4");
 
+    // One that a runner has is passed over: its role was dropped while its function runs, and nobody waits for that.
     ORPHANS() = "
         delete from edge_store.callback
-        where callback.owner <> 1
-          and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)";
+        where call_id = any (array(
+            select call_id from edge_store.callback
+            where callback.owner <> 1
+              and not exists (select from pg_catalog.pg_roles as role where role.oid = callback.owner)
+            for update skip locked))";
 
     ORPHANS_OF_MESSAGES() = "
         delete from edge_store.ws_handling
-        where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner)";
+        where message_id = any (array(
+            select message_id from edge_store.ws_handling
+            where not exists (select from pg_catalog.pg_roles as role where role.oid = ws_handling.owner)
+            for update skip locked))";
 
     HAS_ORPHANS() = concat!(waiting!(), "
         select from waiting

@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use super::callbacks::GONE;
 use super::statement::statements;
 use crate::domain::call::CallId;
 use crate::error::Error;
@@ -131,6 +132,15 @@ statements! {
             set revision = excluded.revision, state = excluded.state, last_error = excluded.last_error, opened_at = null,
                 next_try_at = null, handshake_status = null, subprotocol = null, close_code = null, close_reason = null";
 
+    FUNCTIONS_HAVE_OTHER_NUMBERS() = "
+        update edge_store.control set webhook_oid = 'edge.webhook()'::pg_catalog.regprocedure::oid
+        where webhook_oid is distinct from 'edge.webhook()'::pg_catalog.regprocedure::oid
+        returning true";
+
+    // Numbers below that of the first object of a user's are marks of ours.
+    FORGET_FUNCTIONS_OF_CALLS(OIDOID) = "update edge_store.request set on_complete = $1 where on_complete >= 16384";
+    FORGET_FUNCTIONS_OF_CALLBACKS(OIDOID) = "update edge_store.callback set function = $1 where function >= 16384";
+
     CLEAR_STREAMS() = "delete from edge_store.stream";
 
     CLEAR_LEASES() = "delete from edge_store.lease";
@@ -188,6 +198,19 @@ pub fn leave_calls_to_the_original(database: pg_sys::Oid) -> Result<(), Error> {
             LEAVE_CALLS_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
             LEAVE_SCHEDULES_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
             LEAVE_SOCKETS_TO_THE_ORIGINAL.with(|statement| statement.write(client, &[database.into()]))?;
+        }
+        Ok(())
+    })
+}
+
+/// After `pg_upgrade` the number that a call has for its function is nobody's, or that of another function, which would be run
+/// with the rights of the call's owner. So calls of before have a function that is gone.
+pub fn forget_functions_of_before() -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        let are_others = !FUNCTIONS_HAVE_OTHER_NUMBERS.with(|statement| statement.write(client, &[]))?.is_empty();
+        if are_others {
+            FORGET_FUNCTIONS_OF_CALLS.with(|statement| statement.write(client, &[GONE.into()]))?;
+            FORGET_FUNCTIONS_OF_CALLBACKS.with(|statement| statement.write(client, &[GONE.into()]))?;
         }
         Ok(())
     })

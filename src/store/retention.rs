@@ -59,8 +59,17 @@ statements! {
                               where response.call_id = request.id and response.slot = $1)
         ) as carried (id)";
 
-    // What a runner has taken it goes on to read in the slot. So these rows come before the tables: a runner that has one
-    // would wait for the slot, and the slot for its row.
+    // To lock a row leaves the trace that a run leaves which did not end. Where runs are counted, that trace says nothing.
+    COUNT_CALLBACKS(INT2OID) = "
+        update edge_store.callback set runs = 0
+        where call_id = any (array(
+            select call_id from edge_store.callback where slot = $1 and runs is null for update skip locked))";
+    COUNT_HANDLINGS(INT2OID) = "
+        update edge_store.ws_handling set runs = 0
+        where message_id = any (array(
+            select message_id from edge_store.ws_handling where slot = $1 and runs is null for update skip locked))";
+
+    // A runner reads in the slot what it has taken: it waits for the tables, so nobody who has those may wait for its row.
     HOLD_CALLBACKS(INT2OID) = "select from edge_store.callback where slot = $1 for update nowait";
     HOLD_HANDLINGS(INT2OID) = "select from edge_store.ws_handling where slot = $1 for update nowait";
 
@@ -92,7 +101,10 @@ statements! {
 
     HAS_OLD_KEYS(TIMESTAMPTZOID) = "select from edge_store.idempotency where noted_at < $1 limit 1";
 
-    FORGET_KEYS(TIMESTAMPTZOID) = "delete from edge_store.idempotency where noted_at < $1";
+    // One that a session is just taking anew is passed over.
+    FORGET_KEYS(TIMESTAMPTZOID) = "
+        delete from edge_store.idempotency
+        where ctid = any (array(select ctid from edge_store.idempotency where noted_at < $1 for update skip locked))";
 }
 
 impl Ring {
@@ -144,6 +156,17 @@ pub fn recent_slot() -> Result<i16, Error> {
     Ok(slot)
 }
 
+/// Has each run be counted, from the first on, of what waits for its function in the oldest slot. To be committed before
+/// [`advance`], which locks those rows.
+pub fn count_runs(ring: Ring) -> Result<(), Error> {
+    Spi::connect_mut(|client| {
+        for statement in [&COUNT_CALLBACKS, &COUNT_HANDLINGS] {
+            statement.with(|statement| statement.write(client, &[ring.oldest().into()]))?;
+        }
+        Ok(())
+    })
+}
+
 /// Truncates the oldest slot and makes it the current one. Its unfinished calls, and those that finished too
 /// recently, move into the slot that was current.
 ///
@@ -153,10 +176,10 @@ pub fn advance(step: &Advance) -> Result<(), Error> {
     let tables = RINGED.map(|table| format!("edge_store.{table}_{oldest}")).join(", ");
     let kept_since = step.now.checked_sub(step.retention).unwrap_or(SystemTime::UNIX_EPOCH);
     Spi::connect_mut(|client| {
+        client.update(&format!("lock table {tables} in access exclusive mode nowait"), None, &[])?;
         for statement in [&HOLD_CALLBACKS, &HOLD_HANDLINGS] {
             statement.with(|statement| statement.write(client, &[oldest.into()]))?;
         }
-        client.update(&format!("lock table {tables} in access exclusive mode nowait"), None, &[])?;
         let carried = CARRIED
             .with(|statement| {
                 let args =

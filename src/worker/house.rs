@@ -8,9 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use super::latch;
 use super::lock::{self, Hold};
+use super::report;
 use super::stats;
 use super::turn::Dispatcher;
 use crate::store::collected;
+use crate::store::jobs::deliveries;
 use crate::store::owner;
 use crate::store::retention::{self, Advance};
 use crate::store::schedules::history;
@@ -31,25 +33,27 @@ const SHORTEST_EXPIRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     /// Does the chores that are due. One that fails waits for its next time; it never stops the turn.
-    pub(super) fn keep_house(&mut self, now: SystemTime) -> Result<(), Aborted> {
+    pub(super) fn keep_house(&mut self, now: SystemTime) {
         if now >= self.timers.next_advance && self.outbox.is_empty() && self.taking.is_empty() && self.chosen.is_empty()
         {
             self.advance_ring(now);
-            self.forget_closed_sockets(now)?;
+            note(self.forget_closed_sockets(now));
         }
         if now >= self.timers.next_key_sweep {
             let window = self.settings.idempotency_window;
             self.timers.next_key_sweep = now + (window / 24).clamp(Duration::from_secs(60), Duration::from_secs(3600));
             let horizon = now.checked_sub(window).unwrap_or(SystemTime::UNIX_EPOCH);
-            in_place(|| retention::forget_keys(horizon))?;
+            note(in_place(|| {
+                retention::forget_keys(horizon)?;
+                deliveries::forget_refused()
+            }));
         }
         if now >= self.timers.next_history {
-            self.forget_runs(now)?;
+            note(self.forget_runs(now));
         }
         if now >= self.timers.next_expiry {
-            self.expire_responses(now)?;
+            note(self.expire_responses(now));
         }
-        Ok(())
     }
 
     /// Forgets runs of schedules that have been kept long enough, a handful at a time.
@@ -87,9 +91,12 @@ impl Dispatcher {
             in_memory: self.ledger.all().into_iter().chain(self.jobs.calls()).collect(),
             floor: self.floor(),
         };
-        let ring = in_place(|| {
-            retention::advance(&step)?;
-            retention::ring()
+        let counted = in_place(|| retention::count_runs(step.ring));
+        let ring = counted.and_then(|_| {
+            in_place(|| {
+                retention::advance(&step)?;
+                retention::ring()
+            })
         });
         match ring {
             Ok(Some(ring)) => {
@@ -129,6 +136,13 @@ impl Dispatcher {
         self.standings.show(latch::my_database());
         let gauges = &self.entry.gauges;
         gauges.in_flight.store(u32::try_from(self.ledger.in_flight()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
+/// A chore that failed is said in the log.
+fn note<R>(done: Result<R, Aborted>) {
+    if let Err(aborted) = done {
+        report::log(&format!("dispatcher, keeping house: {aborted}"));
     }
 }
 

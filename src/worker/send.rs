@@ -59,10 +59,12 @@ impl From<Unsent> for KeptBack {
 impl Dispatcher {
     /// Chooses calls to send, and prepares their lease.
     pub(super) fn choose(&mut self, now: SystemTime) -> Result<(), Error> {
-        self.let_go_of_jobs(now);
+        self.jobs.let_go_of_rows();
         if self.paused || self.stopping || self.has_been_told() {
+            self.let_go(now, |_| true);
             self.give_back(now);
         } else {
+            self.let_go(now, |departure| departure.handover.is_some());
             self.take(now)?;
         }
         if self.taking.is_empty() {
@@ -80,6 +82,25 @@ impl Dispatcher {
         let floor = self.floor();
         self.outbox.lease = Some(Lease { batch: self.newest_batch + 1, epoch: self.epoch, floor, calls });
         Ok(())
+    }
+
+    /// Puts some of the calls that an earlier transaction was to send, and did not, off until now: the rows of jobs have to be taken
+    /// anew, and of what was put together for the others nothing may be true any more.
+    fn let_go(&mut self, now: SystemTime, which: impl Fn(&Departure) -> bool) {
+        let (gone, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.taking).into_iter().partition(which);
+        self.taking = others;
+        if gone.is_empty() {
+            return;
+        }
+        for departure in gone {
+            self.backlog.recall(&departure.lane, departure.queued.kind());
+            self.ledger.stops_waiting(departure.queued.id);
+            self.outbox.deferrals.push(departure.queued.deferral(Until::Due(now)));
+        }
+        // It is made anew of what is left, if anything is.
+        self.outbox.lease = None;
+        self.outbox.leased_deferred.clear();
+        self.count_leased(now);
     }
 
     /// Whether something changed while this turn was looking. A call that it has found may have been queued after that, by

@@ -155,6 +155,7 @@ pub fn take_over(settings: &Settings) -> Result<Takeover, Aborted> {
 
 fn read_and_renew(settings: &Settings, now: SystemTime, extension: pg_sys::Oid) -> Result<Inheritance, Error> {
     under_snapshot(|| recovery::leave_calls_to_the_original(latch::my_database()))?;
+    under_snapshot(recovery::forget_functions_of_before)?;
     under_snapshot(callbacks::count_from_now_on)?;
     under_snapshot(handling::count_from_now_on)?;
     under_snapshot(|| {

@@ -142,7 +142,7 @@ impl Dispatcher {
                 return Err(aborted);
             }
         }
-        self.keep_house(now)?;
+        self.keep_house(now);
         self.run_sockets(now);
         self.run_schedules(now);
         Ok(Turn::Done)
@@ -169,6 +169,9 @@ impl Dispatcher {
         }
         if !self.outbox.landings.is_empty() {
             failpoint::hit("before_event_commit");
+        }
+        if self.outbox.lease.is_some() {
+            failpoint::hit("before_lease_commit");
         }
         under_snapshot(|| {
             self.outbox.write(self.ring.current)?;

@@ -1,6 +1,6 @@
 //! When a callback is run, counted, and given up.
 
-use pg_edge::domain::callback::{Next, Past, at_once, next};
+use pg_edge::domain::callback::{Next, Past, at_once, next, without_this};
 
 #[test]
 fn what_is_known_of_earlier_runs_decides() {
@@ -40,6 +40,15 @@ fn a_callback_that_never_ends_is_begun_as_often_as_is_allowed() {
         };
         assert_eq!((begun, given_up), (most, most));
     }
+}
+
+#[test]
+fn a_run_that_something_was_in_the_way_of_is_none() {
+    for (past, runs) in [(Past::New, 0), (Past::Counted(1), 0), (Past::Counted(3), 2), (Past::Counted(0), 0)] {
+        assert_eq!(without_this(past), runs, "{past:?}");
+    }
+    // However often that happens, it is begun again, even where it may be begun once only.
+    assert_eq!(next(Past::Counted(without_this(Past::New)), 1), Next::Count(1));
 }
 
 #[test]

@@ -81,6 +81,19 @@ fn what_begins_like_a_placeholder_must_be_one() {
     assert!(parse(&format!("${{secret:{}}}", &long[1..])).is_ok());
 }
 
+/// The text without the dollar signs that keep what follows from being a placeholder.
+fn without_escapes(text: &str) -> String {
+    let mut parts = text.split("$${");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let word = part.split_once(':').map_or("", |(word, _)| word);
+        let is_escaped = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        whole.push_str(if is_escaped { "${" } else { "$${" });
+        whole.push_str(part);
+    }
+    whole
+}
+
 proptest! {
     #[test]
     fn what_is_cut_can_be_put_together_again(given in "([a-z${}:]|\\$\\{secret:[a-z]{1,3}\\}){0,20}") {
@@ -89,7 +102,7 @@ proptest! {
                 Segment::Text(text) => text.clone(),
                 Segment::Placeholder(placeholder) => placeholder.to_string(),
             }).collect();
-            prop_assert_eq!(whole, given.replace("$${secret:", "${secret:"));
+            prop_assert_eq!(whole, without_escapes(&given));
         }
     }
 }

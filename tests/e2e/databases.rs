@@ -4,3 +4,4 @@ mod lifecycle;
 mod locks;
 mod servers;
 mod stepping_aside;
+mod upgrading;

@@ -201,6 +201,11 @@ impl Cluster {
         fs::rename(&aside, self.failpoint_file()).expect("a file can be renamed");
     }
 
+    /// Forgets an armed failpoint.
+    pub fn disarm(&self) {
+        fs::remove_file(self.failpoint_file()).expect("a failpoint is armed");
+    }
+
     /// Whether an armed failpoint still waits for somebody to pass.
     pub fn failpoint_is_armed(&self) -> bool {
         self.failpoint_file().exists()

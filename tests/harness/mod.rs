@@ -16,6 +16,7 @@ pub mod session;
 pub mod standby;
 pub mod template;
 pub mod tls_peer;
+pub mod upgrade;
 pub mod wait;
 pub mod ws_peer;
 

@@ -25,9 +25,16 @@ statements! {
             where run.finished_at is not null and run.finished_at < $1 and run.finished_at > $2
             order by run.finished_at limit $3
         ),
+        -- One that a session has in hand is passed over.
+        free as materialized (
+            select run.schedule_id, run.scheduled_for
+            from edge_store.schedule_run as run join old using (schedule_id, scheduled_for)
+            where old.may_go
+            for update of run skip locked
+        ),
         gone as (
-            delete from edge_store.schedule_run as run using old
-            where old.may_go and run.schedule_id = old.schedule_id and run.scheduled_for = old.scheduled_for
+            delete from edge_store.schedule_run as run using free
+            where run.schedule_id = free.schedule_id and run.scheduled_for = free.scheduled_for
         )
         select count(*), max(finished_at) from old";
 }

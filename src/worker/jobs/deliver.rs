@@ -18,7 +18,6 @@ use crate::domain::header::{self, own};
 use crate::domain::job::{Terms, in_ascii};
 use crate::domain::moment::Moment;
 use crate::error::Error;
-use crate::store::deferred::Until;
 use crate::store::jobs::deliveries::{self, NewDelivery};
 use crate::store::jobs::hold;
 use crate::store::scan::Queued;
@@ -131,27 +130,6 @@ impl Dispatcher {
         now: SystemTime,
     ) {
         self.open_resting(queued, source, Why::Unsettled, now);
-    }
-
-    /// A new transaction holds no row. The jobs that an earlier one was to send, and did not, are put off until now: their
-    /// rows have to be taken anew.
-    pub(in crate::worker) fn let_go_of_jobs(&mut self, now: SystemTime) {
-        self.jobs.holdings.clear();
-        if self.taking.iter().all(|departure| departure.handover.is_none()) {
-            return;
-        }
-        let (jobs, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.taking).into_iter().partition(|departure| departure.handover.is_some());
-        self.taking = others;
-        for departure in jobs {
-            self.backlog.recall(&departure.lane, departure.queued.kind());
-            self.ledger.stops_waiting(departure.queued.id);
-            self.outbox.deferrals.push(departure.queued.deferral(Until::Due(now)));
-        }
-        // It is made anew of what is left, if anything is.
-        self.outbox.lease = None;
-        self.outbox.leased_deferred.clear();
-        self.count_leased(now);
     }
 
     /// Writes the rows of the jobs that are leased, which are held.

@@ -96,6 +96,11 @@ impl Jobs {
         self.open.insert(call, Open { case, next_look: now });
     }
 
+    /// A new transaction holds no row.
+    pub fn let_go_of_rows(&mut self) {
+        self.holdings.clear();
+    }
+
     /// Whether something is to be decided of a call.
     pub fn is_open(&self, call: CallId) -> bool {
         self.open.contains_key(&call)

@@ -135,8 +135,11 @@ fn run_next(role: pg_sys::Oid, settings: &Settings, kind: Kind, before: Ran) -> 
         Ok(ran) => ran,
         Err(aborted) => match current {
             Some((errand, phase)) if phase.is_at_fault(&aborted) => record(role, &errand, &aborted),
-            _ => {
+            hindered => {
                 report::log(&format!("runner: {aborted}"));
+                if let Some((errand, _)) = hindered {
+                    do_not_count(&errand);
+                }
                 Ran::None
             }
         },
@@ -160,6 +163,17 @@ fn record(role: pg_sys::Oid, errand: &Errand, aborted: &Aborted) -> Ran {
             report::log(&format!("runner cannot record the error of a {}: {failed}", errand.name()));
             Ran::None
         }
+    }
+}
+
+/// Has the run that something was in the way of not count.
+fn do_not_count(errand: &Errand) {
+    let noted = attempt(|| {
+        under_snapshot(|| errand.count_run(callback::without_this(errand.past())))?;
+        Ok(((), Durability::Full))
+    });
+    if let Err(failed) = noted {
+        report::log(&format!("runner cannot take back the count of a {}: {failed}", errand.name()));
     }
 }
 

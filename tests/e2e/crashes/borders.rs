@@ -6,7 +6,9 @@ use crate::faults::{
     SOON, all_ended, assert_none_lost, assert_sent_once, deliveries, dispatcher, holds, queue, queue_one, ready,
     successor,
 };
+use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Cluster, Gate, Peer, Reply, Stop, eventually};
+use crate::scene::{Scene, ended};
 
 const CALLS: usize = 40;
 
@@ -96,4 +98,26 @@ async fn a_kill_on_the_way_out_loses_nothing() {
     let db = cluster.connect().await;
     let next = queue_one(&db, &peer.url("/")).await;
     assert!(calls.insert(next) && calls.last() == Some(&next), "ids are never reused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_lease_could_not_be_written_is_not_sent_during_a_pause() {
+    let scene = Scene::start().await;
+    scene.pause().await;
+    let id = scene.get("/held").await;
+    scene.cluster.fail_at("before_lease_commit", &["error"; 100].join(";"));
+    scene.db.exec("select edge.resume()").await;
+    eventually("it failed once", SERVER_DEADLINE, || async {
+        scene.cluster.log().contains("failpoint before_lease_commit")
+    })
+    .await;
+    scene.db.exec("select edge.pause()").await;
+    let put_off = format!("select exists (select from edge_store.deferred where call_id = {id})");
+    eventually("it is put off", SERVER_DEADLINE, || scene.db.one::<bool>(&put_off)).await;
+    assert!(scene.cluster.failpoint_is_armed(), "it was to be sent until it could be");
+    assert_eq!(scene.peer.count("/held"), 0);
+    scene.cluster.disarm();
+    scene.db.exec("select edge.resume()").await;
+    ended(&scene.db, id).await;
+    assert_eq!(scene.peer.count("/held"), 1);
 }

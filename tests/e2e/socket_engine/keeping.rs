@@ -72,6 +72,24 @@ async fn messages_that_no_function_has_handled_outlive_the_ring() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn to_be_carried_along_is_not_to_be_run() {
+    let builder = Cluster::builder().setting("pg_edge.retention", "1s").setting("pg_edge.max_runners", "0");
+    let stage = Stage::on(builder.setting("pg_edge.max_interruptions", "1")).await;
+    stage.db.exec("create table heard (data text)").await;
+    stage
+        .db
+        .exec("create function hear(message edge.ws_message) returns void language sql as $$ insert into heard select message.data $$")
+        .await;
+    stage.want("a", ", on_message => 'hear'").await;
+    reaches(&stage.db, "a", "open").await;
+    stage.peer.text(1, "one");
+    comes_true(&stage.db, "it waits", "select count(*) = 1 from edge_store.ws_handling").await;
+    turns(&stage, 10).await;
+    stage.cluster.set("pg_edge.max_runners", "4").await;
+    comes_true(&stage.db, "it is handled", "select coalesce(array_agg(data) = '{one}', false) from heard").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_being_handled_keeps_its_slot_and_nobody_else() {
     let builder = Cluster::builder().setting("pg_edge.retention", "1s").setting("max_worker_processes", "3");
     let stage = Stage::on(builder).await;
