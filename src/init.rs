@@ -51,7 +51,7 @@ pgrx::extension_sql_file!(
 pgrx::extension_sql_file!(
     "../sql/health/backlog.sql",
     name = "health_backlog",
-    requires = ["views", api::control::dispatcher_state]
+    requires = ["views", api::control::dispatcher_state, api::stats::endpoint_stats]
 );
 pgrx::extension_sql_file!("../sql/health/dispatcher.sql", name = "health_dispatcher", requires = ["health_backlog"]);
 pgrx::extension_sql_file!("../sql/health/endpoints.sql", name = "health_endpoints", requires = ["endpoints", "usage"]);
