@@ -4,6 +4,7 @@ mod defects;
 mod held;
 mod killers;
 mod lasting;
+mod promises;
 mod recipes;
 mod requests;
 mod responses;
