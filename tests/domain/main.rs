@@ -57,6 +57,7 @@ mod socket_rounds;
 mod socket_verdict;
 mod socket_wish;
 mod stream;
+mod stream_comments;
 mod stream_cutting;
 mod stream_dialects;
 mod stream_ending;
