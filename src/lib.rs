@@ -22,6 +22,8 @@ mod conceal;
 #[cfg(feature = "pg")]
 mod error;
 #[cfg(feature = "pg")]
+mod failpoint;
+#[cfg(feature = "pg")]
 mod guc;
 #[cfg(feature = "pg")]
 mod init;

@@ -51,18 +51,23 @@ impl Spout {
         });
     }
 
-    /// Hands events over, and leaves `events` empty.
-    pub(super) fn pour(&mut self, events: &mut Vec<StreamEvent>) {
-        self.pour_with(events, |_, _| ());
+    /// Hands events over, and leaves `events` empty. `urgency` is what holds where nothing makes them more urgent.
+    pub(super) fn pour(&mut self, events: &mut Vec<StreamEvent>, urgency: Urgency) {
+        self.pour_with(events, urgency, |_, _| ());
     }
 
     /// Hands text over, and leaves `events` empty. What waits for the main thread is joined, up to `most` bytes: how the
     /// network cut a text is no reason to have a row for each cut.
     pub(super) fn pour_text(&mut self, events: &mut Vec<StreamEvent>, most: usize) {
-        self.pour_with(events, |piece, events| join(piece, events, most));
+        self.pour_with(events, Urgency::Soon, |piece, events| join(piece, events, most));
     }
 
-    fn pour_with(&mut self, events: &mut Vec<StreamEvent>, join: impl FnOnce(&mut Piece, &mut Vec<StreamEvent>)) {
+    fn pour_with(
+        &mut self,
+        events: &mut Vec<StreamEvent>,
+        urgency: Urgency,
+        join: impl FnOnce(&mut Piece, &mut Vec<StreamEvent>),
+    ) {
         if events.is_empty() {
             return;
         }
@@ -75,7 +80,7 @@ impl Spout {
             piece.events.append(events);
             // A stream that has to wait waits for the main thread, so that one should not be waited for in turn.
             let is_enough = piece.events.len() >= HANDFUL || flow.is_full();
-            if is_first || is_enough { Urgency::Now } else { Urgency::Soon }
+            if is_first || is_enough { Urgency::Now } else { urgency }
         });
     }
 

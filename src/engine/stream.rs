@@ -17,6 +17,7 @@ use crate::domain::stream::rules::{Framing, StreamRules};
 
 use super::clock::Stage;
 use super::error::{self, Phase};
+use super::outbox::Urgency;
 use super::spout::Spout;
 
 /// What holds for one stream.
@@ -161,14 +162,21 @@ impl Reader {
             // Text is only text, and has no events of its own.
             spout.pour_text(&mut self.events, self.terms.rules.max_event_bytes);
         } else {
-            let mut follower = spout.flow().follower();
-            self.events.iter().for_each(|event| follower.note(&event.data));
-            if follower.is_over() && !self.events.is_empty() {
-                self.grace = Some(Instant::now() + GRACE);
-            }
-            drop(follower);
-            spout.pour(&mut self.events);
+            let urgency = self.follow(spout);
+            spout.pour(&mut self.events, urgency);
         }
         kept
+    }
+
+    /// Reads what the events mean for the stream. The last one does not wait for others: after it there may be none, although
+    /// the connection stays open.
+    fn follow(&mut self, spout: &Spout) -> Urgency {
+        let mut follower = spout.flow().follower();
+        self.events.iter().for_each(|event| follower.note(&event.data));
+        if !follower.is_over() || self.events.is_empty() {
+            return Urgency::Soon;
+        }
+        let before = self.grace.replace(Instant::now() + GRACE);
+        if before.is_none() { Urgency::Now } else { Urgency::Soon }
     }
 }

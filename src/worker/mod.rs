@@ -14,7 +14,6 @@ mod credentials;
 mod dispatcher;
 mod endpoints;
 mod engine_log;
-mod failpoint;
 mod finish;
 mod house;
 mod identity;
@@ -59,6 +58,8 @@ pub mod waiters;
 pub mod wake;
 mod waking;
 mod written;
+
+use crate::failpoint;
 
 /// Called from `_PG_init` while the server starts.
 pub fn register() {

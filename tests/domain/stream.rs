@@ -65,6 +65,7 @@ const VECTORS: &[(&[u8], &[Shown])] = &[
     (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", &[]),
     (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", &[("message", "a", NO_ID)]),
     (b"\xef\xbb\xbf: comment\ndata: a\n\n", &[("message", "a", NO_ID)]),
+    (b"\xef\xbb\xbf:\n\xef\xbb\xbfdata: b\ndata: a\n\n", &[("message", "a", NO_ID)]),
     // Characters: what is no UTF-8 is replaced, and what looks like a line end elsewhere is none.
     (b"data: \xff\xfe\n\n", &[("message", "\u{fffd}\u{fffd}", NO_ID)]),
     (b"data: \xe2\x82\n\n", &[("message", "\u{fffd}", NO_ID)]),
@@ -144,17 +145,6 @@ fn an_id_is_held_once_however_many_events_have_it() {
     let first = events[0].id.as_ref().unwrap();
     assert_eq!((events.len(), first.len()), (3, 4_000));
     assert!(events.iter().all(|event| Arc::ptr_eq(event.id.as_ref().unwrap(), first)));
-}
-
-#[test]
-fn a_comment_may_be_of_any_length() {
-    let (mut parser, mut events) = (Parser::new(100), Vec::new());
-    parser.feed(b":", &mut events).expect("a comment");
-    for _ in 0..10_000 {
-        parser.feed(&[b'.'; 100], &mut events).expect("a comment");
-    }
-    parser.feed(b"\ndata: a\n\n", &mut events).expect("a small event");
-    assert_eq!(events.len(), 1);
 }
 
 /// Streams that are made of what matters to a parser.

@@ -33,6 +33,7 @@ mod pg_net_defects;
 mod platforms;
 mod privileges;
 mod psql;
+mod quickstart;
 mod quotas;
 mod reading;
 mod replaying;

@@ -5,3 +5,4 @@ mod limits;
 mod live;
 pub mod screen;
 mod stored;
+mod waking;

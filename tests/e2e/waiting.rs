@@ -1,5 +1,7 @@
 //! `edge.wait`: until the end, until the time is up, or until it cannot help to wait any longer.
 
+use std::time::Duration;
+
 use crate::harness::cluster::SERVER_DEADLINE;
 use crate::harness::{Gate, Reply, eventually, within};
 use crate::scene::{Scene, reaches};
@@ -16,10 +18,38 @@ async fn a_waiting_session_is_woken_by_the_end_of_its_call() {
         eventually("the session sleeps", SERVER_DEADLINE, || async { scene.cluster.psql(waiting) == "1" }).await;
         gate.open();
     };
-    // Whoever is not woken sleeps for the hour.
     let wait = async { scene.db.one_with::<String>("select (edge.wait($1, '1 hour')).state", &[&id]).await };
     let (state, ()) = within("the session wakes", SERVER_DEADLINE, async { tokio::join!(wait, opened) }).await;
     assert_eq!(state, "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_is_woken_and_need_not_look_by_himself() {
+    const CALLS: usize = 8;
+    let scene = Scene::start().await;
+    // Else whoever is not woken would look after a second.
+    scene.cluster.fail_at("no_second_look", "stands");
+    let reader = scene.cluster.connect().await;
+    let sleeping = "select count(*) from pg_stat_activity
+                    where query like '%as awaited' and state = 'active' and wait_event_type = 'Extension'";
+    let all = async {
+        for call in 0..CALLS {
+            let gate = Gate::closed();
+            let path = format!("/{call}");
+            scene.peer.on(&path, Reply::gate(&gate));
+            let id = scene.get(&path).await;
+            let opened = async {
+                eventually("the session sleeps", SERVER_DEADLINE, || async { scene.cluster.psql(sleeping) == "1" })
+                    .await;
+                gate.open();
+            };
+            let sql = "select (edge.wait($1, '1 hour')).state as awaited";
+            let wait = async { reader.one_with::<String>(sql, &[&id]).await };
+            assert_eq!(tokio::join!(wait, opened).0, "succeeded");
+        }
+    };
+    // A timer of Postgres' own, for statistics, wakes a session 10 s after it was idle: that would be 80 s.
+    within("all are over", Duration::from_secs(40), all).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ mod socket_violations;
 mod sockets;
 mod stream_ends;
 mod stream_flow;
+mod stream_haste;
 mod stream_http2;
 mod streams;
 mod tls;

@@ -213,47 +213,6 @@ fn many_small_events_come_in_few_pieces() {
 }
 
 #[test]
-fn the_first_event_does_not_wait_for_others_and_the_next_one_does() {
-    const STREAMS: usize = 15;
-    let (step, steps) = watch::channel(0);
-    let peer = Peer::scripted(move |mut conn| {
-        let mut steps = steps.clone();
-        async move {
-            conn.request().await;
-            conn.begin().await;
-            for turn in [2 * conn.index + 1, 2 * conn.index + 2] {
-                steps.wait_for(|step| *step >= turn).await.unwrap();
-                conn.event("tick").await;
-            }
-            conn.until_closed().await;
-        }
-    });
-    let sender = Sender::new();
-    let mut listener = Listener::new(&sender);
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    for call in 0..STREAMS {
-        sender.engine.send(numbered(call as i64, streaming(&peer.url())));
-        listener.until("the head", |listener| listener.told.len() > call);
-        for (turn, ages) in [(2 * call + 1, &mut first), (2 * call + 2, &mut second)] {
-            step.send(turn).unwrap();
-            // Whoever looked before would see the second one too early.
-            listener.until_woken("the event", |listener| listener.events() == turn);
-            ages.push(age(&listener, call as i64));
-        }
-    }
-    first.sort();
-    second.sort();
-    // A busy machine makes any of them late, and none of those that have to wait early.
-    assert!(first[0] < Duration::from_millis(40), "{first:?}");
-    assert!(second[STREAMS / 2] > Duration::from_millis(40), "{second:?}");
-}
-
-/// How long the last event of a call has been there.
-fn age(listener: &Listener<'_>, call: i64) -> Duration {
-    listener.told[&CallId(call)].events.last().unwrap().received_at.elapsed().unwrap_or_default()
-}
-
-#[test]
 fn text_that_waits_is_joined_however_the_network_cut_it() {
     const PIECES: usize = 500;
     let (told, done) = watch::channel(false);

@@ -4,7 +4,8 @@
 //! * Supabase: <https://supabase.com/docs/guides/functions/limits>. That silence also cuts an answer that has begun is not
 //!   written there; the runtime's own tests show it (`request_idle_timeout_streamed_response` in supabase/edge-runtime).
 //! * Cloudflare: <https://developers.cloudflare.com/workers/platform/limits/>, and its page on error 524.
-//! * Deno Deploy: <https://docs.deno.com/deploy/reference/limits/>, which names none of these.
+//! * Deno Deploy: <https://docs.deno.com/deploy/reference/limits/>, which names none of these; its memory is in
+//!   <https://docs.deno.com/deploy/pricing_and_limits>.
 
 use std::time::Duration;
 

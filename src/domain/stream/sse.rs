@@ -115,15 +115,24 @@ impl Parser {
 
     /// Keeps a part of a line whose end has not come yet.
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
-        if self.line.is_empty() && part.first() == Some(&b':') {
-            self.within = Within::Comment;
-        }
         if self.within == Within::Comment {
+            return Ok(());
+        }
+        if self.begins_comment(part) {
+            self.within = Within::Comment;
+            self.line.clear();
             return Ok(());
         }
         self.check_room(part)?;
         self.line.extend_from_slice(part);
         Ok(())
+    }
+
+    /// Whether with this part the line turns out to be a comment, which may stand behind the mark.
+    fn begins_comment(&self, part: &[u8]) -> bool {
+        let begins = |part: &[u8]| part.first() == Some(&b':');
+        let behind_mark = || part.strip_prefix(mark(self.within).strip_prefix(self.line.as_slice())?);
+        (self.line.is_empty() && begins(part)) || behind_mark().is_some_and(begins)
     }
 
     /// Whether the line may grow by a part.
@@ -135,13 +144,14 @@ impl Parser {
 
     /// The last part of a line has come, which often is all of it.
     fn end_line(&mut self, part: &[u8], events: &mut Vec<Event>) -> Result<(), TooLarge> {
-        let is_whole = self.line.is_empty();
+        let is_comment = self.within == Within::Comment || self.begins_comment(part);
         let within = std::mem::replace(&mut self.within, Within::Line);
-        if within == Within::Comment || (is_whole && part.first() == Some(&b':')) {
+        if is_comment {
+            self.line.clear();
             return Ok(());
         }
         self.check_room(part)?;
-        if is_whole {
+        if self.line.is_empty() {
             return self.read_line(after_mark(within, part), events);
         }
         let mut line = std::mem::take(&mut self.line);
@@ -209,8 +219,12 @@ impl Parser {
 
 /// A line without the mark with which a stream may begin.
 fn after_mark(within: Within, line: &[u8]) -> &[u8] {
-    let mark = if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" };
-    line.strip_prefix(mark).unwrap_or(line)
+    line.strip_prefix(mark(within)).unwrap_or(line)
+}
+
+/// The mark with which a line may begin.
+fn mark(within: Within) -> &'static [u8] {
+    if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" }
 }
 
 /// A line is longer than its value by a field's name, a colon and a space.

@@ -86,6 +86,53 @@ async fn what_a_call_or_its_endpoint_says_of_time_wins() {
     assert_eq!(ended(&scene.db, patient).await.get::<_, &str>("state"), "succeeded");
 }
 
+/// Endpoints of the peer: one where the settings hold, and one whose profile gives more time.
+async fn endpoints(scene: &Scene) {
+    for profile in ["generic", "supabase-free"] {
+        let base = scene.peer.url("");
+        let sql = format!("select edge.create_endpoint('{profile}', base_url => '{base}', profile => '{profile}')");
+        scene.db.exec(&sql).await;
+    }
+}
+
+async fn stream_at(scene: &Scene, endpoint: &str, path: &str) -> i64 {
+    let sql =
+        format!("select edge.http_get_async('{path}', endpoint => '{endpoint}', stream => 'sse', max_attempts => 1)");
+    scene.db.one(&sql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_a_stream_may_be_silent_follows_from_its_endpoints_profile() {
+    let scene = with(&[("pg_edge.stream_idle_timeout", "3s")]).await;
+    endpoints(&scene).await;
+    let gate = Gate::closed();
+    scene.peer.on("/", held(1, &gate)).on("/late", sse().behind(&gate).send(event("late")));
+    let patient = [stream_at(&scene, "supabase-free", "/").await, stream_at(&scene, "supabase-free", "/late").await];
+    lands(&scene.db, patient[0], 1).await;
+    // Each that began later and was given up has been waited for as long as the setting says.
+    let impatient = [stream_at(&scene, "generic", "/").await, stream_at(&scene, "generic", "/late").await];
+    assert_eq!(truncated(&scene, impatient[0]).await, "idle_timeout");
+    assert_eq!(failed(&scene, impatient[1]).await, "first_byte_timeout");
+    gate.open();
+    for id in patient {
+        assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_a_stream_may_take_follows_from_its_endpoints_profile() {
+    let scene = with(&[("pg_edge.stream_timeout", "4s")]).await;
+    endpoints(&scene).await;
+    let gate = Gate::closed();
+    scene.peer.on("/", held(1, &gate));
+    let patient = stream_at(&scene, "supabase-free", "/").await;
+    lands(&scene.db, patient, 1).await;
+    let impatient = stream_at(&scene, "generic", "/").await;
+    assert_eq!(truncated(&scene, impatient).await, "timeout");
+    gate.open();
+    assert_eq!(ended(&scene.db, patient).await.get::<_, &str>("state"), "succeeded");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_too_large_ends_its_stream_and_those_before_it_are_kept() {
     let scene = with(&[("pg_edge.max_event_bytes", "1000")]).await;

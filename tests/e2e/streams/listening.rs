@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{event, held, sse, stream};
+use super::{data, event, held, lands, sse, stream};
 use crate::harness::{Db, Gate, Reply};
-use crate::scene::Scene;
+use crate::scene::{Scene, ended};
 
 /// The next thing that a session hears.
 async fn heard(db: &Db) -> (i64, i64, bool) {
@@ -44,6 +44,31 @@ async fn whoever_listens_can_read_what_he_hears_of() {
     }
     let state: Option<String> = listener.one_with("select edge.status($1)", &[&id]).await;
     assert_eq!(state.as_deref(), Some("succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_queue_of_notifications_is_half_full_nobody_is_told_and_everything_else_goes_on() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    scene.peer.on("/", held(2, &gate)).on("/one", sse().send(event("one")));
+    scene.db.exec("listen edge_stream").await;
+    scene.cluster.fail_at("full_notification_queue", "stands");
+    let id = stream(&scene, "/").await;
+    lands(&scene.db, id, 2).await;
+    gate.open();
+    assert_eq!(ended(&scene.db, id).await.get::<_, &str>("state"), "succeeded");
+    assert_eq!(data(&scene.db, id).await, ["before 1", "before 2", "after"]);
+    let said = || scene.cluster.log().matches("queue of notifications is half full").count();
+    assert_eq!(said(), 1, "it is said once, not of each commit");
+    // Once it is emptier they are told again, and of what came meanwhile they hear nothing.
+    scene.cluster.fail_at("nothing", "stands");
+    let next = stream(&scene, "/one").await;
+    assert_eq!(heard(&scene.db).await.0, next);
+    ended(&scene.db, next).await;
+    scene.cluster.fail_at("full_notification_queue", "stands");
+    let third = stream(&scene, "/one").await;
+    assert_eq!(ended(&scene.db, third).await.get::<_, &str>("state"), "succeeded");
+    assert_eq!(said(), 2, "another time is said again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

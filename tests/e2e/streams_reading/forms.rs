@@ -1,9 +1,11 @@
 //! Where else a stream can be read from: forms that give everything together at the end.
 
+use serde_json::{Value, json};
+
 use super::live::delta;
 use super::stored::{add, call, end};
 use crate::harness::cluster::SERVER_DEADLINE;
-use crate::harness::{Gate, Reply, within};
+use crate::harness::{Gate, Reply, eventually, within};
 use crate::scene::{Scene, ended};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +39,35 @@ async fn from_and_plpgsql_work_and_wait_for_the_end() {
         let said = within("it ends", SERVER_DEADLINE, scene.db.one_with::<String>(form, &[&id])).await;
         assert_eq!(said, "a b", "{form}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polling_from_from_gives_what_has_come_and_waits_for_the_next() {
+    let scene = Scene::start().await;
+    let gate = Gate::closed();
+    let reply = Reply::stream("text/event-stream").send("id: 7\ndata: {\"word\": \"a\"}\n\n").hold(&gate);
+    scene.peer.on("/tell", reply.send("event: last\ndata: b\n\n"));
+    let id = scene.call("edge.http_post_async($1, stream => 'sse')", "/tell").await;
+    // As PostgREST asks: the function in FROM, its arguments by their names, and all of its rows in one JSON value.
+    let sql = "select coalesce(jsonb_agg(to_jsonb(polled) - 'received_at'), '[]')
+               from (select * from edge.poll(id => $1, after_seq => $2, wait => '1 hour')) as polled";
+    let poll = async |after: i64| {
+        within("a batch comes", SERVER_DEADLINE, scene.db.one_with::<Value>(sql, &[&id, &after])).await
+    };
+    let first = json!([{
+        "call_id": id, "seq": 1, "event": "message", "data": "{\"word\": \"a\"}", "json": {"word": "a"}, "sse_id": "7"
+    }]);
+    assert_eq!(poll(0).await, first);
+    let waiting =
+        "select count(*) from pg_stat_activity where query like '%edge.poll%' and wait_event_type = 'Extension'";
+    let open = async {
+        eventually("it waits", SERVER_DEADLINE, || async { scene.cluster.psql(waiting) == "1" }).await;
+        gate.open();
+    };
+    let second = json!([{ "call_id": id, "seq": 2, "event": "last", "data": "b", "json": null, "sse_id": "7" }]);
+    assert_eq!(tokio::join!(poll(1), open).0, second);
+    ended(&scene.db, id).await;
+    assert_eq!(poll(2).await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
