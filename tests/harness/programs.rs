@@ -78,8 +78,9 @@ pub fn server_program_with_open_files(name: &str, most: u32) -> Command {
 /// Runs a program to its end and gives its output; panics with what it wrote when it fails.
 pub fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} ended with {}: {stderr}", output.status);
+    // pg_upgrade complains on its standard output.
+    let said = [&output.stdout, &output.stderr].map(|written| String::from_utf8_lossy(written));
+    assert!(output.status.success(), "{command:?} ended with {}: {}{}", output.status, said[0], said[1]);
     output
 }
 
