@@ -40,8 +40,9 @@ build() {
 
 run_tests() {
     local absent=("${absent[@]}")
-    # pg_upgrade of 18 looks for no library along the path on which the extension is found there.
-    [ "$major" -lt 18 ] || absent+=(--skip=databases::upgrading::)
+    # pg_upgrade of 14 gives databases other numbers, and nobody comes to 14 from a version that this is for. That of 18 looks
+    # for no library along the path on which the extension is found there.
+    case $major in 14 | 18) absent+=(--skip=databases::upgrading::) ;; esac
     # Its libraries are where it was moved to, and not where it looks for them.
     LD_LIBRARY_PATH=$home/lib PG_EDGE_STAGE=$stage PG_EDGE_PG_BIN=$home/bin \
         cargo test --quiet --no-default-features --test e2e -- "${absent[@]}" "${args[@]}" >"$log" 2>&1
@@ -67,6 +68,6 @@ for major in "$@"; do
     run_tests || { status=1; sed -n '/^failures:$/,$p' "$log" >&2; }
     verdicts+=("$(verdict)")
 done
-echo "Skipped were the tests with pg_cron, which is not to be had for these, pg_upgrade's on 18, and what ARGS leave out."
+echo "Skipped were the tests with pg_cron, which is not to be had for these, pg_upgrade's on 14 and 18, and what ARGS leave out."
 printf '%s\n' "${verdicts[@]}"
 exit "$status"
