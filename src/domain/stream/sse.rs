@@ -128,11 +128,18 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether with this part the line turns out to be a comment, which may stand behind the mark.
+    /// Whether with this part the line turns out to be a comment.
     fn begins_comment(&self, part: &[u8]) -> bool {
         let begins = |part: &[u8]| part.first() == Some(&b':');
-        let behind_mark = || part.strip_prefix(mark(self.within).strip_prefix(self.line.as_slice())?);
-        (self.line.is_empty() && begins(part)) || behind_mark().is_some_and(begins)
+        if self.line.is_empty() && begins(part) {
+            return true;
+        }
+        // To look for the mark in every line would take longer than to read it.
+        if self.within != Within::FirstLine {
+            return false;
+        }
+        let rest_of_mark = BYTE_ORDER_MARK.strip_prefix(self.line.as_slice());
+        rest_of_mark.and_then(|rest| part.strip_prefix(rest)).is_some_and(begins)
     }
 
     /// Whether the line may grow by a part.
@@ -219,12 +226,8 @@ impl Parser {
 
 /// A line without the mark with which a stream may begin.
 fn after_mark(within: Within, line: &[u8]) -> &[u8] {
-    line.strip_prefix(mark(within)).unwrap_or(line)
-}
-
-/// The mark with which a line may begin.
-fn mark(within: Within) -> &'static [u8] {
-    if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" }
+    let mark = if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" };
+    line.strip_prefix(mark).unwrap_or(line)
 }
 
 /// A line is longer than its value by a field's name, a colon and a space.
