@@ -21,6 +21,7 @@ mod machine;
 mod memory;
 mod net;
 mod numbers;
+mod parsing;
 mod queueing;
 mod quiet;
 mod report;
@@ -89,6 +90,9 @@ async fn run() -> ExitCode {
     }
     if wants(&streams::ROWS) {
         streams::measure(&mut report, &wants).await;
+    }
+    if wants(&[parsing::PARSER]) {
+        parsing::measure(&mut report);
     }
     if wants(&sockets::ROWS) {
         sockets::measure(&mut report, &wants).await;

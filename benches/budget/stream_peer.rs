@@ -53,6 +53,11 @@ pub fn event(text: &str) -> String {
     format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
 }
 
+/// The same, so many bytes long.
+pub fn event_of(bytes: usize, filling: Filling) -> String {
+    event(&filling.of(bytes - event("").len()))
+}
+
 impl Filling {
     /// For the reader of a report.
     pub fn name(self) -> &'static str {
@@ -143,8 +148,7 @@ async fn answer(mut stream: TcpStream, plan: Plan, written: Arc<Mutex<Vec<Instan
         }
         Plan::AtOnce { events, bytes, text } => {
             let at_once = (256 * 1024 / bytes).max(1);
-            let length = bytes - event("").len();
-            let many: String = (0..at_once).map(|_| event(&text.of(length))).collect();
+            let many: String = (0..at_once).map(|_| event_of(bytes, text)).collect();
             let mut left = events - 1;
             while left > 0 {
                 let now = left.min(at_once);

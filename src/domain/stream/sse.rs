@@ -226,8 +226,10 @@ impl Parser {
 
 /// A line without the mark with which a stream may begin.
 fn after_mark(within: Within, line: &[u8]) -> &[u8] {
-    let mark = if within == Within::FirstLine { BYTE_ORDER_MARK } else { b"" };
-    line.strip_prefix(mark).unwrap_or(line)
+    match within {
+        Within::FirstLine => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
+        Within::Line | Within::Comment => line,
+    }
 }
 
 /// A line is longer than its value by a field's name, a colon and a space.
