@@ -74,7 +74,8 @@ async fn a_command_that_takes_too_long_is_cancelled_as_a_whole() {
 async fn a_command_that_swallows_its_time_limit_loses_its_process() {
     let world = World::start().await;
     let schedule = world.schedule("postgres", "stubborn", STUBBORN).await;
-    world.alter(schedule, "timeout_ms = 100").await;
+    // However slowly its process begins, it is within its block by then.
+    world.alter(schedule, "timeout_ms = 3000").await;
     let run = world.due(schedule).await;
     assert_eq!(world.end(run).await, "failed|||its process ended before it did");
     assert_eq!(world.run("next", "select 1").await, "succeeded|1||");

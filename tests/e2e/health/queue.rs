@@ -89,7 +89,7 @@ async fn a_retry_that_is_not_made_in_time_is_a_problem_as_well() {
     let scene = Scene::start().await;
     let gate = Gate::closed();
     scene.peer.sequence("/x", [Reply::status(503), Reply::status(200)]).on("/busy", Reply::gate(&gate));
-    endpoint(&scene, "crm", ", max_concurrency => 1, retry => edge.retry_policy(base => '1 s', jitter => '0')").await;
+    endpoint(&scene, "crm", ", max_concurrency => 1, retry => edge.retry_policy(base => '5 s', jitter => '0')").await;
     let id: i64 = scene.db.one("select edge.http_get_async('x', endpoint => 'crm')").await;
     crate::scene::reaches(&scene.db, id, "retrying").await;
     scene.db.exec("select edge.http_get_async('busy', endpoint => 'crm')").await;

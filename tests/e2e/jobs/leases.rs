@@ -175,9 +175,11 @@ async fn an_answer_that_accepts_after_the_deadline_is_too_late() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_too_old_for_its_policy_is_not_delivered_again() {
-    let scene = start().await;
-    scene.db.exec("select edge.alter_endpoint('default', retry => edge.retry_policy(max_age => '300 ms'))").await;
-    let id = job(&scene.db, "deadline => '500 ms', max_attempts => 9").await;
+    let scene = start_with_clock().await;
+    scene.db.exec("select edge.alter_endpoint('default', retry => edge.retry_policy(max_age => '1 hour'))").await;
+    let id = job(&scene.db, "deadline => '2 hours', max_attempts => 9").await;
+    is_accepted(&scene.db, id).await;
+    later(&scene, 3.0).await;
     let response = ended(&scene.db, id).await;
     assert_eq!(response.get::<_, String>("error_class"), "lease_expired");
     assert_eq!(response.get::<_, i32>("attempts"), 1);

@@ -36,10 +36,11 @@ async fn endless_redirects_and_stalled_answers_have_nothing_sent_twice() {
     scene.peer.on("/stalls", Reply::stream("text/event-stream").send("data: 1\n\n").then_hang());
     scene.peer.on("/301", Reply::status(301).header("location", "/there"));
     scene.peer.on("/307", Reply::status(307).header("location", "/there"));
-    let url = scene.peer.url("");
+    let (url, patient) = (scene.peer.url(""), "timeout_milliseconds := 60000");
     let sql = format!(
-        "select net.http_get('{url}/loop'), net.http_get('{url}/stalls', timeout_milliseconds := 4000),
-                net.http_post('{url}/301'), net.http_post('{url}/307'), net.http_post('{url}/plain')
+        "select net.http_get('{url}/loop', {patient}), net.http_get('{url}/stalls', timeout_milliseconds := 4000),
+                net.http_post('{url}/301', {patient}), net.http_post('{url}/307', {patient}),
+                net.http_post('{url}/plain', {patient})
          from generate_series(1, 4)"
     );
     scene.db.exec(&sql).await;
