@@ -132,6 +132,7 @@ async fn a_cancelled_or_timed_out_statement_ends_its_wait() {
     let scene = Scene::start().await;
     scene.peer.on("/hang", Reply::hang());
     let id = scene.get("/hang").await;
+    reaches(&scene.db, id, "running").await;
     let wait = format!("select edge.wait({id}, '1 hour')");
     let timed_out = scene.db.fails(&format!("set statement_timeout = '200ms'; {wait}")).await;
     assert_eq!(timed_out.sqlstate, "57014", "{timed_out}");

@@ -56,8 +56,8 @@ async fn a_replay_of_a_scheduled_call_has_a_key_of_its_own() {
 async fn a_schedule_keeps_to_its_beginning_and_its_end_and_then_rests() {
     let scene = Scene::start().await;
     let id = Job::new("short", "every 1 second", &scene.peer.url("/"))
-        .with("starts_at", "date_trunc('second', clock_timestamp()) + interval '2.25 seconds'")
-        .with("ends_at", "date_trunc('second', clock_timestamp()) + interval '5 seconds'")
+        .with("starts_at", "date_trunc('second', now()) + interval '2.25 seconds'")
+        .with("ends_at", "date_trunc('second', now()) + interval '5 seconds'")
         .with("catchup", "'all'")
         .start(&scene.db)
         .await;

@@ -73,7 +73,7 @@ async fn a_lock_that_keeps_a_message_from_being_read_is_not_an_error_of_its_func
     stage
         .db
         .exec(
-            "create function hear(message edge.ws_message) returns void language sql as $$
+            "create function hear(message edge.ws_message) returns void language sql set lock_timeout = 0 as $$
              select pg_advisory_xact_lock(7);
              insert into heard values (message.id, message.data) $$",
         )
