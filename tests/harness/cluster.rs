@@ -251,13 +251,13 @@ impl Cluster {
         lines.first() == Some(&pid.to_string().as_str()) && lines.get(7).is_some_and(|state| state.trim() == "ready")
     }
 
-    /// Waits for the postmaster to end; it is our child, or that of a pg_ctl that has left.
+    /// Waits for the postmaster to end; it is our child, or that of a pg_ctl that has left. Ours has to be waited for: as long
+    /// as it was not, a server that starts takes its lock file for that of one that runs.
     fn wait_until_gone(&mut self) {
         eventually_blocking("the server is gone", SERVER_DEADLINE, || {
-            if let Some(child) = &mut self.child {
-                let _ = child.try_wait();
-            }
-            !self.is_running()
+            let is_reaped =
+                self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()));
+            is_reaped && !self.is_running()
         });
         self.child = None;
     }
